@@ -1,0 +1,422 @@
+//! The one decision: whether this credential may do this, here, now.
+//!
+//! A [`Grant`] is what a credential stands for, read from storage or a cache; an [`Attempt`] is what a
+//! request wants. [`decide`] puts them together and names the first rule that fails, in the order of
+//! `design.md` 3: enabled, not expired, account in good standing, address, realm, kind, permission.
+//! The same function serves the API, `auth check` and everything else that judges a credential.
+
+use std::net::IpAddr;
+
+use crate::address::AddressList;
+use crate::id::{RealmId, SessionId, TokenId, UserId};
+use crate::permissions::{Permission, PermissionSet};
+use crate::time::Timestamp;
+
+/// What a credential stands for.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// The account that it acts for.
+    pub account: UserId,
+    /// Which credential it is.
+    pub credential: Credential,
+    /// The tokens it descends from, the root first and itself last; empty for a session.
+    pub lineage: Box<[TokenId]>,
+    /// False once somebody switched it off.
+    pub is_enabled: bool,
+    /// Whether the account is banned.
+    pub is_banned: bool,
+    /// What it is limited to.
+    pub limits: Limits,
+}
+
+/// Which credential a grant belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Credential {
+    /// A long-lived token.
+    Token(TokenId),
+    /// A signed-in session.
+    Session(SessionId),
+}
+
+/// The dimensions in which a credential is limited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// What it may do.
+    pub permissions: PermissionSet,
+    /// In which realms.
+    pub realms: Realms,
+    /// From which addresses.
+    pub addresses: AddressList,
+    /// Until when; `None` is for ever. For a token of a lineage, the earliest of them.
+    pub expires_at: Option<Timestamp>,
+    /// Whether it may open the vault, given the permission.
+    pub vault_access: bool,
+    /// Whether it may read events.
+    pub event_access: bool,
+}
+
+/// In which realms a credential works. There is no empty set: an empty list means no list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Realms {
+    /// On the base host and in every realm.
+    Everywhere,
+    /// In every realm, but not on the base host.
+    AnyRealm,
+    /// In these realms only. Sorted, without duplicates, never empty.
+    Only(Box<[RealmId]>),
+}
+
+/// What a request wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// Where the caller is.
+    pub address: IpAddr,
+    /// The realm that the host named; `None` on the base host.
+    pub realm: Option<RealmId>,
+    /// What the route asks of its caller.
+    pub rule: Rule,
+}
+
+/// What a route asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// Which kind of credential it takes.
+    pub accepts: Accepts,
+    /// The permission it needs of a token, if any.
+    pub permission: Option<Permission>,
+    /// Whether a banned account may use it: profile reads and logout.
+    pub banned: bool,
+    /// Whether a token bound to realms may use it on the base host: to learn its realms.
+    pub unscoped: bool,
+}
+
+/// Which kind of credential a route takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepts {
+    /// Sessions and tokens.
+    Any,
+    /// Sessions; a token is told that it cannot mint tokens.
+    SessionToMint,
+    /// Sessions; a token is told that it is not allowed.
+    Session,
+    /// Tokens.
+    Token,
+}
+
+/// The rule that an attempt broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Deny {
+    /// No credential was sent.
+    Missing,
+    /// It has not the form of a credential, or nobody knows it.
+    Unknown,
+    /// It is switched off.
+    Disabled,
+    /// Its time is over.
+    Expired,
+    /// Its account is banned.
+    Banned,
+    /// Not from here.
+    Address,
+    /// It is bound to realms, and the host names none.
+    RealmRequired,
+    /// It is not valid in the realm of the host.
+    Realm(RealmId),
+    /// Only a session may mint tokens.
+    MintingNeedsSession,
+    /// Only a session may do this.
+    SessionRequired,
+    /// Only a token may do this.
+    TokenRequired,
+    /// It lacks this permission.
+    Permission(Permission),
+}
+
+impl Deny {
+    /// The rule's name in logs and metrics: short, fixed, without data.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Unknown => "unknown",
+            Self::Disabled => "disabled",
+            Self::Expired => "expired",
+            Self::Banned => "banned",
+            Self::Address => "address",
+            Self::RealmRequired => "realm_required",
+            Self::Realm(_) => "realm",
+            Self::MintingNeedsSession => "minting_needs_session",
+            Self::SessionRequired => "session_required",
+            Self::TokenRequired => "token_required",
+            Self::Permission(_) => "permission",
+        }
+    }
+}
+
+/// Decides one attempt at the instant `now`.
+///
+/// # Errors
+/// The first rule that fails.
+pub fn decide(grant: &Grant, attempt: &Attempt, now: Timestamp) -> Result<(), Deny> {
+    if !grant.is_enabled {
+        return Err(Deny::Disabled);
+    }
+    if grant.limits.expires_at.is_some_and(|end| end <= now) {
+        return Err(Deny::Expired);
+    }
+    if grant.is_banned && !attempt.rule.banned {
+        return Err(Deny::Banned);
+    }
+    if !grant.limits.addresses.allows(attempt.address) {
+        return Err(Deny::Address);
+    }
+    grant.limits.realms.admit(attempt.realm, attempt.rule.unscoped)?;
+    attempt.rule.accepts.admit(grant.credential)?;
+    match attempt.rule.permission {
+        Some(needed) if !grant.limits.permissions.has(needed) => Err(Deny::Permission(needed)),
+        _ => Ok(()),
+    }
+}
+
+impl Accepts {
+    fn admit(self, credential: Credential) -> Result<(), Deny> {
+        match (self, credential) {
+            (Self::SessionToMint, Credential::Token(_)) => Err(Deny::MintingNeedsSession),
+            (Self::Session, Credential::Token(_)) => Err(Deny::SessionRequired),
+            (Self::Token, Credential::Session(_)) => Err(Deny::TokenRequired),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Realms {
+    /// What a token's list and its `allow_no_realm` flag mean (`contract/tokens.md` 8).
+    #[must_use]
+    pub fn of(realm_ids: &[RealmId], allow_no_realm: bool) -> Self {
+        if realm_ids.is_empty() {
+            return if allow_no_realm { Self::Everywhere } else { Self::AnyRealm };
+        }
+        let mut realms = realm_ids.to_vec();
+        realms.sort_unstable();
+        realms.dedup();
+        Self::Only(realms.into_boxed_slice())
+    }
+
+    /// Whether it holds in `realm` (`None`: on the base host).
+    ///
+    /// # Errors
+    /// [`Deny::RealmRequired`] or [`Deny::Realm`].
+    pub fn admit(&self, realm: Option<RealmId>, unscoped: bool) -> Result<(), Deny> {
+        match (self, realm) {
+            (Self::Everywhere, _) | (Self::AnyRealm, Some(_)) => Ok(()),
+            (_, None) => {
+                if unscoped {
+                    Ok(())
+                } else {
+                    Err(Deny::RealmRequired)
+                }
+            }
+            (Self::Only(realms), Some(realm)) => {
+                realms.binary_search(&realm).map(drop).map_err(|_| Deny::Realm(realm))
+            }
+        }
+    }
+
+    /// Whether every place where this holds is one where `other` holds.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Everywhere) | (Self::AnyRealm | Self::Only(_), Self::AnyRealm) => true,
+            (Self::Only(mine), Self::Only(theirs)) => {
+                mine.iter().all(|realm| theirs.binary_search(realm).is_ok())
+            }
+            (Self::Everywhere | Self::AnyRealm, _) => false,
+        }
+    }
+
+    /// The realms it is bound to by name; empty when there is no list.
+    #[must_use]
+    pub fn listed(&self) -> &[RealmId] {
+        match self {
+            Self::Only(realms) => realms,
+            Self::Everywhere | Self::AnyRealm => &[],
+        }
+    }
+}
+
+impl Limits {
+    /// The limits of a session: none but its end.
+    #[must_use]
+    pub fn of_session(expires_at: Timestamp) -> Self {
+        Self {
+            permissions: PermissionSet::ALL,
+            realms: Realms::Everywhere,
+            addresses: AddressList::any(),
+            expires_at: Some(expires_at),
+            vault_access: true,
+            event_access: true,
+        }
+    }
+
+    /// Whether it can do nothing that `other` cannot: permissions, realms and flags. Where it may be
+    /// used from and for how long is not compared.
+    #[must_use]
+    pub fn does_no_more_than(&self, other: &Self) -> bool {
+        self.permissions.within(other.permissions)
+            && self.realms.within(&other.realms)
+            && self.vault_access <= other.vault_access
+            && self.event_access <= other.event_access
+    }
+
+    /// Whether it lies within `other` in every dimension.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> bool {
+        let ends_in_time = match (self.expires_at, other.expires_at) {
+            (_, None) => true,
+            (Some(mine), Some(theirs)) => mine <= theirs,
+            (None, Some(_)) => false,
+        };
+        ends_in_time && self.does_no_more_than(other) && self.addresses.within(&other.addresses)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::permissions::Catalogue;
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::MIN;
+
+    fn token() -> Grant {
+        Grant {
+            account: UserId::from_bytes([1; 12]),
+            credential: Credential::Token(TokenId::from_bytes([2; 12])),
+            lineage: Box::new([TokenId::from_bytes([2; 12])]),
+            is_enabled: true,
+            is_banned: false,
+            limits: Limits {
+                permissions: PermissionSet::EMPTY,
+                realms: Realms::Everywhere,
+                addresses: AddressList::any(),
+                expires_at: None,
+                vault_access: false,
+                event_access: true,
+            },
+        }
+    }
+
+    fn attempt() -> Attempt {
+        Attempt {
+            address: "203.0.113.7".parse().unwrap(),
+            realm: None,
+            rule: Rule { accepts: Accepts::Any, permission: None, banned: false, unscoped: false },
+        }
+    }
+
+    fn realm(byte: u8) -> RealmId {
+        RealmId::from_bytes([byte; 12])
+    }
+
+    #[test]
+    fn the_first_rule_that_fails_answers() {
+        let read = Catalogue::hoody().leaf("projects.read").unwrap();
+        let mut grant = token();
+        grant.is_enabled = false;
+        grant.is_banned = true;
+        grant.limits.expires_at = Some(NOW);
+        grant.limits.addresses = AddressList::parse_entries(["10.0.0.0/8"]).unwrap();
+        grant.limits.realms = Realms::Only(Box::new([realm(1)]));
+        let mut attempt = attempt();
+        attempt.rule.permission = Some(read);
+        attempt.rule.accepts = Accepts::Session;
+        let mut seen = Vec::new();
+        for _ in 0..8 {
+            let Err(deny) = decide(&grant, &attempt, NOW) else { break };
+            seen.push(deny);
+            match deny {
+                Deny::Disabled => grant.is_enabled = true,
+                Deny::Expired => grant.limits.expires_at = Some(NOW.plus(1)),
+                Deny::Banned => grant.is_banned = false,
+                Deny::Address => grant.limits.addresses = AddressList::any(),
+                Deny::RealmRequired => attempt.realm = Some(realm(2)),
+                Deny::Realm(_) => attempt.realm = Some(realm(1)),
+                Deny::SessionRequired => attempt.rule.accepts = Accepts::Any,
+                Deny::Permission(_) => grant.limits.permissions = PermissionSet::EMPTY.with(read),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(
+            seen,
+            [
+                Deny::Disabled,
+                Deny::Expired,
+                Deny::Banned,
+                Deny::Address,
+                Deny::RealmRequired,
+                Deny::Realm(realm(2)),
+                Deny::SessionRequired,
+                Deny::Permission(read)
+            ]
+        );
+        assert_eq!(decide(&grant, &attempt, NOW), Ok(()));
+    }
+
+    #[test]
+    fn expiry_is_judged_at_the_instant_itself() {
+        let mut grant = token();
+        grant.limits.expires_at = Some(NOW.plus(10));
+        assert_eq!(decide(&grant, &attempt(), NOW.plus(9)), Ok(()));
+        assert_eq!(decide(&grant, &attempt(), NOW.plus(10)), Err(Deny::Expired));
+    }
+
+    #[test]
+    fn a_token_bound_to_realms_may_learn_them_on_the_base_host() {
+        for realms in [Realms::AnyRealm, Realms::of(&[realm(1)], true)] {
+            assert_eq!(realms.admit(None, false), Err(Deny::RealmRequired));
+            assert_eq!(realms.admit(None, true), Ok(()));
+        }
+        assert_eq!(Realms::of(&[realm(1)], true).admit(Some(realm(2)), true), Err(Deny::Realm(realm(2))));
+    }
+
+    #[test]
+    fn an_empty_list_means_no_list() {
+        assert_eq!(Realms::of(&[], true), Realms::Everywhere);
+        assert_eq!(Realms::of(&[], false), Realms::AnyRealm);
+        assert_eq!(Realms::of(&[realm(2), realm(1), realm(2)], true).listed(), [realm(1), realm(2)]);
+    }
+
+    #[test]
+    fn sessions_and_tokens_are_told_apart() {
+        let mut attempt = attempt();
+        let token = token();
+        let mut session = token.clone();
+        session.credential = Credential::Session(SessionId::from_bytes([3; 12]));
+        for (accepts, of_token, of_session) in [
+            (Accepts::Any, Ok(()), Ok(())),
+            (Accepts::Session, Err(Deny::SessionRequired), Ok(())),
+            (Accepts::SessionToMint, Err(Deny::MintingNeedsSession), Ok(())),
+            (Accepts::Token, Ok(()), Err(Deny::TokenRequired)),
+        ] {
+            attempt.rule.accepts = accepts;
+            assert_eq!(decide(&token, &attempt, NOW), of_token);
+            assert_eq!(decide(&session, &attempt, NOW), of_session);
+        }
+    }
+
+    fn realms() -> impl Strategy<Value = Realms> {
+        (proptest::collection::vec(0_u8..6, 0..4), any::<bool>())
+            .prop_map(|(ids, flag)| Realms::of(&ids.into_iter().map(realm).collect::<Vec<_>>(), flag))
+    }
+
+    proptest! {
+        #[test]
+        fn what_lies_within_is_admitted_nowhere_else(inner in realms(), outer in realms(), place in 0_u8..7) {
+            let place = (place < 6).then(|| realm(place));
+            if inner.within(&outer) && inner.admit(place, false).is_ok() {
+                prop_assert!(outer.admit(place, false).is_ok());
+            }
+            prop_assert!(inner.within(&inner));
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Keys: what is derived from a master key, and under which name.
+//!
+//! A master key is 32 bytes that never leave the process. Each use has a key of its own:
+//! HKDF-SHA-256 with the database's id as salt and `hoody/1/<purpose>` as info (RFC 5869), so that
+//! nothing made for one database or one purpose is valid in another. Digests and sessions carry the
+//! [`KeyId`] of their master key, so that keys can be changed while old ones still verify.
+
+use std::fmt;
+
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// Names a master key without telling anything about it: 8 bytes, 16 lowercase hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId([u8; 8]);
+
+/// The 32 bytes that everything else is derived from. Cannot be printed.
+#[derive(Clone)]
+pub struct MasterKey {
+    bytes: Zeroizing<[u8; 32]>,
+    id: KeyId,
+}
+
+/// The master keys that are in force: the first signs, all verify.
+#[derive(Debug, Clone)]
+pub struct Keyring {
+    keys: Vec<MasterKey>,
+}
+
+/// What a key file or variable breaks. Never carries key material.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseKeyringError {
+    /// A line is neither empty nor 64 hex digits.
+    #[error("line {line} is not a key: one key a line, each 64 hex digits")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+    },
+    /// Nothing in it.
+    #[error("there is no key in it: one key a line, each 64 hex digits")]
+    Empty,
+    /// The same key twice.
+    #[error("line {line} repeats a key")]
+    Repeated {
+        /// Counted from 1.
+        line: usize,
+    },
+}
+
+impl MasterKey {
+    /// The master key with these bytes, which must be random.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        let bytes = Zeroizing::new(bytes);
+        let mut id = [0; 8];
+        expand(&Hkdf::new(None, &*bytes), "key-id", &mut id);
+        Self { bytes, id: KeyId(id) }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The key for `purpose` in the database with this id.
+    #[must_use]
+    pub fn derive(&self, database_id: &[u8], purpose: &str) -> MacKey {
+        let mut key = Zeroizing::new([0; 32]);
+        expand(&Hkdf::new(Some(database_id), &*self.bytes), purpose, &mut *key);
+        MacKey::from_bytes(&key)
+    }
+
+    /// The line of a key file that holds this key. Only for writing that file.
+    #[must_use]
+    pub fn expose_line(&self) -> Zeroizing<String> {
+        let mut line = Zeroizing::new(String::with_capacity(65));
+        for byte in self.bytes.iter() {
+            line.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
+            line.push(char::from(b"0123456789abcdef"[usize::from(byte & 15)]));
+        }
+        line.push('\n');
+        line
+    }
+}
+
+fn expand(hkdf: &Hkdf<Sha256>, purpose: &str, out: &mut [u8]) {
+    hkdf.expand_multi_info(&[b"hoody/1/", purpose.as_bytes()], out)
+        .expect("HKDF-SHA-256 gives up to 8160 bytes");
+}
+
+impl Keyring {
+    /// A ring of one key.
+    #[must_use]
+    pub fn of(key: MasterKey) -> Self {
+        Self { keys: vec![key] }
+    }
+
+    /// Reads a key file's content: one key a line of 64 hex digits, or exactly 32 raw bytes.
+    ///
+    /// # Errors
+    /// Names the first line that is no key; never shows it.
+    pub fn parse(content: &[u8]) -> Result<Self, ParseKeyringError> {
+        if let Ok(raw) = <[u8; 32]>::try_from(content) {
+            return Ok(Self::of(MasterKey::from_bytes(raw)));
+        }
+        let mut keys: Vec<MasterKey> = Vec::new();
+        for (index, line) in content.split(|&byte| byte == b'\n').enumerate() {
+            let line_number = index + 1;
+            let line = line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            let key = parse_line(line).ok_or(ParseKeyringError::Line { line: line_number })?;
+            if keys.iter().any(|known| known.id == key.id) {
+                return Err(ParseKeyringError::Repeated { line: line_number });
+            }
+            keys.push(key);
+        }
+        if keys.is_empty() { Err(ParseKeyringError::Empty) } else { Ok(Self { keys }) }
+    }
+
+    /// The key that signs and digests.
+    #[must_use]
+    pub fn first(&self) -> &MasterKey {
+        &self.keys[0]
+    }
+
+    /// All keys, the first first.
+    pub fn iter(&self) -> impl Iterator<Item = &MasterKey> {
+        self.keys.iter()
+    }
+}
+
+fn parse_line(line: &[u8]) -> Option<MasterKey> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    if line.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(line.chunks_exact(2)) {
+        let high = char::from(pair[0]).to_digit(16)?;
+        let low = char::from(pair[1]).to_digit(16)?;
+        *byte = u8::try_from(high << 4 | low).ok()?;
+    }
+    Some(MasterKey::from_bytes(*bytes))
+}
+
+/// A derived HMAC-SHA-256 key with its state kept, so that a message costs no key set-up.
+#[derive(Clone)]
+pub struct MacKey(Hmac<Sha256>);
+
+impl MacKey {
+    fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(Hmac::new_from_slice(bytes).expect("HMAC takes keys of any length"))
+    }
+
+    /// The authentication code of `message`.
+    #[must_use]
+    pub fn mac(&self, message: &[u8]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        mac.update(message);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Whether `tag` is the code of `message`, or its first bytes; in constant time. An empty tag never is.
+    #[must_use]
+    pub fn verifies(&self, message: &[u8], tag: &[u8]) -> bool {
+        let mut mac = self.0.clone();
+        mac.update(message);
+        !tag.is_empty() && mac.verify_truncated_left(tag).is_ok()
+    }
+}
+
+impl fmt::Debug for MacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MacKey(..)")
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MasterKey({})", self.id)
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn purposes_databases_and_master_keys_give_different_keys() {
+        let key = MasterKey::from_bytes([7; 32]);
+        let codes = [
+            key.derive(b"db", "token-digest").mac(b"m"),
+            key.derive(b"db", "session").mac(b"m"),
+            key.derive(b"other", "token-digest").mac(b"m"),
+            MasterKey::from_bytes([8; 32]).derive(b"db", "token-digest").mac(b"m"),
+        ];
+        for (index, code) in codes.iter().enumerate() {
+            assert!(!codes[..index].contains(code));
+        }
+    }
+
+    #[test]
+    fn a_file_of_lines_and_one_of_raw_bytes_are_read() {
+        let key = MasterKey::from_bytes([0xab; 32]);
+        let read = Keyring::parse(key.expose_line().as_bytes()).unwrap();
+        assert_eq!(read.first().id(), key.id());
+        assert_eq!(Keyring::parse(&[0xab; 32]).unwrap().first().id(), key.id());
+        let two = format!("\n{}\n  {}\n", "cd".repeat(32), "AB".repeat(32));
+        let ring = Keyring::parse(two.as_bytes()).unwrap();
+        assert_eq!(ring.iter().count(), 2);
+        assert_eq!(ring.iter().nth(1).unwrap().id(), key.id());
+    }
+
+    #[test]
+    fn what_is_no_key_is_named_by_its_line_and_never_shown() {
+        assert_eq!(Keyring::parse(b"").unwrap_err(), ParseKeyringError::Empty);
+        let bad = format!("{}\nzz{}", "ab".repeat(32), "0".repeat(62));
+        let error = Keyring::parse(bad.as_bytes()).unwrap_err();
+        assert_eq!(error, ParseKeyringError::Line { line: 2 });
+        assert!(!error.to_string().contains("zz"));
+        let twice = format!("{0}\n{0}", "ab".repeat(32));
+        assert_eq!(Keyring::parse(twice.as_bytes()).unwrap_err(), ParseKeyringError::Repeated { line: 2 });
+    }
+
+    #[test]
+    fn a_key_cannot_be_printed() {
+        let key = MasterKey::from_bytes([0xab; 32]);
+        let shown = format!("{key:?} {:?} {:?}", key.derive(b"db", "x"), Keyring::of(key.clone()));
+        assert!(!shown.contains("abab"), "{shown}");
+    }
+
+    #[test]
+    fn an_empty_or_wrong_tag_does_not_verify() {
+        let key = MasterKey::from_bytes([1; 32]).derive(b"db", "x");
+        let code = key.mac(b"message");
+        assert!(key.verifies(b"message", &code));
+        assert!(key.verifies(b"message", &code[..8]));
+        assert!(!key.verifies(b"message", &[]));
+        assert!(!key.verifies(b"messagf", &code));
+    }
+}

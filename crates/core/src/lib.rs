@@ -1,0 +1,27 @@
+//! The rules of hoody: what a credential looks like, what it may do, and what a request must contain.
+//!
+//! Everything here is pure. Time and randomness come in as values; there are no sockets, no files, no
+//! clock and no random source, so that every rule can be tested, fuzzed and reused as it stands.
+//! What goes over the wire is in [`wire`]; the one decision is [`grant::decide`].
+
+#![warn(missing_docs)]
+
+pub mod acting;
+pub mod address;
+pub mod expiry;
+pub mod grant;
+pub mod host;
+pub mod id;
+pub mod invalid;
+pub mod json;
+pub mod keys;
+pub mod names;
+pub mod password;
+pub mod permissions;
+#[doc(hidden)]
+pub mod properties;
+pub mod secret;
+pub mod session;
+pub mod time;
+pub mod token;
+pub mod wire;
