@@ -1,0 +1,13 @@
+//! The routes, one file a noun.
+
+mod projects;
+mod realms;
+mod sessions;
+mod tokens;
+mod users;
+mod utilities;
+
+pub use projects::{MemberQuery, Members, ProjectQuery, Projects, SortOrder};
+pub use realms::Realms;
+pub use tokens::{TokenList, Tokens};
+pub use users::Users;

@@ -1,0 +1,124 @@
+//! What can go wrong. Nothing here holds a secret: answers that cannot be read are described by place,
+//! never quoted, because a quotation could be a token.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::base::BaseError;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The server refused.
+    #[error(transparent)]
+    Api(Box<ApiError>),
+    /// The server could not be reached, or the connection broke.
+    #[error("cannot reach {origin}")]
+    Network {
+        /// Scheme, host and port that were tried.
+        origin: String,
+        /// What the connection says.
+        source: reqwest::Error,
+    },
+    /// No answer in time.
+    #[error("no answer from {origin} in time")]
+    Timeout {
+        /// Scheme, host and port that were tried.
+        origin: String,
+    },
+    /// The server answers with a redirect, which is never followed: the credential stays here.
+    #[error("the server redirects to {location}: use that as the base address if you trust it")]
+    Redirected {
+        /// Where to; `another address` when the answer does not say.
+        location: String,
+    },
+    /// The answer is not what the contract says.
+    #[error("cannot read the answer to {route} (HTTP {status}): unexpected at line {line}, column {column}")]
+    Decode {
+        /// Which route was called.
+        route: String,
+        /// With which status it answered.
+        status: StatusCode,
+        /// Where in the body, from 1; 0 when it is empty.
+        line: usize,
+        /// Where in the line.
+        column: usize,
+    },
+    /// The answer is larger than any that the contract has.
+    #[error("the answer to {route} is larger than {limit} bytes")]
+    TooLarge {
+        /// Which route was called.
+        route: String,
+        /// What is read at most.
+        limit: usize,
+    },
+}
+
+/// Why no client could be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The base address is none, or has no host for the realm.
+    #[error("base address {address:?}: {source}")]
+    Base {
+        /// As given.
+        address: String,
+        /// What is wrong with it.
+        source: BaseError,
+    },
+    /// The proxy's address is none.
+    #[error("the proxy's address cannot be read")]
+    Proxy(#[source] reqwest::Error),
+    /// A header's name or value cannot be sent.
+    #[error("the header {0:?} cannot be sent")]
+    Header(String),
+    /// The credential has characters that no header can carry.
+    #[error("the credential has characters that cannot be sent")]
+    Credential,
+    /// TLS could not be set up.
+    #[error("cannot set up the HTTP client")]
+    Http(#[source] reqwest::Error),
+}
+
+/// A refusal, as the server gives it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+#[non_exhaustive]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The machine code to branch on, e.g. `INVALID_TOKEN`; empty when the answer has none.
+    pub code: String,
+    /// What is wrong, for people.
+    pub message: String,
+    /// More about it: for a 422 the list of violations.
+    pub data: Option<Value>,
+    /// How long the server asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl Error {
+    /// The server's refusal, if it is one.
+    #[must_use]
+    pub fn api(&self) -> Option<&ApiError> {
+        match self {
+            Self::Api(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether the server refused with this machine code.
+    #[must_use]
+    pub fn has_code(&self, code: &str) -> bool {
+        self.api().is_some_and(|error| error.code == code)
+    }
+
+    /// Whether the credential was missing, unknown or at its end.
+    #[must_use]
+    pub fn is_unauthorized(&self) -> bool {
+        self.api().is_some_and(|error| error.status == StatusCode::UNAUTHORIZED)
+    }
+}

@@ -1,0 +1,42 @@
+//! Typed client of a hoody server, on the server's own wire types.
+//!
+//! A [`Client`] speaks to one base address with one credential. It asks again by itself where that is
+//! safe (429, 503, a lost connection), follows no redirect, and never logs or prints a secret.
+//! Everything it sends and gets is in [`wire`]; the calls are grouped as the routes are:
+//! [`Client::tokens`], [`Client::projects`], [`Client::users`], [`Client::realms`], and the sessions on
+//! the client itself.
+//!
+//! ```no_run
+//! use hoody_client::{Client, wire::{CreateToken, Login, Secret}};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let anonymous = Client::builder("http://127.0.0.1:8080").build()?;
+//! let login = Login { username: Some("ada".into()), password: Secret::new("…"), ..Login::default() };
+//! let session = anonymous.login(&login).await?;
+//!
+//! let client = anonymous.with_credential(session.token.clone());
+//! let made = client.tokens().create(&CreateToken { alias: Some("ci".into()), ..CreateToken::default() }).await?;
+//! let secret = made.token.expect("a new token shows its secret once");
+//! client.with_credential(secret).check("projects.read").await?;
+//! # Ok(())
+//! # }
+//! ```
+
+#![warn(missing_docs)]
+
+mod api;
+mod base;
+mod call;
+mod client;
+mod error;
+mod resolve;
+mod retry;
+
+pub use api::{MemberQuery, Members, ProjectQuery, Projects, Realms, SortOrder, TokenList, Tokens, Users};
+pub use base::{Base, BaseError, Origin};
+pub use client::{Client, ClientBuilder};
+pub use error::{ApiError, BuildError, Error};
+/// What goes over the wire.
+pub use hoody_core::wire;
+/// Identifiers of everything that has one.
+pub use hoody_core::{id, time};

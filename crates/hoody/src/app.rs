@@ -1,0 +1,148 @@
+//! What every request can reach, built in one function.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+
+use hoody_core::address::TrustedProxies;
+use hoody_core::host::Domain;
+use hoody_core::id::Id;
+use hoody_core::permissions::Catalogue;
+use hoody_core::time::{SECOND, Timestamp};
+
+use crate::clock::{Clock, entropy};
+use crate::db::{Db, DbError, Location};
+use crate::error::Error;
+use crate::feed::Step;
+use crate::feed::tail::{self, Tail};
+use crate::grants::usage::{Notes, Recorder};
+use crate::grants::{Grants, usage};
+use crate::keys::{KeySource, Keys};
+use crate::users::password::Passwords;
+
+/// The tree of permissions that this server knows.
+pub(crate) fn catalogue() -> &'static Catalogue {
+    static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::hoody);
+    &CATALOGUE
+}
+
+/// What an [`App`] is made from.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) database: Location,
+    pub(crate) keys: KeySource,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) domain: Domain,
+    pub(crate) trusted_proxies: TrustedProxies,
+    /// What is wrong with how the server is exposed, in a sentence: told at start and in `/readyz`.
+    pub(crate) exposure_warning: Option<&'static str>,
+}
+
+type StepHook = Arc<dyn Fn(Step) -> Pin<Box<dyn Future<Output = Cut> + Send>> + Send + Sync>;
+
+/// What a test does to a mutation at a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Nothing.
+    GoOn,
+    /// The database is gone.
+    DatabaseGone,
+}
+
+/// The running service.
+pub(crate) struct App {
+    pub(crate) db: Db,
+    pub(crate) keys: Keys,
+    pub(crate) clock: Clock,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) tail: Tail,
+    pub(crate) recorder: Recorder,
+    pub(crate) passwords: Passwords,
+    pub(crate) domain: Domain,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) exposure_warning: Option<&'static str>,
+    notes: tokio::sync::Mutex<Notes>,
+    hook: OnceLock<Mutex<StepHook>>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("db", &self.db).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Opens the database, reads the keys and puts everything together. Starts nothing.
+    pub(crate) async fn open(settings: Settings, clock: Clock) -> anyhow::Result<Arc<Self>> {
+        let opened = settings.database.open(entropy()).await?;
+        let ring = crate::keys::load(&settings.keys, &opened.db, clock.now()).await?;
+        let (recorder, notes) = Recorder::channel();
+        let app = Arc::new(Self {
+            keys: Keys::derive(&ring, &opened.database_id),
+            db: opened.db,
+            clock,
+            grants: Arc::new(Grants::new()),
+            tail: Tail::default(),
+            recorder,
+            passwords: Passwords::new(),
+            domain: settings.domain,
+            trusted_proxies: settings.trusted_proxies,
+            data_dir: settings.data_dir,
+            exposure_warning: settings.exposure_warning,
+            notes: tokio::sync::Mutex::new(notes),
+            hook: OnceLock::new(),
+        });
+        tail::poll(&app).await?;
+        Ok(app)
+    }
+
+    /// Starts what runs beside the requests: the feed's tail, the writer of usage, the broom.
+    pub(crate) fn start(self: &Arc<Self>) {
+        tokio::spawn(tail::run(Arc::clone(self)));
+        tokio::spawn(write_usage(Arc::clone(self)));
+        tokio::spawn(crate::sessions::sweep(Arc::clone(self)));
+    }
+
+    /// A new id.
+    pub(crate) fn new_id<K>(&self) -> Id<K> {
+        let seconds = self.clock.now().millis() / SECOND;
+        Id::from_parts(u32::try_from(seconds).unwrap_or(u32::MAX), entropy())
+    }
+
+    /// Writes every use of a token that is noted and not written.
+    pub(crate) async fn flush_usage(&self) {
+        let notes = self.notes.lock().await.drain();
+        usage::write(&self.db, &notes).await;
+    }
+
+    /// Lets a test step in; otherwise nothing.
+    pub(crate) async fn pause(&self, step: Step) -> Result<(), Error> {
+        let Some(hook) = self.hook.get() else { return Ok(()) };
+        let hook = Arc::clone(&hook.lock().unwrap_or_else(PoisonError::into_inner));
+        match hook(step).await {
+            Cut::GoOn => Ok(()),
+            Cut::DatabaseGone => Err(Error::from(DbError::Unavailable(sqlx::Error::PoolClosed))),
+        }
+    }
+
+    /// Calls `hook` at every step of every mutation: tests only.
+    pub(crate) fn at_each_step(&self, hook: StepHook) {
+        let slot = self.hook.get_or_init(|| Mutex::new(Arc::clone(&hook)));
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = hook;
+    }
+
+    /// The time, once for each request.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// Writes usage as it comes, half a second's worth at a time.
+async fn write_usage(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(std::time::Duration::from_millis(500));
+    loop {
+        ticks.tick().await;
+        app.flush_usage().await;
+    }
+}

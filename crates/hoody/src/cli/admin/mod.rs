@@ -1,0 +1,54 @@
+//! `hoody admin`: the operator at the machine, on the database directly, beside a running server or
+//! without one. Takes the server's flags.
+
+mod keys;
+mod users;
+
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, ServerFlags, environment};
+
+/// Works on the database directly, for the operator at the machine
+///
+/// What it changes is in force on every running node within a second, as anybody's change is.
+#[derive(Debug, Args)]
+pub(crate) struct AdminArgs {
+    #[command(subcommand)]
+    command: AdminCommand,
+    #[command(flatten)]
+    server: ServerFlags,
+}
+
+#[derive(Debug, Subcommand)]
+enum AdminCommand {
+    /// Accounts
+    #[command(subcommand)]
+    Users(users::UsersCommand),
+    /// Master keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+}
+
+/// Runs one command.
+pub(crate) async fn run(args: &AdminArgs) -> anyhow::Result<()> {
+    let config = Config::load(&args.server, &environment)?;
+    crate::telemetry::init_logs("warn", false)?;
+    super::serve::make_data_dir(&config.data_dir)?;
+    match &args.command {
+        AdminCommand::Users(command) => {
+            let app = App::open(config.settings, Clock::system()).await?;
+            users::run(&app, command).await?;
+            close(app).await;
+        }
+        AdminCommand::Keys(command) => keys::run(config, command).await?,
+    }
+    Ok(())
+}
+
+async fn close(app: Arc<App>) {
+    app.db.close().await;
+}

@@ -1,0 +1,151 @@
+//! `hoody admin users …`.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use hoody_core::wire::Secret;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::cli::output;
+use crate::feed::{Actor, Change, Mutation};
+use crate::grants::Forget;
+use crate::users::first::{check, create, forget_file, plain};
+use crate::users::{User, store};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UsersCommand {
+    /// Makes an account
+    #[command(after_help = "EXAMPLES:\n  hoody admin users create ada --email ada@example.com\n  \
+        printf %s \"$PASSWORD\" | hoody admin users create ada --password-stdin")]
+    Create {
+        /// 3 to 50 letters, digits, _ and -
+        username: String,
+        /// The address to sign in with
+        #[arg(long)]
+        email: Option<String>,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Lists the accounts
+    #[command(after_help = "EXAMPLES:\n  hoody admin users list\n  hoody admin users list -o json")]
+    List,
+    /// Shuts an account out: its sessions and tokens stop everywhere
+    #[command(after_help = "EXAMPLES:\n  hoody admin users ban ada")]
+    Ban {
+        /// Username, e-mail address or id
+        user: String,
+    },
+    /// Lets an account in again
+    #[command(after_help = "EXAMPLES:\n  hoody admin users unban ada")]
+    Unban {
+        /// Username, e-mail address or id
+        user: String,
+    },
+    /// Sets a password and ends the account's sessions
+    #[command(after_help = "EXAMPLES:\n  hoody admin users set-password ada\n  \
+        printf %s \"$PASSWORD\" | hoody admin users set-password ada --password-stdin")]
+    SetPassword {
+        /// Username, e-mail address or id
+        user: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+}
+
+/// Where a password comes from.
+#[derive(Debug, Args)]
+pub(super) struct PasswordArgs {
+    /// The password itself: others on the machine can see it there, so better not
+    #[arg(long, conflicts_with = "password_stdin")]
+    password: Option<Secret>,
+    /// Read the password from the first line of stdin
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+impl PasswordArgs {
+    fn read(&self) -> anyhow::Result<Zeroizing<String>> {
+        if let Some(password) = &self.password {
+            return Ok(Zeroizing::new(password.expose().to_owned()));
+        }
+        if self.password_stdin {
+            let mut line = Zeroizing::new(String::new());
+            std::io::stdin().lock().read_line(&mut line)?;
+            return Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()));
+        }
+        if !std::io::stdin().is_terminal() {
+            bail!("there is no terminal to ask on: give the password with --password-stdin");
+        }
+        let prompt = dialoguer::Password::new().with_prompt("Password (12 characters or more)");
+        let password = prompt.with_confirmation("Again", "The two differ").interact()?;
+        Ok(Zeroizing::new(password))
+    }
+}
+
+pub(super) async fn run(app: &Arc<App>, command: &UsersCommand) -> anyhow::Result<()> {
+    match command {
+        UsersCommand::Create { username, email, password } => {
+            let password = password.read()?;
+            check(username, email.as_deref(), &password)?;
+            let created = create(app, Actor::Operator, username, email.as_deref(), &password).await?;
+            let id = created.context("an account with this username or e-mail address exists")?;
+            output::note(&format!("Made the account {username} ({id})."));
+        }
+        UsersCommand::List => {
+            let users = store::list_users(&app.db).await?;
+            output::users(&users.into_iter().map(User::shown).collect::<Vec<_>>());
+        }
+        UsersCommand::Ban { user } => set_ban(app, user, true).await?,
+        UsersCommand::Unban { user } => set_ban(app, user, false).await?,
+        UsersCommand::SetPassword { user, password } => set_password(app, user, password).await?,
+    }
+    Ok(())
+}
+
+async fn find(app: &App, name: &str) -> anyhow::Result<User> {
+    let by_id = match name.parse() {
+        Ok(id) => store::find_user(&app.db, id).await?,
+        Err(_) => None,
+    };
+    let found = match by_id {
+        Some(user) => Some(user),
+        None if name.contains('@') => store::find_by_email(&app.db, name).await?,
+        None => store::find_by_username(&app.db, name).await?,
+    };
+    found.with_context(|| format!("there is no account {name:?}"))
+}
+
+async fn set_ban(app: &Arc<App>, name: &str, is_banned: bool) -> anyhow::Result<()> {
+    let user = find(app, name).await?;
+    let mut mutation = Mutation::begin_as(app, Actor::Operator).await.map_err(plain)?;
+    mutation.lock_account(user.id).await?;
+    let now = mutation.now;
+    store::update_ban(&mut mutation.tx, user.id, is_banned, now).await?;
+    let event = if is_banned { "user.banned" } else { "user.unbanned" };
+    mutation.tell(Change::new(event, user.id, "user", user.id).forgetting(Forget::Account(user.id)));
+    mutation.commit().await.map_err(plain)?;
+    let done = if is_banned { "Banned" } else { "Unbanned" };
+    output::note(&format!("{done} {}.", user.username));
+    Ok(())
+}
+
+async fn set_password(app: &Arc<App>, name: &str, password: &PasswordArgs) -> anyhow::Result<()> {
+    let user = find(app, name).await?;
+    let password = password.read()?;
+    check(&user.username, None, &password)?;
+    let hash = app.passwords.hash(&password).await.map_err(plain)?;
+    let mut mutation = Mutation::begin_as(app, Actor::Operator).await.map_err(plain)?;
+    mutation.lock_account(user.id).await?;
+    let now = mutation.now;
+    store::set_password(&mut mutation.tx, user.id, &hash, now).await?;
+    let change = Change::new("account.updated", user.id, "account", user.id);
+    mutation.tell(change.with(json!({ "password": true })).forgetting(Forget::Account(user.id)));
+    mutation.commit().await.map_err(plain)?;
+    forget_file(&app.data_dir, &user.username);
+    output::note(&format!("Set the password of {}; its sessions are ended.", user.username));
+    Ok(())
+}

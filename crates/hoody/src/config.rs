@@ -1,0 +1,417 @@
+//! The settings of `serve` and `admin`: flag, environment, file, default, in this order (`design.md` 6).
+//!
+//! Each setting knows where its value came from, so that `--print-config` can say it. From the
+//! environment only the names listed here are read. A key of the file that is not listed is an error.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use hoody_core::address::TrustedProxies;
+use hoody_core::host::Domain;
+use hoody_core::wire::Secret;
+use zeroize::Zeroizing;
+
+use crate::app::Settings;
+use crate::db::Location;
+use crate::keys::{KeySource, default_file};
+use crate::users::first::FirstAccount;
+
+/// The flags of `serve` and `admin`.
+#[derive(Debug, Args, Clone, Default)]
+#[command(next_help_heading = "Server settings (flag, then environment, then --config, then default)")]
+pub(crate) struct ServerFlags {
+    /// Where to listen [env: HOODY_LISTEN] [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR", global = true)]
+    listen: Option<String>,
+    /// Where data, key and lock are kept [env: HOODY_DATA_DIR] [default: ./hoody-data]
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<String>,
+    /// sqlite:FILE or postgres://… [env: HOODY_DATABASE_URL] [default: hoody.db in the data directory]
+    #[arg(long, value_name = "URL", global = true)]
+    database_url: Option<String>,
+    /// The host name below which `{realm}.` selects a realm [env: HOODY_DOMAIN] [default: api.localhost]
+    #[arg(long, value_name = "HOST", global = true)]
+    domain: Option<String>,
+    /// What links point to [env: HOODY_PUBLIC_URL] [default: http://{domain}:{port}]
+    #[arg(long, value_name = "URL", global = true)]
+    public_url: Option<String>,
+    /// Proxies whose X-Forwarded-For is believed [env: HOODY_TRUSTED_PROXIES] [default: none]
+    #[arg(long, value_name = "CIDR,…", global = true)]
+    trusted_proxies: Option<String>,
+    /// One key a line, 64 hex digits [env: HOODY_MASTER_KEY_FILE, HOODY_MASTER_KEY] [default: master.key in the data directory]
+    #[arg(long, value_name = "FILE", global = true)]
+    master_key_file: Option<String>,
+    /// Serve Prometheus metrics here, and nowhere else [env: HOODY_METRICS_LISTEN] [default: none]
+    #[arg(long, value_name = "ADDR", global = true)]
+    metrics_listen: Option<String>,
+    /// What is logged, e.g. info or hoody=debug [env: HOODY_LOG] [default: info]
+    #[arg(long, value_name = "FILTER", global = true)]
+    log: Option<String>,
+    /// How it is logged: text or json [env: HOODY_LOG_FORMAT] [default: text]
+    #[arg(long, value_name = "FORMAT", global = true)]
+    log_format: Option<String>,
+    /// A TOML file with these names [env: HOODY_CONFIG] [default: none]
+    #[arg(long = "config", value_name = "FILE", global = true, id = "server_config")]
+    config: Option<String>,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Flag,
+    Environment,
+    File,
+    Default,
+}
+
+/// The settings of a server.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) public_url: String,
+    pub(crate) log: String,
+    pub(crate) is_log_json: bool,
+    pub(crate) first_account: FirstAccount,
+    pub(crate) settings: Settings,
+    /// Name, value as it may be shown, source.
+    pub(crate) shown: Vec<(&'static str, String, Source)>,
+}
+
+/// The environment, or a map in tests.
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+const NAMES: [(&str, &str); 10] = [
+    ("listen", "HOODY_LISTEN"),
+    ("data-dir", "HOODY_DATA_DIR"),
+    ("database-url", "HOODY_DATABASE_URL"),
+    ("domain", "HOODY_DOMAIN"),
+    ("public-url", "HOODY_PUBLIC_URL"),
+    ("trusted-proxies", "HOODY_TRUSTED_PROXIES"),
+    ("master-key-file", "HOODY_MASTER_KEY_FILE"),
+    ("metrics-listen", "HOODY_METRICS_LISTEN"),
+    ("log", "HOODY_LOG"),
+    ("log-format", "HOODY_LOG_FORMAT"),
+];
+
+/// The process's environment.
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+struct Values {
+    found: BTreeMap<&'static str, (String, Source)>,
+}
+
+impl Values {
+    fn collect(flags: &ServerFlags, env: Environment<'_>) -> anyhow::Result<Self> {
+        let file = read_file(flags.config.clone().or_else(|| env("HOODY_CONFIG")))?;
+        let mut found = BTreeMap::new();
+        for (name, variable) in NAMES {
+            let value = (flags.get(name).map(|value| (value, Source::Flag)))
+                .or_else(|| env(variable).map(|value| (value, Source::Environment)))
+                .or_else(|| file.get(name).map(|value| (value.clone(), Source::File)));
+            if let Some(value) = value {
+                found.insert(name, value);
+            }
+        }
+        Ok(Self { found })
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.found.get(name).map(|(value, _)| value.as_str())
+    }
+
+    fn parse<T>(
+        &self,
+        name: &str,
+        default: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> anyhow::Result<T> {
+        parse(self.get(name).unwrap_or(default)).map_err(|why| match self.found.get(name) {
+            Some((_, source)) => anyhow::anyhow!("{name} (from {}): {why}", source.describe(name)),
+            None => anyhow::anyhow!("{name}: {why}"),
+        })
+    }
+}
+
+impl Source {
+    /// `flag --listen`, `HOODY_LISTEN`, `file`, `default`.
+    pub(crate) fn describe(self, name: &str) -> String {
+        match self {
+            Self::Flag => format!("flag --{name}"),
+            Self::Environment => {
+                let variable = NAMES.iter().find(|(known, _)| *known == name);
+                variable.map_or_else(|| "environment".to_owned(), |(_, variable)| (*variable).to_owned())
+            }
+            Self::File => "file".to_owned(),
+            Self::Default => "default".to_owned(),
+        }
+    }
+}
+
+impl ServerFlags {
+    fn get(&self, name: &str) -> Option<String> {
+        let flag = match name {
+            "listen" => &self.listen,
+            "data-dir" => &self.data_dir,
+            "database-url" => &self.database_url,
+            "domain" => &self.domain,
+            "public-url" => &self.public_url,
+            "trusted-proxies" => &self.trusted_proxies,
+            "master-key-file" => &self.master_key_file,
+            "metrics-listen" => &self.metrics_listen,
+            "log" => &self.log,
+            "log-format" => &self.log_format,
+            _ => &None,
+        };
+        flag.clone()
+    }
+}
+
+fn read_file(path: Option<String>) -> anyhow::Result<BTreeMap<String, String>> {
+    let Some(path) = path else { return Ok(BTreeMap::new()) };
+    let text = std::fs::read_to_string(&path).with_context(|| format!("the config file {path} cannot be read"))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        // Not the error itself: it quotes the line, which may hold a password.
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        anyhow::anyhow!("the config file {path} is not TOML: line {line}: {}", error.message())
+    })?;
+    let mut values = BTreeMap::new();
+    for (name, value) in table {
+        if !NAMES.iter().any(|(known, _)| *known == name) {
+            let known: Vec<_> = NAMES.iter().map(|(known, _)| *known).collect();
+            bail!("{path}: unknown key {name:?}; the keys are {}", known.join(", "));
+        }
+        let text = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Array(items) => {
+                let texts: Option<Vec<_>> = items.iter().map(toml::Value::as_str).collect();
+                texts.with_context(|| format!("{path}: {name} must be a list of texts"))?.join(",")
+            }
+            _ => bail!("{path}: {name} must be a text"),
+        };
+        values.insert(name, text);
+    }
+    Ok(values)
+}
+
+impl Config {
+    /// Puts the settings together.
+    ///
+    /// # Errors
+    /// Names the setting, where its value came from and the rule that it breaks.
+    pub(crate) fn load(flags: &ServerFlags, env: Environment<'_>) -> anyhow::Result<Self> {
+        let values = Values::collect(flags, env)?;
+        let listen: SocketAddr = values.parse("listen", "127.0.0.1:8080", address)?;
+        let metrics_listen = match values.get("metrics-listen") {
+            Some(_) => Some(values.parse("metrics-listen", "", address)?),
+            None => None,
+        };
+        let data_dir = PathBuf::from(values.get("data-dir").unwrap_or("./hoody-data"));
+        let default_database = format!("sqlite:{}", data_dir.join("hoody.db").display());
+        let database = values.parse("database-url", &default_database, Location::parse)?;
+        let domain = values.parse("domain", "api.localhost", Domain::parse)?;
+        let default_url = format!("http://{domain}:{}", listen.port());
+        let public_url = values.parse("public-url", &default_url, url)?;
+        let trusted_proxies = match values.get("trusted-proxies") {
+            Some(_) => values.parse("trusted-proxies", "", TrustedProxies::parse)?,
+            None => TrustedProxies::default(),
+        };
+        let keys = key_source(&values, env, &data_dir)?;
+        let is_log_json = values.parse("log-format", "text", |format| match format {
+            "text" => Ok(false),
+            "json" => Ok(true),
+            _ => Err("must be text or json".to_owned()),
+        })?;
+        let exposure_warning = exposure_warning(listen, &trusted_proxies);
+        let shown = shown(&values, &data_dir, &default_database, &domain, &public_url, &keys);
+        Ok(Self {
+            listen,
+            metrics_listen,
+            public_url,
+            log: values.get("log").unwrap_or("info").to_owned(),
+            is_log_json,
+            first_account: FirstAccount {
+                username: env("HOODY_ADMIN_USERNAME"),
+                email: env("HOODY_ADMIN_EMAIL"),
+                password: env("HOODY_ADMIN_PASSWORD").map(Secret::from),
+            },
+            settings: Settings {
+                database,
+                keys,
+                data_dir: data_dir.clone(),
+                domain,
+                trusted_proxies,
+                exposure_warning,
+            },
+            data_dir,
+            shown,
+        })
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an address and a port, e.g. 127.0.0.1:8080 or [::1]:8080".to_owned())
+}
+
+fn url(text: &str) -> Result<String, String> {
+    let uri: http::Uri = text.parse().map_err(|_| "must be an address such as https://api.example.com".to_owned())?;
+    let is_plain = uri.path() == "/" && uri.query().is_none();
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(authority)) if is_plain && !authority.as_str().contains('@') => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err("must be http:// or https:// with a host and no path".to_owned()),
+    }
+}
+
+fn key_source(values: &Values, env: Environment<'_>, data_dir: &std::path::Path) -> anyhow::Result<KeySource> {
+    let file = values.get("master-key-file");
+    match (file, env("HOODY_MASTER_KEY")) {
+        (Some(_), Some(_)) => {
+            bail!("both a master key file and HOODY_MASTER_KEY are given: give one of them")
+        }
+        (Some(file), None) => Ok(KeySource::File(PathBuf::from(file))),
+        (None, Some(key)) => Ok(KeySource::Variable(Zeroizing::new(key))),
+        (None, None) => Ok(KeySource::File(default_file(data_dir))),
+    }
+}
+
+fn exposure_warning(listen: SocketAddr, proxies: &TrustedProxies) -> Option<&'static str> {
+    let is_exposed = !listen.ip().is_loopback() && proxies.is_empty();
+    is_exposed.then_some(
+        "listening beyond loopback with neither TLS nor a trusted proxy: credentials travel in the clear",
+    )
+}
+
+fn shown(
+    values: &Values,
+    data_dir: &std::path::Path,
+    default_database: &str,
+    domain: &Domain,
+    public_url: &str,
+    keys: &KeySource,
+) -> Vec<(&'static str, String, Source)> {
+    let defaults = [
+        ("listen", "127.0.0.1:8080".to_owned()),
+        ("data-dir", data_dir.display().to_string()),
+        ("database-url", default_database.to_owned()),
+        ("domain", domain.to_string()),
+        ("public-url", public_url.to_owned()),
+        ("trusted-proxies", "none".to_owned()),
+        ("master-key-file", format!("{keys:?}")),
+        ("metrics-listen", "none".to_owned()),
+        ("log", "info".to_owned()),
+        ("log-format", "text".to_owned()),
+    ];
+    let shown = defaults.into_iter().map(|(name, default)| match values.found.get(name) {
+        Some((value, source)) if name == "database-url" => (name, without_password(value), *source),
+        Some((value, source)) => (name, value.clone(), *source),
+        None if name == "master-key-file" && matches!(keys, KeySource::Variable(_)) => {
+            (name, default, Source::Environment)
+        }
+        None => (name, default, Source::Default),
+    });
+    shown.collect()
+}
+
+/// `postgres://user:password@host/db` without the password, and without parameters that may hold one.
+fn without_password(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or(url);
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((user, host)) = rest.rsplit_once('@') else { return url.to_owned() };
+    let user = user.split(':').next().unwrap_or(user);
+    format!("{scheme}://{user}:***@{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(flags: &ServerFlags, env: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let env: BTreeMap<_, _> =
+            env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Config::load(flags, &|name| env.get(name).cloned())
+    }
+
+    fn source(config: &Config, wanted: &str) -> Source {
+        config.shown.iter().find(|(name, ..)| *name == wanted).unwrap().2
+    }
+
+    #[test]
+    fn without_anything_the_defaults_of_the_design_hold() {
+        let config = load(&ServerFlags::default(), &[]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.public_url, "http://api.localhost:8080");
+        assert_eq!(config.data_dir, PathBuf::from("./hoody-data"));
+        assert!(config.settings.exposure_warning.is_none());
+        assert!(config.shown.iter().all(|(_, _, source)| *source == Source::Default));
+    }
+
+    #[test]
+    fn flag_then_environment_then_file_then_default() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hoody.toml");
+        std::fs::write(&path, "listen = \"127.0.0.1:1\"\ndomain = \"file.test\"\nlog = \"warn\"\n").unwrap();
+        let flags = ServerFlags {
+            listen: Some("127.0.0.1:3".to_owned()),
+            config: Some(path.display().to_string()),
+            ..ServerFlags::default()
+        };
+        let config = load(&flags, &[("HOODY_LISTEN", "127.0.0.1:2"), ("HOODY_DOMAIN", "env.test")]).unwrap();
+        assert_eq!(config.listen.port(), 3);
+        assert_eq!(config.settings.domain.to_string(), "env.test");
+        assert_eq!(config.log, "warn");
+        assert_eq!(source(&config, "listen"), Source::Flag);
+        assert_eq!(source(&config, "domain"), Source::Environment);
+        assert_eq!(source(&config, "log"), Source::File);
+        assert_eq!(source(&config, "data-dir"), Source::Default);
+    }
+
+    #[test]
+    fn an_unknown_key_of_the_file_is_named_and_one_of_the_environment_ignored() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hoody.toml");
+        std::fs::write(&path, "listne = \"127.0.0.1:1\"\n").unwrap();
+        let flags = ServerFlags { config: Some(path.display().to_string()), ..ServerFlags::default() };
+        let error = load(&flags, &[]).unwrap_err().to_string();
+        assert!(error.contains("listne"), "{error}");
+        assert!(load(&ServerFlags::default(), &[("HOODY_TOKEN", "hdy_x"), ("HOODY_LISTNE", "x")]).is_ok());
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_source_and_never_shown_when_it_may_hold_a_password() {
+        let env = [("HOODY_DATABASE_URL", "mysql://ada:geheim@db/x")];
+        let error = load(&ServerFlags::default(), &env).unwrap_err().to_string();
+        assert!(error.contains("database-url (from HOODY_DATABASE_URL)"), "{error}");
+        assert!(!error.contains("geheim"), "{error}");
+        let env = [("HOODY_DATABASE_URL", "postgres://ada:geheim@db/x?sslpassword=geheim")];
+        let config = load(&ServerFlags::default(), &env).unwrap();
+        assert!(!format!("{config:?}").contains("geheim"));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hoody.toml");
+        std::fs::write(&path, "database-url = \"postgres://ada:geheim@db\n").unwrap();
+        let flags = ServerFlags { config: Some(path.display().to_string()), ..ServerFlags::default() };
+        let error = load(&flags, &[]).unwrap_err().to_string();
+        assert!(error.contains("line 1") && !error.contains("geheim"), "{error}");
+    }
+
+    #[test]
+    fn listening_to_the_world_in_the_clear_is_warned_of() {
+        let open = load(&ServerFlags::default(), &[("HOODY_LISTEN", "0.0.0.0:8080")]).unwrap();
+        assert!(open.settings.exposure_warning.is_some());
+        let behind = [("HOODY_LISTEN", "0.0.0.0:8080"), ("HOODY_TRUSTED_PROXIES", "10.0.0.0/8")];
+        assert!(load(&ServerFlags::default(), &behind).unwrap().settings.exposure_warning.is_none());
+    }
+
+    #[test]
+    fn two_sources_of_the_master_key_are_refused() {
+        let env = [("HOODY_MASTER_KEY", "00"), ("HOODY_MASTER_KEY_FILE", "k")];
+        assert!(load(&ServerFlags::default(), &env).is_err());
+    }
+}

@@ -1,0 +1,175 @@
+//! The database: pools, transactions, rows, and the differences between the two engines.
+//!
+//! Nothing outside this folder knows which engine runs. A statement is one text for both, its arguments
+//! an [`args!`] list, its rows read by column name. Reads go through [`Db`] or a [`Tx`], writes through a
+//! [`Tx`] alone; a mutation of the service is a [`crate::feed::Mutation`], which wraps one.
+
+mod error;
+mod open;
+mod row;
+
+use sqlx::postgres::PgArguments;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, Pool, Postgres, Sqlite, Transaction};
+
+pub(crate) use error::DbError;
+pub(crate) use open::Location;
+pub(crate) use row::Row;
+
+/// An open database of either engine.
+#[derive(Debug, Clone)]
+pub(crate) enum Db {
+    Sqlite { writer: Pool<Sqlite>, readers: Pool<Sqlite> },
+    Postgres(Pool<Postgres>),
+}
+
+/// One transaction. Dropped without [`Tx::commit`], it changes nothing.
+#[derive(Debug)]
+pub(crate) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// Where a statement runs: on the database, or inside a transaction.
+#[derive(Debug)]
+pub(crate) enum On<'a> {
+    Db(&'a Db),
+    Tx(&'a mut Tx),
+}
+
+impl<'a> From<&'a Db> for On<'a> {
+    fn from(db: &'a Db) -> Self {
+        Self::Db(db)
+    }
+}
+
+impl<'a> From<&'a mut Tx> for On<'a> {
+    fn from(tx: &'a mut Tx) -> Self {
+        Self::Tx(tx)
+    }
+}
+
+/// One argument of a statement.
+#[derive(Debug, Clone)]
+pub(crate) enum Arg {
+    Int(Option<i64>),
+    Bool(bool),
+    Text(Option<String>),
+    Bytes(Option<Vec<u8>>),
+}
+
+/// The arguments of a statement, in the order of `$1`, `$2`, …
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { vec![$($crate::db::Arg::from($value)),*] };
+}
+pub(crate) use args;
+
+macro_rules! bind {
+    ($sql:expr, $args:expr, $arguments:ty) => {{
+        let mut arguments = <$arguments>::default();
+        for arg in $args {
+            match arg {
+                Arg::Int(value) => Arguments::add(&mut arguments, value),
+                Arg::Bool(value) => Arguments::add(&mut arguments, value),
+                Arg::Text(value) => Arguments::add(&mut arguments, value),
+                Arg::Bytes(value) => Arguments::add(&mut arguments, value),
+            }
+            .map_err(|error| DbError::from(sqlx::Error::Encode(error)))?;
+        }
+        sqlx::query_with($sql, arguments)
+    }};
+}
+
+/// Runs a query wherever `on` is.
+async fn fetch(on: On<'_>, sql: &'static str, args: Vec<Arg>) -> Result<Vec<Row>, DbError> {
+    macro_rules! rows {
+        ($arguments:ty, $executor:expr, $row:expr) => {
+            bind!(sql, args, $arguments).fetch_all($executor).await?.into_iter().map($row).collect()
+        };
+    }
+    Ok(match on {
+        On::Db(Db::Sqlite { readers, .. }) => rows!(SqliteArguments, readers, Row::Sqlite),
+        On::Db(Db::Postgres(pool)) => rows!(PgArguments, pool, Row::Postgres),
+        On::Tx(Tx::Sqlite(tx)) => rows!(SqliteArguments, &mut **tx, Row::Sqlite),
+        On::Tx(Tx::Postgres(tx)) => rows!(PgArguments, &mut **tx, Row::Postgres),
+    })
+}
+
+impl On<'_> {
+    /// The row that `sql` gives, if any.
+    pub(crate) async fn find(self, sql: &'static str, args: Vec<Arg>) -> Result<Option<Row>, DbError> {
+        Ok(fetch(self, sql, args).await?.into_iter().next())
+    }
+
+    /// All rows that `sql` gives.
+    pub(crate) async fn list(self, sql: &'static str, args: Vec<Arg>) -> Result<Vec<Row>, DbError> {
+        fetch(self, sql, args).await
+    }
+
+    /// The one row that `sql` must give.
+    pub(crate) async fn one(self, sql: &'static str, args: Vec<Arg>) -> Result<Row, DbError> {
+        self.find(sql, args).await?.ok_or_else(|| DbError::from(sqlx::Error::RowNotFound))
+    }
+}
+
+impl Db {
+    /// Begins a transaction that may write. On SQLite it is the only one until it ends.
+    pub(crate) async fn begin(&self) -> Result<Tx, DbError> {
+        match self {
+            Self::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
+            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin().await?)),
+        }
+    }
+
+    /// The feed's head and, where the database has a clock of its own that nodes share, its time in
+    /// milliseconds.
+    pub(crate) async fn head(&self) -> Result<(i64, Option<i64>), DbError> {
+        match self {
+            Self::Sqlite { .. } => {
+                let row = On::from(self).one("SELECT pos FROM feed_head WHERE id = 1", args![]).await?;
+                Ok((row.get("pos")?, None))
+            }
+            Self::Postgres(_) => {
+                let sql = "SELECT pos, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now \
+                           FROM feed_head WHERE id = 1";
+                let row = On::from(self).one(sql, args![]).await?;
+                Ok((row.get("pos")?, Some(row.get("now")?)))
+            }
+        }
+    }
+
+    /// Closes every connection.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// Runs a statement that changes rows; how many it changed.
+    pub(crate) async fn execute(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<u64, DbError> {
+        match self {
+            Self::Sqlite(tx) => {
+                let query = bind!(sql, args, SqliteArguments);
+                Ok(query.execute(&mut **tx).await?.rows_affected())
+            }
+            Self::Postgres(tx) => {
+                let query = bind!(sql, args, PgArguments);
+                Ok(query.execute(&mut **tx).await?.rows_affected())
+            }
+        }
+    }
+
+    /// Makes the transaction's changes durable. After an error its outcome is unknown.
+    pub(crate) async fn commit(self) -> Result<(), DbError> {
+        match self {
+            Self::Sqlite(tx) => Ok(tx.commit().await?),
+            Self::Postgres(tx) => Ok(tx.commit().await?),
+        }
+    }
+}

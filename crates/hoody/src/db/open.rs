@@ -1,0 +1,144 @@
+//! Opening a database: its address, its pools with their settings, its schema.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions, SqlSafeStr};
+
+use super::{Arg, Db, DbError, On, args};
+
+/// Where the database is. Its text may hold a password, so it cannot be printed.
+#[derive(Clone)]
+pub(crate) enum Location {
+    /// A SQLite file, made when it is not there.
+    Sqlite(PathBuf),
+    /// A PostgreSQL server.
+    Postgres(Box<PgConnectOptions>),
+}
+
+/// A database that was opened and brought to the current schema.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) db: Db,
+    /// Made when the schema was first applied: the salt of every derived key.
+    pub(crate) database_id: Vec<u8>,
+}
+
+const READERS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 16;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.engine())
+    }
+}
+
+impl Location {
+    /// Reads `sqlite:PATH` or `postgres://…`.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong, without the address, which may hold a password.
+    pub(crate) fn parse(url: &str) -> Result<Self, String> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return if path.is_empty() || path == ":memory:" {
+                Err("sqlite: must be followed by the path of a file".to_owned())
+            } else {
+                Ok(Self::Sqlite(PathBuf::from(path)))
+            };
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return PgConnectOptions::from_str(url)
+                .map(|options| Self::Postgres(Box::new(options)))
+                .map_err(|_| "the postgres:// address cannot be read".to_owned());
+        }
+        Err("it must begin with sqlite: or postgres://".to_owned())
+    }
+
+    /// `sqlite` or `postgres`.
+    pub(crate) fn engine(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Opens it and applies the schema. `entropy` becomes the database's id when it is new.
+    pub(crate) async fn open(&self, entropy: [u8; 16]) -> anyhow::Result<Opened> {
+        let db = match self {
+            Self::Sqlite(path) => {
+                let options = sqlite_options(path);
+                let writer = pool::<sqlx::Sqlite>(1).connect_with(options.clone()).await?;
+                sqlite_migrator().run(&writer).await?;
+                let readers = pool::<sqlx::Sqlite>(READERS).connect_with(options.read_only(true)).await?;
+                Db::Sqlite { writer, readers }
+            }
+            Self::Postgres(options) => {
+                let options = options.as_ref().clone().disable_statement_logging();
+                let pool = pool::<sqlx::Postgres>(POSTGRES_CONNECTIONS).connect_with(options).await?;
+                postgres_migrator().run(&pool).await?;
+                Db::Postgres(pool)
+            }
+        };
+        let database_id = database_id(&db, entropy).await?;
+        Ok(Opened { db, database_id })
+    }
+}
+
+fn pool<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
+    PoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // Costs a round trip for each statement; a dead connection fails the statement instead.
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+}
+
+fn sqlite_options(path: &std::path::Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // What was acknowledged survives a loss of power.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        // `hoody admin` is a second writer.
+        .busy_timeout(Duration::from_secs(3))
+        .disable_statement_logging()
+}
+
+async fn database_id(db: &Db, entropy: [u8; 16]) -> Result<Vec<u8>, DbError> {
+    const INSERT: &str =
+        "INSERT INTO meta (name, value) VALUES ('database_id', $1) ON CONFLICT (name) DO NOTHING";
+    const FIND: &str = "SELECT value FROM meta WHERE name = 'database_id'";
+    if let Some(row) = On::from(db).find(FIND, args![]).await? {
+        return row.get("value");
+    }
+    let mut tx = db.begin().await?;
+    tx.execute(INSERT, vec![Arg::from(&entropy[..])]).await?;
+    let id = On::from(&mut tx).one(FIND, args![]).await?.get("value")?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+fn sqlite_migrator() -> Migrator {
+    migrator([(1, "start", include_str!("../../migrations/sqlite/0001_start.sql"))])
+}
+
+fn postgres_migrator() -> Migrator {
+    migrator([(1, "start", include_str!("../../migrations/postgres/0001_start.sql"))])
+}
+
+fn migrator<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Migrator {
+    let migrations = files.into_iter().map(|(version, name, sql)| {
+        Migration::new(version, name.into(), MigrationType::Simple, AssertSqlSafe(sql).into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}

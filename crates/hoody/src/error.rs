@@ -1,0 +1,189 @@
+//! The one error of the service, and the one place where it becomes an answer.
+//!
+//! Every refusal of a credential, every broken rule of input and every fault ends here; the table below
+//! is the contract's (`contract/README.md` 4). An internal fault is logged once, with its sources, and
+//! shows the client nothing but that it happened.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use hoody_core::grant::Deny;
+use hoody_core::invalid::Invalid;
+use serde_json::{Value, json};
+
+use crate::db::DbError;
+
+/// Why a request was not answered with what it asked for.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The credential may not do this. With the path of the permission that is missing, if one is.
+    Denied(Deny, Option<String>),
+    /// The request breaks a rule.
+    Invalid(Invalid),
+    /// Name and password do not open an account.
+    BadCredentials,
+    /// There is no such thing, or the caller must not know.
+    NotFound { code: &'static str, message: &'static str },
+    /// The caller may not do this, for a reason beyond its permissions.
+    Forbidden { code: &'static str, message: String },
+    /// It contradicts what is there.
+    Conflict { code: &'static str, message: String },
+    /// The body is larger than the route takes, in bytes.
+    TooLarge { limit: usize },
+    /// The path takes other methods.
+    MethodNotAllowed,
+    /// It took too long.
+    Timeout,
+    /// Not now: a database that cannot be reached, or more work than the machine takes.
+    Unavailable(&'static str),
+    /// A fault of ours.
+    Internal(anyhow::Error),
+}
+
+/// `error` carries the code itself for these; everything else has the reason phrase there
+/// (`contract/README.md` 3).
+const NEWER_CODES: [&str; 3] = ["DUPLICATE_ALIAS", "IP_WHITELIST_TOO_LARGE", "AUTH_TOKEN_LIMIT_REACHED"];
+
+/// What an error says on the wire.
+struct Told {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    data: Option<Value>,
+}
+
+impl Error {
+    pub(crate) fn internal(error: impl Into<anyhow::Error>) -> Self {
+        Self::Internal(error.into())
+    }
+
+    fn told(&self) -> Told {
+        let plain = |status, code, message: &str| Told { status, code, message: message.to_owned(), data: None };
+        match self {
+            Self::Denied(deny, leaf) => told_deny(*deny, leaf.as_deref()),
+            Self::Invalid(invalid) => told_invalid(invalid),
+            Self::BadCredentials => plain(StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials"),
+            Self::NotFound { code, message } => plain(StatusCode::NOT_FOUND, code, message),
+            Self::Forbidden { code, message } => plain(StatusCode::FORBIDDEN, code, message),
+            Self::Conflict { code, message } => plain(StatusCode::CONFLICT, code, message),
+            Self::TooLarge { limit } => plain(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "PAYLOAD_TOO_LARGE",
+                &format!("The body is larger than {limit} bytes"),
+            ),
+            Self::MethodNotAllowed => {
+                plain(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "This path does not take this method")
+            }
+            Self::Timeout => plain(StatusCode::SERVICE_UNAVAILABLE, "TIMEOUT", "The request took too long"),
+            Self::Unavailable(message) => plain(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message),
+            Self::Internal(_) => plain(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "INTERNAL_ERROR",
+                "Internal error; the request id names it in the server's log",
+            ),
+        }
+    }
+}
+
+fn told_deny(deny: Deny, leaf: Option<&str>) -> Told {
+    let unauthorized = StatusCode::UNAUTHORIZED;
+    let forbidden = StatusCode::FORBIDDEN;
+    let (status, code, message) = match deny {
+        Deny::Missing => (unauthorized, "MISSING_TOKEN", "Authentication token required"),
+        Deny::Unknown | Deny::Disabled => (unauthorized, "INVALID_TOKEN", "Invalid authentication token"),
+        Deny::Expired => (unauthorized, "TOKEN_EXPIRED", "Token has expired"),
+        Deny::Banned => (forbidden, "ACCOUNT_BANNED", "Your account is banned"),
+        Deny::Address => (forbidden, "IP_NOT_WHITELISTED", "This token is not allowed from your address"),
+        Deny::RealmRequired => (forbidden, "REALM_SCOPE_REQUIRED", "This token requires a realm-scoped URL"),
+        Deny::Realm(realm) => {
+            let message = format!("This token is not valid for realm {realm}");
+            return Told { status: forbidden, code: "REALM_NOT_ALLOWED", message, data: None };
+        }
+        Deny::MintingNeedsSession => (
+            unauthorized,
+            "SESSION_REQUIRED",
+            "Creating tokens requires a user session: sign in first, an auth token cannot create tokens",
+        ),
+        Deny::SessionRequired => {
+            (forbidden, "INSUFFICIENT_PERMISSIONS", "Insufficient permissions: a user session is required")
+        }
+        Deny::TokenRequired => {
+            (forbidden, "INSUFFICIENT_PERMISSIONS", "This endpoint requires auth token authentication")
+        }
+        Deny::Permission(_) => {
+            let message = match leaf {
+                Some(leaf) => format!("Insufficient permissions: {leaf} is required"),
+                None => "Insufficient permissions".to_owned(),
+            };
+            return Told { status: forbidden, code: "INSUFFICIENT_PERMISSIONS", message, data: None };
+        }
+    };
+    Told { status, code, message: message.to_owned(), data: None }
+}
+
+fn told_invalid(invalid: &Invalid) -> Told {
+    match invalid {
+        Invalid::Rule { code, message } => {
+            Told { status: StatusCode::BAD_REQUEST, code, message: message.clone(), data: None }
+        }
+        Invalid::Schema(violations) => {
+            let first = violations.first();
+            let message = first.map_or_else(
+                || "Validation failed".to_owned(),
+                |violation| format!("Validation failed: {} {}", violation.instance_path, violation.message),
+            );
+            let data = serde_json::to_value(violations).ok();
+            Told { status: StatusCode::UNPROCESSABLE_ENTITY, code: "VALIDATION_ERROR", message, data }
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let told = self.told();
+        if let Self::Internal(error) = &self {
+            tracing::error!(error = format!("{error:#}"), "a request failed");
+        }
+        let reason = told.status.canonical_reason().unwrap_or("Error");
+        let is_projects_alias = told.code == "DUPLICATE_ALIAS" && told.status == StatusCode::CONFLICT;
+        let error = if NEWER_CODES.contains(&told.code) && !is_projects_alias { told.code } else { reason };
+        let mut body = json!({
+            "statusCode": told.status.as_u16(),
+            "error": error,
+            "message": told.message,
+            "code": told.code,
+        });
+        if let Some(data) = told.data {
+            body["data"] = data;
+        }
+        let mut response = (told.status, axum_json(&body)).into_response();
+        if told.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Self::Denied(deny, _) = self {
+            response.extensions_mut().insert(deny);
+        }
+        response
+    }
+}
+
+fn axum_json(body: &Value) -> impl IntoResponse + use<> {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.to_string())
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Unavailable(source) => {
+                tracing::warn!(error = %source, "the database cannot answer");
+                Self::Unavailable("The database cannot answer now; try again")
+            }
+            other => Self::internal(other),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Mutations and the change feed.
+//!
+//! A [`Mutation`] is one transaction: the caller's own row is read and judged again inside it, the change
+//! is made, and the feed rows that tell of it are its last statements. Commit and forgetting are one task
+//! that nothing cancels: a client that hangs up, a time limit, a COMMIT whose outcome nobody learns, all
+//! still forget. The feed is what empties other nodes' caches (`tail`) and what the audit log is made of;
+//! nothing deletes from it.
+
+pub(crate) mod store;
+pub(crate) mod tail;
+
+use std::sync::Arc;
+
+use hoody_core::grant::{Credential, Grant, decide};
+use hoody_core::id::{Id, RealmId, SessionId, TokenId, UserId};
+use hoody_core::time::Timestamp;
+use serde_json::Value;
+
+use crate::app::App;
+use crate::db::{DbError, Tx, args};
+use crate::error::Error;
+use crate::grants::{Forget, store as grant_store};
+use crate::http::caller::{AnyCaller, denied};
+
+/// What happened to one thing: a row of the feed.
+#[derive(Debug, Clone)]
+pub(crate) struct Change {
+    /// One of the contract's event types (`contract/events.md`).
+    pub(crate) event: &'static str,
+    pub(crate) account: UserId,
+    pub(crate) resource: (&'static str, [u8; 12]),
+    pub(crate) realm_ids: Vec<RealmId>,
+    /// What readers of the feed are told. Never a secret.
+    pub(crate) payload: Value,
+    pub(crate) forget: Option<Forget>,
+}
+
+impl Change {
+    pub(crate) fn new<K>(event: &'static str, account: UserId, kind: &'static str, id: Id<K>) -> Self {
+        Self {
+            event,
+            account,
+            resource: (kind, *id.bytes()),
+            realm_ids: Vec::new(),
+            payload: Value::Object(serde_json::Map::new()),
+            forget: None,
+        }
+    }
+
+    pub(crate) fn in_realms(mut self, realms: &[RealmId]) -> Self {
+        self.realm_ids = realms.to_vec();
+        self
+    }
+
+    pub(crate) fn with(mut self, payload: Value) -> Self {
+        self.payload = payload;
+        self
+    }
+
+    pub(crate) fn forgetting(mut self, forget: Forget) -> Self {
+        self.forget = Some(forget);
+        self
+    }
+}
+
+/// Who makes a change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Actor {
+    Session(SessionId),
+    Token(TokenId),
+    /// `hoody admin`, at the machine.
+    Operator,
+    /// Somebody who is signing in, or whose session ends itself.
+    Nobody,
+}
+
+/// One transaction that changes something and tells of it.
+#[derive(Debug)]
+pub(crate) struct Mutation {
+    pub(crate) tx: Tx,
+    pub(crate) now: Timestamp,
+    app: Arc<App>,
+    actor: Actor,
+    changes: Vec<Change>,
+}
+
+/// Where a mutation stands: tests cut it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The transaction has begun.
+    Began,
+    /// The caller was judged again.
+    Judged,
+    /// The change is made, the feed not written.
+    Changed,
+    /// The feed is written, nothing is committed.
+    Fed,
+    /// COMMIT is through, nothing is forgotten.
+    Committed,
+}
+
+/// Orders the mutations of one account, on both engines: whoever holds this row is alone.
+const LOCK_ACCOUNT: &str = "UPDATE users SET version = version + 1 WHERE id = $1";
+
+impl Mutation {
+    /// Begins a mutation by `caller`, whose grant is read and judged again in the transaction: a cached
+    /// grant may let a request read, never write.
+    pub(crate) async fn begin(app: &Arc<App>, caller: &AnyCaller) -> Result<(Self, Grant), Error> {
+        let account = caller.cached.grant.account;
+        let credential = caller.cached.grant.credential;
+        let actor = match credential {
+            Credential::Session(id) => Actor::Session(id),
+            Credential::Token(id) => Actor::Token(id),
+        };
+        let mut mutation = Self::begin_as(app, actor).await?;
+        mutation.lock_account(account).await?;
+        let expires_at = caller.cached.grant.limits.expires_at;
+        let found = match credential {
+            Credential::Token(id) => grant_store::find_token_by_id(&mut mutation.tx, id).await?,
+            Credential::Session(id) => {
+                let expires_at = expires_at.unwrap_or(Timestamp::MIN);
+                grant_store::find_session_by_id(&mut mutation.tx, id, expires_at).await?
+            }
+        };
+        let judged = match &found {
+            Some(grant) => decide(grant, &caller.attempt, mutation.now),
+            None => Err(hoody_core::grant::Deny::Unknown),
+        };
+        match (judged, found) {
+            (Ok(()), Some(grant)) => {
+                app.pause(Step::Judged).await?;
+                Ok((mutation, grant))
+            }
+            (judged, _) => {
+                app.grants.forget(&[match credential {
+                    Credential::Token(id) => Forget::Token(id),
+                    Credential::Session(id) => Forget::Session(id),
+                }]);
+                Err(denied(judged.err().unwrap_or(hoody_core::grant::Deny::Unknown)))
+            }
+        }
+    }
+
+    /// Begins a mutation that no credential answers for.
+    pub(crate) async fn begin_as(app: &Arc<App>, actor: Actor) -> Result<Self, Error> {
+        let tx = app.db.begin().await?;
+        app.pause(Step::Began).await?;
+        Ok(Self { tx, now: app.clock.now(), app: Arc::clone(app), actor, changes: Vec::new() })
+    }
+
+    /// Waits until no other mutation of the account is under way; false when there is no such account.
+    pub(crate) async fn lock_account(&mut self, account: UserId) -> Result<bool, DbError> {
+        Ok(self.tx.execute(LOCK_ACCOUNT, args![account]).await? == 1)
+    }
+
+    /// Adds a feed row.
+    pub(crate) fn tell(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    /// Writes the feed rows, commits and forgets. Once begun it runs to its end, whoever leaves.
+    ///
+    /// # Errors
+    /// When the outcome is a failure or not known; what the changes concern is forgotten all the same.
+    pub(crate) async fn commit(self) -> Result<(), Error> {
+        let Self { tx, now, app, actor, changes } = self;
+        let task = tokio::spawn(async move {
+            let forget = ForgetAtEnd { app: &app, what: changes.iter().filter_map(|c| c.forget).collect() };
+            let result = finish(&app, tx, now, actor, &changes).await;
+            drop(forget);
+            result
+        });
+        task.await.map_err(Error::internal)?
+    }
+}
+
+impl Mutation {
+    /// Commits as another process would: this one forgets nothing by itself.
+    pub(crate) async fn commit_elsewhere(self) -> Result<(), Error> {
+        finish(&self.app, self.tx, self.now, self.actor, &self.changes).await
+    }
+}
+
+async fn finish(
+    app: &App,
+    mut tx: Tx,
+    now: Timestamp,
+    actor: Actor,
+    changes: &[Change],
+) -> Result<(), Error> {
+    app.pause(Step::Changed).await?;
+    if !changes.is_empty() {
+        store::append(&mut tx, now, actor, changes).await?;
+    }
+    app.pause(Step::Fed).await?;
+    tx.commit().await?;
+    app.pause(Step::Committed).await
+}
+
+/// Forgets when dropped, so that a panic on the way forgets too.
+struct ForgetAtEnd<'a> {
+    app: &'a App,
+    what: Vec<Forget>,
+}
+
+impl Drop for ForgetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.app.grants.forget(&self.what);
+    }
+}

@@ -1,0 +1,83 @@
+//! The feed's statements. The head's row is locked until COMMIT: positions follow the order of commits
+//! and leave no gap, so nothing slow may come after [`append`].
+
+use hoody_core::id::{Id, SessionId, TokenId, UserId};
+use hoody_core::time::Timestamp;
+
+use super::{Actor, Change};
+use crate::db::{Db, DbError, On, Row, Tx, args};
+use crate::grants::Forget;
+
+const ADVANCE: &str = "UPDATE feed_head SET pos = pos + 1 WHERE id = 1 RETURNING pos";
+const INSERT: &str = "INSERT INTO feed (pos, seq, at, event_type, account_id, actor_kind, actor_id, \
+     resource_type, resource_id, realm_ids, payload, forget_kind, forget_id) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const FORGETS: &str = "SELECT pos, seq, forget_kind, forget_id FROM feed \
+     WHERE (pos > $1 OR (pos = $1 AND seq > $2)) AND pos <= $3 AND forget_kind IS NOT NULL \
+     ORDER BY pos, seq LIMIT 1000";
+
+/// Appends the rows of one mutation at the next position.
+pub(super) async fn append(
+    tx: &mut Tx,
+    now: Timestamp,
+    actor: Actor,
+    changes: &[Change],
+) -> Result<(), DbError> {
+    let pos: i64 = On::from(&mut *tx).one(ADVANCE, args![]).await?.get("pos")?;
+    let (actor_kind, actor_id) = match actor {
+        Actor::Session(id) => ("session", Some(id.bytes().to_vec())),
+        Actor::Token(id) => ("token", Some(id.bytes().to_vec())),
+        Actor::Operator => ("operator", None),
+        Actor::Nobody => ("nobody", None),
+    };
+    for (seq, change) in (0_i64..).zip(changes) {
+        let (forget_kind, forget_id) = change.forget.map(forget_columns).unzip();
+        let realms: Vec<_> = change.realm_ids.iter().map(ToString::to_string).collect();
+        let row = args![
+            pos,
+            seq,
+            now,
+            change.event,
+            change.account,
+            actor_kind,
+            crate::db::Arg::Bytes(actor_id.clone()),
+            change.resource.0,
+            &change.resource.1[..],
+            realms.join(","),
+            change.payload.to_string(),
+            forget_kind,
+            crate::db::Arg::Bytes(forget_id),
+        ];
+        tx.execute(INSERT, row).await?;
+    }
+    Ok(())
+}
+
+fn forget_columns(forget: Forget) -> (&'static str, Vec<u8>) {
+    match forget {
+        Forget::Account(id) => ("account", id.bytes().to_vec()),
+        Forget::Token(id) => ("token", id.bytes().to_vec()),
+        Forget::Session(id) => ("session", id.bytes().to_vec()),
+    }
+}
+
+/// What the rows after (`pos`, `seq`) up to the position `head` make a node forget, at most a thousand of
+/// them, and the place after the last.
+pub(super) async fn forgets_after(
+    db: &Db,
+    (pos, seq): (i64, i64),
+    head: i64,
+) -> Result<Vec<((i64, i64), Forget)>, DbError> {
+    let rows = On::from(db).list(FORGETS, args![pos, seq, head]).await?;
+    rows.iter().map(|row| Ok(((row.get("pos")?, row.get("seq")?), read_forget(row)?))).collect()
+}
+
+fn read_forget(row: &Row) -> Result<Forget, DbError> {
+    let id: Id<()> = row.get("forget_id")?;
+    Ok(match row.get::<String>("forget_kind")?.as_str() {
+        "account" => Forget::Account(UserId::from_bytes(*id.bytes())),
+        "token" => Forget::Token(TokenId::from_bytes(*id.bytes())),
+        "session" => Forget::Session(SessionId::from_bytes(*id.bytes())),
+        _ => return Err(DbError::Unreadable("forget_kind")),
+    })
+}

@@ -1,0 +1,79 @@
+//! The feed's tail: how this node learns what others changed, and how it knows that it knows.
+//!
+//! The head is polled every 50 ms. When everything up to it is applied, the cache may answer until
+//! [`FRESH_FOR`](crate::grants::FRESH_FOR) after the instant before that poll was sent; nothing else
+//! moves that limit. A head below what was applied means another database: everything is forgotten.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use super::store;
+use crate::app::App;
+use crate::db::DbError;
+
+/// How often the head is asked for.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How far this node is.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    applied: AtomicI64,
+    is_reachable: AtomicBool,
+    is_polling: tokio::sync::Mutex<()>,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self { applied: AtomicI64::new(-1), is_reachable: AtomicBool::new(true), is_polling: Default::default() }
+    }
+}
+
+/// Polls for as long as the process lives.
+pub(crate) async fn run(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(POLL_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let result = poll(&app).await;
+        let was_reachable = app.tail.is_reachable.swap(result.is_ok(), Ordering::Relaxed);
+        match result {
+            Err(error) if was_reachable => tracing::warn!(%error, "the feed cannot be read; nothing is answered from the cache once it is stale"),
+            Ok(()) if !was_reachable => tracing::info!("the feed can be read again"),
+            _ => {}
+        }
+    }
+}
+
+/// Asks for the head once and applies everything up to it.
+pub(crate) async fn poll(app: &App) -> Result<(), DbError> {
+    let _one_at_a_time = app.tail.is_polling.lock().await;
+    let polled_at = app.clock.boot_millis();
+    let (head, database_now) = app.db.head().await?;
+    if let Some(database_now) = database_now {
+        app.clock.follow(database_now);
+    }
+    let applied = app.tail.applied.load(Ordering::SeqCst);
+    if applied < 0 {
+        // Nothing was read before the first poll, so there is nothing to forget.
+    } else if head < applied {
+        tracing::warn!(head, applied, "the feed went back: the database was restored; forgetting everything");
+        app.grants.forget_all();
+    } else if head > applied {
+        apply(app, applied, head).await?;
+    }
+    app.tail.applied.store(head, Ordering::SeqCst);
+    app.grants.refresh(polled_at);
+    Ok(())
+}
+
+async fn apply(app: &App, applied: i64, head: i64) -> Result<(), DbError> {
+    let mut place = (applied, i64::MAX);
+    loop {
+        let rows = store::forgets_after(&app.db, place, head).await?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        place = *last;
+        let forgets: Vec<_> = rows.iter().map(|(_, forget)| *forget).collect();
+        app.grants.forget(&forgets);
+    }
+}

@@ -1,0 +1,3 @@
+//! Decisions for others: what an agent, a script or a proxy asks before it goes on.
+
+pub(crate) mod http;

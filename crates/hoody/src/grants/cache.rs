@@ -1,0 +1,332 @@
+//! The grant cache: credential → grant, and id → credentials so that a change can forget.
+//!
+//! Readers go through a lock-free map and wait for nobody. Whoever adds or forgets holds the index's
+//! lock for a few map operations. A cold read notes the epoch before it reads; what it read goes in only
+//! when nothing that it concerns was forgotten since, which is checked under the same lock that
+//! forgetting takes: an entry that was read before a revocation cannot appear after it.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hoody_core::grant::{Credential, Grant};
+use hoody_core::secret::Digest;
+
+use super::Forget;
+use super::usage::Usage;
+
+/// A grant in the cache.
+#[derive(Debug)]
+pub(crate) struct Cached {
+    pub(crate) grant: Grant,
+    pub(crate) usage: Usage,
+    /// Read since the eviction's hand came by.
+    is_referenced: AtomicBool,
+}
+
+impl Cached {
+    pub(crate) fn new((grant, usage): (Grant, Usage)) -> Self {
+        Self { grant, usage, is_referenced: AtomicBool::new(true) }
+    }
+
+    fn concerns(&self) -> impl Iterator<Item = Forget> + '_ {
+        let session = match self.grant.credential {
+            Credential::Session(id) => Some(Forget::Session(id)),
+            Credential::Token(_) => None,
+        };
+        std::iter::once(Forget::Account(self.grant.account))
+            .chain(session)
+            .chain(self.grant.lineage.iter().copied().map(Forget::Token))
+    }
+}
+
+/// Keys are digests already: their first bytes are as good a hash as any.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct DigestHasher(u64);
+
+impl Hasher for DigestHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        // The array's length prefix is not written for arrays; whatever comes, the last eight bytes count.
+        for chunk in bytes.chunks_exact(8) {
+            self.0 ^= u64::from_le_bytes(chunk.try_into().expect("chunks of eight"));
+        }
+    }
+}
+
+pub(super) type ByDigest = BuildHasherDefault<DigestHasher>;
+
+/// How many digests of credentials that nobody knows, or that were known, are remembered.
+const REMEMBERED: usize = 65_536;
+/// Into how many slots the ids are spread when epochs are noted.
+const SLOTS: usize = 4_096;
+
+#[derive(Debug)]
+pub(super) struct Cache {
+    grants: papaya::HashMap<Digest, Arc<Cached>, ByDigest>,
+    unknown: papaya::HashMap<Digest, (), ByDigest>,
+    /// Credentials that were good when they were last forgotten: their next read waits for nobody.
+    known: papaya::HashMap<Digest, (), ByDigest>,
+    /// Raised by each forgetting.
+    epoch: AtomicU64,
+    index: Mutex<Index>,
+    capacity: usize,
+}
+
+#[derive(Debug)]
+struct Index {
+    by_id: HashMap<Forget, HashSet<Digest, ByDigest>>,
+    /// The epoch at which an id of the slot was last forgotten.
+    forgotten: Box<[u64]>,
+    /// In the order of arrival, for the eviction's hand.
+    arrivals: VecDeque<Digest>,
+    slots: std::hash::RandomState,
+}
+
+/// The epoch at which a cold read began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Epoch(u64);
+
+impl Cache {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            grants: papaya::HashMap::default(),
+            unknown: papaya::HashMap::default(),
+            known: papaya::HashMap::default(),
+            epoch: AtomicU64::new(0),
+            index: Mutex::new(Index {
+                by_id: HashMap::new(),
+                forgotten: vec![0; SLOTS].into_boxed_slice(),
+                arrivals: VecDeque::new(),
+                slots: std::hash::RandomState::new(),
+            }),
+            capacity,
+        }
+    }
+
+    /// The grant of this credential. Takes no lock.
+    pub(super) fn get(&self, digest: &Digest) -> Option<Arc<Cached>> {
+        let grants = self.grants.pin();
+        let cached = grants.get(digest)?;
+        if !cached.is_referenced.load(Ordering::Relaxed) {
+            cached.is_referenced.store(true, Ordering::Relaxed);
+        }
+        Some(Arc::clone(cached))
+    }
+
+    /// Whether a read has shown that nobody knows it.
+    pub(super) fn is_unknown(&self, digest: &Digest) -> bool {
+        self.unknown.pin().contains_key(digest)
+    }
+
+    /// Whether it was good when it was last forgotten.
+    pub(super) fn was_known(&self, digest: &Digest) -> bool {
+        self.known.pin().contains_key(digest)
+    }
+
+    /// To be noted before a read begins.
+    pub(super) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::SeqCst))
+    }
+
+    /// Puts in what a read that began at `epoch` found, unless something that it concerns was forgotten
+    /// since; whether it went in.
+    pub(super) fn insert(&self, digest: Digest, cached: &Arc<Cached>, epoch: Epoch) -> bool {
+        let mut index = self.lock();
+        if cached.concerns().any(|id| index.forgotten[index.slot(id)] > epoch.0) {
+            return false;
+        }
+        for id in cached.concerns() {
+            index.by_id.entry(id).or_default().insert(digest);
+        }
+        let grants = self.grants.pin();
+        if grants.insert(digest, Arc::clone(cached)).is_none() {
+            index.arrivals.push_back(digest);
+        }
+        self.known.pin().remove(&digest);
+        self.evict(&mut index);
+        true
+    }
+
+    /// Remembers that nobody knows it, if nothing at all was forgotten since `epoch`.
+    pub(super) fn insert_unknown(&self, digest: Digest, epoch: Epoch) {
+        let _index = self.lock();
+        if self.epoch() == epoch {
+            remember(&self.unknown, digest);
+        }
+    }
+
+    pub(super) fn forget(&self, what: &[Forget]) {
+        if what.is_empty() {
+            return;
+        }
+        let mut index = self.lock();
+        let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        for &id in what {
+            let slot = index.slot(id);
+            index.forgotten[slot] = epoch;
+            for digest in index.by_id.remove(&id).unwrap_or_default() {
+                self.remove(&mut index, &digest);
+            }
+        }
+    }
+
+    pub(super) fn forget_all(&self) {
+        let mut index = self.lock();
+        let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        index.forgotten.fill(epoch);
+        index.by_id.clear();
+        index.arrivals.clear();
+        self.grants.pin().clear();
+        self.unknown.pin().clear();
+        self.known.pin().clear();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.grants.len()
+    }
+
+    /// Second chance: what was read since the hand last came by goes to the end of the queue.
+    fn evict(&self, index: &mut Index) {
+        while self.grants.len() > self.capacity {
+            let Some(digest) = index.arrivals.pop_front() else { return };
+            let grants = self.grants.pin();
+            match grants.get(&digest) {
+                Some(cached) if cached.is_referenced.swap(false, Ordering::Relaxed) => {
+                    index.arrivals.push_back(digest);
+                }
+                Some(_) => self.remove(index, &digest),
+                None => {}
+            }
+        }
+    }
+
+    fn remove(&self, index: &mut Index, digest: &Digest) {
+        let grants = self.grants.pin();
+        let Some(cached) = grants.remove(digest) else { return };
+        for id in cached.concerns() {
+            if let Some(digests) = index.by_id.get_mut(&id) {
+                digests.remove(digest);
+                if digests.is_empty() {
+                    index.by_id.remove(&id);
+                }
+            }
+        }
+        if index.arrivals.len() > 2 * self.capacity.max(64) {
+            index.arrivals.retain(|digest| grants.contains_key(digest));
+        }
+        if cached.grant.is_enabled && !cached.grant.is_banned {
+            remember(&self.known, *digest);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Index> {
+        // A panic between two map operations leaves at worst an id without its credential.
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn remember(memory: &papaya::HashMap<Digest, (), ByDigest>, digest: Digest) {
+    let memory = memory.pin();
+    if memory.len() >= REMEMBERED {
+        memory.clear();
+    }
+    memory.insert(digest, ());
+}
+
+impl Index {
+    fn slot(&self, id: Forget) -> usize {
+        usize::try_from(self.slots.hash_one(id) % SLOTS as u64).expect("below SLOTS")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grants::usage::Usage;
+    use hoody_core::grant::Limits;
+    use hoody_core::id::{TokenId, UserId};
+    use hoody_core::time::Timestamp;
+
+    fn digest(n: u32) -> Digest {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&n.to_le_bytes());
+        Digest::from_bytes(bytes)
+    }
+
+    fn token(n: u8) -> TokenId {
+        TokenId::from_bytes([n; 12])
+    }
+
+    fn cached(account: u8, lineage: &[u8]) -> Arc<Cached> {
+        let lineage: Vec<_> = lineage.iter().copied().map(token).collect();
+        let grant = Grant {
+            account: UserId::from_bytes([account; 12]),
+            credential: Credential::Token(*lineage.last().unwrap()),
+            lineage: lineage.into(),
+            is_enabled: true,
+            is_banned: false,
+            limits: Limits::of_session(Timestamp::MAX),
+        };
+        Arc::new(Cached::new((grant, Usage::never())))
+    }
+
+    #[test]
+    fn forgetting_an_ancestor_forgets_its_descendants_and_nothing_else() {
+        let cache = Cache::new(100);
+        let epoch = cache.epoch();
+        assert!(cache.insert(digest(1), &cached(1, &[1]), epoch));
+        assert!(cache.insert(digest(2), &cached(1, &[1, 2]), epoch));
+        assert!(cache.insert(digest(3), &cached(1, &[3]), epoch));
+        cache.forget(&[Forget::Token(token(1))]);
+        assert!(cache.get(&digest(1)).is_none());
+        assert!(cache.get(&digest(2)).is_none());
+        assert!(cache.get(&digest(3)).is_some());
+        cache.forget(&[Forget::Account(UserId::from_bytes([1; 12]))]);
+        assert!(cache.get(&digest(3)).is_none());
+        assert!(cache.lock().by_id.is_empty());
+    }
+
+    /// Threat 10: what was read before a revocation cannot be put in after it.
+    #[test]
+    fn threat_10_a_read_from_before_a_forgetting_does_not_go_in_after_it() {
+        let cache = Cache::new(100);
+        let before = cache.epoch();
+        cache.forget(&[Forget::Token(token(1))]);
+        assert!(!cache.insert(digest(1), &cached(1, &[1]), before));
+        assert!(!cache.insert(digest(2), &cached(1, &[1, 2]), before));
+        assert!(cache.get(&digest(1)).is_none());
+        assert!(cache.insert(digest(3), &cached(1, &[3]), before), "another token is not held up");
+        assert!(cache.insert(digest(1), &cached(1, &[1]), cache.epoch()));
+        cache.forget_all();
+        assert!(!cache.insert(digest(4), &cached(2, &[4]), before));
+    }
+
+    #[test]
+    fn an_unknown_credential_is_remembered_only_when_nothing_changed_meanwhile() {
+        let cache = Cache::new(100);
+        let before = cache.epoch();
+        cache.forget(&[Forget::Token(token(1))]);
+        cache.insert_unknown(digest(1), before);
+        assert!(!cache.is_unknown(&digest(1)));
+        cache.insert_unknown(digest(1), cache.epoch());
+        assert!(cache.is_unknown(&digest(1)));
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_keeps_what_is_used() {
+        let cache = Cache::new(50);
+        let epoch = cache.epoch();
+        for n in 0..200_u32 {
+            let id = u8::try_from(n).unwrap();
+            assert!(cache.insert(digest(n), &cached(id, &[id]), epoch));
+            assert!(cache.get(&digest(0)).is_some(), "used all the time, gone at {n}");
+        }
+        assert!(cache.len() <= 50);
+        let index = cache.lock();
+        assert!(index.by_id.len() <= 100, "an account and a token for each grant");
+    }
+}

@@ -1,0 +1,124 @@
+//! Cold reads: one for all who miss the same credential at the same time.
+//!
+//! A flight may be joined only while nothing was forgotten since it took off: whoever asks after a
+//! revocation was acknowledged must not get what was read before it.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use hoody_core::grant::Grant;
+use hoody_core::secret::Digest;
+
+use super::cache::{Cached, Epoch};
+use super::store;
+use super::usage::Usage;
+use super::{Grants, NoGrant, Wanted};
+use crate::db::{Db, DbError};
+
+type Landing = Shared<BoxFuture<'static, Result<Arc<Cached>, NoGrant>>>;
+/// What tests put between a read and the cache.
+pub(crate) type Hook = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// The reads that are under way.
+#[derive(Default)]
+pub(super) struct Flights {
+    under_way: Mutex<HashMap<Digest, (Epoch, Landing)>>,
+    hook: Mutex<Option<Hook>>,
+}
+
+impl std::fmt::Debug for Flights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Flights")
+    }
+}
+
+impl Flights {
+    /// The read of `wanted`: one that is under way, or a new one. It goes on when its first caller
+    /// leaves.
+    pub(super) fn join(&self, grants: &Arc<Grants>, digest: Digest, wanted: Wanted, db: &Db) -> Landing {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let epoch = grants.cache.epoch();
+        if let Some((began, landing)) = under_way.get(&digest)
+            && *began == epoch
+        {
+            return landing.clone();
+        }
+        let (grants, db) = (Arc::clone(grants), db.clone());
+        let hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let flight = tokio::spawn(async move {
+            let result = fly(&grants, digest, &wanted, &db, epoch, hook).await;
+            grants.flights.land(&digest, epoch);
+            result
+        });
+        let landing = async move { flight.await.unwrap_or(Err(NoGrant::Unavailable)) }.boxed().shared();
+        under_way.insert(digest, (epoch, landing.clone()));
+        landing
+    }
+
+    fn land(&self, digest: &Digest, epoch: Epoch) {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if under_way.get(digest).is_some_and(|(began, _)| *began == epoch) {
+            under_way.remove(digest);
+        }
+    }
+
+    pub(super) fn hold(&self, hook: Hook) {
+        *self.hook.lock().unwrap_or_else(PoisonError::into_inner) = Some(hook);
+    }
+}
+
+async fn fly(
+    grants: &Grants,
+    digest: Digest,
+    wanted: &Wanted,
+    db: &Db,
+    epoch: Epoch,
+    hook: Option<Hook>,
+) -> Result<Arc<Cached>, NoGrant> {
+    let found = read(db, wanted).await.map_err(|error| {
+        tracing::warn!(%error, "a credential could not be looked up");
+        NoGrant::Unavailable
+    })?;
+    if let Some(hook) = hook {
+        hook().await;
+    }
+    match found {
+        Some(found) => {
+            let cached = Arc::new(Cached::new(found));
+            grants.cache.insert(digest, &cached, epoch);
+            Ok(cached)
+        }
+        None => {
+            grants.cache.insert_unknown(digest, epoch);
+            Err(NoGrant::Unknown)
+        }
+    }
+}
+
+/// Asks the database.
+pub(super) async fn read(db: &Db, wanted: &Wanted) -> Result<Option<(Grant, Usage)>, DbError> {
+    match wanted {
+        Wanted::Session(claims) => Ok(store::find_session(db, claims).await?.map(|grant| (grant, Usage::never()))),
+        Wanted::Token(digests) => {
+            for (index, (_, digest)) in digests.iter().enumerate() {
+                if let Some(found) = store::find_token(db, digest).await? {
+                    if index > 0 {
+                        rekey(db, digest, &digests[0]).await;
+                    }
+                    return Ok(Some(found));
+                }
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// A hit under an older key moves to the current one, so that the older can be retired one day.
+async fn rekey(db: &Db, old: &Digest, (key, new): &(hoody_core::keys::KeyId, Digest)) {
+    if let Err(error) = store::update_digest(db, old, new, *key).await {
+        tracing::warn!(%error, "a token could not be moved to the current key");
+    }
+}

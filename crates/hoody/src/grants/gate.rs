@@ -1,0 +1,244 @@
+//! How many cold reads may run, and who waits.
+//!
+//! Credentials that nobody knows must not take the database from those that are good. An address that
+//! brought an unknown credential in the last seconds goes through a narrow door: 8 reads at a time, 64
+//! waiting, a share of them for each address; beyond that it is told to come back. Everybody else, and
+//! every credential that was good before, goes through a wide one.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::NoGrant;
+
+const WIDE: usize = 64;
+const WIDE_WAITING: usize = 8_192;
+const NARROW: usize = 8;
+const NARROW_WAITING: usize = 64;
+/// How many of the narrow door's places one address may take.
+const SHARE: usize = 24;
+/// How many addresses are remembered.
+const SUSPECTS: usize = 4_096;
+/// After how many good reads in a row an address is trusted again.
+const PARDON: u64 = 64;
+
+#[derive(Debug)]
+pub(super) struct Gate {
+    wide: Arc<Door>,
+    narrow: Arc<Door>,
+    suspects: Arc<Mutex<HashMap<IpAddr, Suspect>>>,
+    entered: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Door {
+    permits: Arc<Semaphore>,
+    /// Those inside and those waiting.
+    places: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Suspect {
+    good_in_a_row: u64,
+    here: usize,
+    last: u64,
+}
+
+/// A place at a door; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+    address: IpAddr,
+    is_narrow: bool,
+    suspects: Arc<Mutex<HashMap<IpAddr, Suspect>>>,
+    turn: u64,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            wide: Arc::new(Door::new(WIDE, WIDE_WAITING)),
+            narrow: Arc::new(Door::new(NARROW, NARROW_WAITING)),
+            suspects: Arc::default(),
+            entered: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Door {
+    fn new(inside: usize, waiting: usize) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(inside)),
+            places: Arc::new(Semaphore::new(inside + waiting)),
+        }
+    }
+}
+
+impl Gate {
+    /// Waits for a place. `is_known`: the credential was good before.
+    pub(super) async fn enter(&self, address: IpAddr, is_known: bool) -> Result<Place, NoGrant> {
+        let address = neighbourhood(address);
+        let turn = self.entered.fetch_add(1, Ordering::Relaxed);
+        let share = if is_known { None } else { Share::take(&self.suspects, address)? };
+        let is_narrow = share.is_some();
+        let door = if is_narrow { &self.narrow } else { &self.wide };
+        let place = Arc::clone(&door.places).try_acquire_owned().map_err(|_| NoGrant::Busy)?;
+        let permit = Arc::clone(&door.permits).acquire_owned().await.map_err(|_| NoGrant::Unavailable)?;
+        if let Some(share) = share {
+            share.keep();
+        }
+        let suspects = Arc::clone(&self.suspects);
+        Ok(Place { _permit: permit, _place: place, address, is_narrow, suspects, turn })
+    }
+}
+
+/// A suspect's share, given back when the wait is abandoned.
+struct Share<'a> {
+    suspects: &'a Arc<Mutex<HashMap<IpAddr, Suspect>>>,
+    address: IpAddr,
+    is_kept: bool,
+}
+
+impl<'a> Share<'a> {
+    fn take(
+        suspects: &'a Arc<Mutex<HashMap<IpAddr, Suspect>>>,
+        address: IpAddr,
+    ) -> Result<Option<Self>, NoGrant> {
+        let mut known = lock(suspects);
+        let Some(suspect) = known.get_mut(&address) else { return Ok(None) };
+        if suspect.here >= SHARE {
+            return Err(NoGrant::Busy);
+        }
+        suspect.here += 1;
+        Ok(Some(Self { suspects, address, is_kept: false }))
+    }
+
+    fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            give_back(self.suspects, self.address);
+        }
+    }
+}
+
+fn give_back(suspects: &Mutex<HashMap<IpAddr, Suspect>>, address: IpAddr) {
+    if let Some(suspect) = lock(suspects).get_mut(&address) {
+        suspect.here = suspect.here.saturating_sub(1);
+    }
+}
+
+impl Place {
+    /// The read is over; whether it showed a credential that nobody knows.
+    pub(super) fn leave(self, is_unknown: bool) {
+        let mut suspects = lock(&self.suspects);
+        if is_unknown {
+            if suspects.len() >= SUSPECTS && !suspects.contains_key(&self.address) {
+                forget_the_oldest(&mut suspects);
+            }
+            let suspect = suspects.entry(self.address).or_default();
+            suspect.good_in_a_row = 0;
+            suspect.last = self.turn;
+        } else if let Some(suspect) = suspects.get_mut(&self.address) {
+            suspect.good_in_a_row += 1;
+            if suspect.good_in_a_row >= PARDON && suspect.here <= 1 {
+                suspects.remove(&self.address);
+            }
+        }
+    }
+}
+
+fn forget_the_oldest(suspects: &mut HashMap<IpAddr, Suspect>) {
+    let oldest = suspects.iter().filter(|(_, suspect)| suspect.here == 0).min_by_key(|(_, suspect)| suspect.last);
+    if let Some(address) = oldest.map(|(address, _)| *address) {
+        suspects.remove(&address);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.is_narrow {
+            give_back(&self.suspects, self.address);
+        }
+    }
+}
+
+fn lock(suspects: &Mutex<HashMap<IpAddr, Suspect>>) -> MutexGuard<'_, HashMap<IpAddr, Suspect>> {
+    suspects.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Who holds one IPv6 address holds its /64.
+fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([203, 0, 113, last])
+    }
+
+    async fn suspect(gate: &Gate, address: IpAddr) {
+        gate.enter(address, false).await.unwrap().leave(true);
+    }
+
+    #[tokio::test]
+    async fn threat_33_a_flood_of_unknown_credentials_takes_only_its_share() {
+        let gate = Gate::default();
+        suspect(&gate, address(1)).await;
+        let mut places = Vec::new();
+        for _ in 0..NARROW {
+            places.push(gate.enter(address(1), false).await.unwrap());
+        }
+        let mut waiting = Vec::new();
+        for _ in NARROW..SHARE {
+            let mut wait = Box::pin(gate.enter(address(1), false));
+            assert!(futures_util::poll!(wait.as_mut()).is_pending());
+            waiting.push(wait);
+        }
+        assert_eq!(gate.enter(address(1), false).await.unwrap_err(), NoGrant::Busy);
+        // A good address, and a good credential behind the bad address, wait for nobody.
+        gate.enter(address(2), false).await.unwrap().leave(false);
+        gate.enter(address(1), true).await.unwrap().leave(false);
+        // Those who give up waiting make room.
+        drop(waiting);
+        let mut wait = Box::pin(gate.enter(address(1), false));
+        assert!(futures_util::poll!(wait.as_mut()).is_pending());
+        drop(places);
+        assert!(wait.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_address_that_behaves_is_trusted_again() {
+        let gate = Gate::default();
+        suspect(&gate, address(1)).await;
+        for _ in 0..PARDON {
+            gate.enter(address(1), false).await.unwrap().leave(false);
+        }
+        assert!(lock(&gate.suspects).is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_suspects_is_bounded() {
+        let gate = Gate::default();
+        for n in 0..u32::try_from(SUSPECTS).unwrap() + 10 {
+            suspect(&gate, IpAddr::from(n.to_be_bytes())).await;
+        }
+        assert_eq!(lock(&gate.suspects).len(), SUSPECTS);
+    }
+}

@@ -1,0 +1,184 @@
+//! From a credential to its grant.
+//!
+//! ```text
+//! text → checksum → digest → cache ── hit ──────────────────────────────→ grant
+//!                              └ miss → made here? → gate → database → cache → grant
+//! ```
+//!
+//! A grant in the cache may let a request read; every mutation reads it again inside its transaction.
+//! The cache answers only while this node is *fresh*: while it knows that no change older than
+//! [`FRESH_FOR`] is missing from what it applied. After that each request asks the database, or is
+//! refused. `cache` holds and forgets, `cold` reads, `gate` bounds the reads, `usage` notes who came.
+
+mod cache;
+mod cold;
+mod gate;
+pub(crate) mod store;
+pub(crate) mod usage;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use hoody_core::id::{SessionId, TokenId, UserId};
+use hoody_core::secret::TokenText;
+use hoody_core::session::{self, Kind};
+
+pub(crate) use cache::Cached;
+use cache::Cache;
+use cold::Flights;
+use gate::Gate;
+
+use crate::clock::Clock;
+use crate::db::Db;
+use crate::keys::Keys;
+
+/// For how long after the start of a poll its result lets the cache answer, in milliseconds.
+pub(crate) const FRESH_FOR: i64 = 800;
+/// How long a request of a node that is not fresh may wait for the database.
+const STALE_READ_LIMIT: Duration = Duration::from_millis(150);
+/// How long a cold read may take otherwise.
+const COLD_READ_LIMIT: Duration = Duration::from_secs(3);
+/// How many grants are kept.
+const CAPACITY: usize = 500_000;
+
+/// Every grant this node knows, and the way to those that it does not.
+#[derive(Debug)]
+pub(crate) struct Grants {
+    cache: Cache,
+    flights: Flights,
+    gate: Gate,
+    /// Boot-time milliseconds until which the cache may answer.
+    fresh_until: AtomicI64,
+}
+
+/// What a change makes every node forget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Forget {
+    /// Everything of an account.
+    Account(UserId),
+    /// Every grant that has the token in its lineage.
+    Token(TokenId),
+    /// One session.
+    Session(SessionId),
+}
+
+/// Why there is no grant for a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoGrant {
+    /// Nobody knows it, or it has not the form of a credential.
+    Unknown,
+    /// A session token whose time is over.
+    Expired,
+    /// Too many unknown credentials are being looked up.
+    Busy,
+    /// The database does not answer.
+    Unavailable,
+}
+
+/// A credential that is to be looked up: how the database can be asked for it.
+#[derive(Debug, Clone)]
+enum Wanted {
+    Token(Vec<(hoody_core::keys::KeyId, hoody_core::secret::Digest)>),
+    Session(Box<session::Claims>),
+}
+
+impl Grants {
+    pub(crate) fn new() -> Self {
+        Self {
+            cache: Cache::new(CAPACITY),
+            flights: Flights::default(),
+            gate: Gate::default(),
+            fresh_until: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// The grant of the credential `text`, from the cache while this node is fresh, else from `db`.
+    pub(crate) async fn find(
+        self: &Arc<Self>,
+        text: &str,
+        address: IpAddr,
+        db: &Db,
+        keys: &Keys,
+        clock: &Clock,
+    ) -> Result<Arc<Cached>, NoGrant> {
+        let token = TokenText::parse(text);
+        if token.is_err() && (text.starts_with(hoody_core::secret::PREFIX) || !session::looks_like_jwt(text)) {
+            return Err(NoGrant::Unknown);
+        }
+        let digest = keys.cache_digest(text);
+        let is_fresh = self.is_fresh(clock.boot_millis());
+        if is_fresh {
+            if let Some(hit) = self.cache.get(&digest) {
+                return Ok(hit);
+            }
+            if self.cache.is_unknown(&digest) {
+                return Err(NoGrant::Unknown);
+            }
+        }
+        let wanted = match token {
+            Ok(token) => {
+                let digests = keys.stored_digests(token);
+                if digests.is_empty() {
+                    return Err(NoGrant::Unknown);
+                }
+                Wanted::Token(digests)
+            }
+            Err(_) => Wanted::Session(Box::new(read_session(text, keys, clock)?)),
+        };
+        metrics::counter!("hoody_grants_cold_reads_total").increment(1);
+        let place = self.gate.enter(address, self.cache.was_known(&digest)).await?;
+        if !is_fresh {
+            // Read for this request alone: what is read now may be out of date before the next poll.
+            let read = tokio::time::timeout(STALE_READ_LIMIT, cold::read(db, &wanted));
+            let found = read.await.map_err(|_| NoGrant::Unavailable)?.map_err(|_| NoGrant::Unavailable)?;
+            return found.map(Cached::new).map(Arc::new).ok_or(NoGrant::Unknown);
+        }
+        let flight = self.flights.join(self, digest, wanted, db);
+        let result = tokio::time::timeout(COLD_READ_LIMIT, flight).await.unwrap_or(Err(NoGrant::Unavailable));
+        place.leave(result.as_ref().err() == Some(&NoGrant::Unknown));
+        result
+    }
+
+    /// Forgets; when it returns, no request on this node will be answered from what was known before.
+    pub(crate) fn forget(&self, what: &[Forget]) {
+        self.cache.forget(what);
+    }
+
+    /// Forgets everything: the database is not the one that was read.
+    pub(crate) fn forget_all(&self) {
+        self.cache.forget_all();
+    }
+
+    /// Whether the cache may answer at this boot-time instant.
+    pub(crate) fn is_fresh(&self, boot_millis: i64) -> bool {
+        boot_millis < self.fresh_until.load(Ordering::SeqCst)
+    }
+
+    /// Everything up to the head that a poll sent at `polled_at` found is applied.
+    pub(crate) fn refresh(&self, polled_at: i64) {
+        self.fresh_until.fetch_max(polled_at + FRESH_FOR, Ordering::SeqCst);
+    }
+
+    /// How many grants are in the cache.
+    pub(crate) fn len(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Where tests hold a read between the database and the cache.
+    pub(crate) fn hold_cold_reads(&self, hook: cold::Hook) {
+        self.flights.hold(hook);
+    }
+}
+
+fn read_session(text: &str, keys: &Keys, clock: &Clock) -> Result<session::Claims, NoGrant> {
+    let claims = session::verify(text, keys.sessions()).map_err(|_| NoGrant::Unknown)?;
+    if claims.kind != Kind::Access {
+        return Err(NoGrant::Unknown);
+    }
+    if claims.exp <= clock.now().seconds() {
+        return Err(NoGrant::Expired);
+    }
+    Ok(claims)
+}

@@ -1,0 +1,104 @@
+//! Who used which token: noted in memory on the way through, written in batches.
+//!
+//! A token causes at most one write in 30 seconds, whatever its traffic; only allowed requests count.
+//! The hot path compares one number; once in 30 seconds it also puts a note into a channel. A note that
+//! finds the channel full is dropped and taken up by the next request.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use hoody_core::id::TokenId;
+use hoody_core::time::{SECOND, Timestamp};
+use tokio::sync::mpsc;
+
+use super::store;
+use crate::db::Db;
+
+/// A token's use is written once in this time, in milliseconds.
+pub(crate) const USAGE_INTERVAL: i64 = 30 * SECOND;
+const NOTES: usize = 65_536;
+const BATCH: usize = 500;
+
+/// When a token's use was last noted, in milliseconds since 1970.
+#[derive(Debug)]
+pub(crate) struct Usage(AtomicI64);
+
+/// One use that is to be written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Note {
+    pub(crate) token: TokenId,
+    pub(crate) at: Timestamp,
+    pub(crate) address: IpAddr,
+}
+
+/// Where notes go in.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder(mpsc::Sender<Note>);
+
+/// Where notes come out.
+#[derive(Debug)]
+pub(crate) struct Notes(mpsc::Receiver<Note>);
+
+impl Usage {
+    pub(crate) fn never() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
+
+    pub(crate) fn last(at: Option<Timestamp>) -> Self {
+        Self(AtomicI64::new(at.map_or(i64::MIN, Timestamp::millis)))
+    }
+}
+
+impl Recorder {
+    pub(crate) fn channel() -> (Self, Notes) {
+        let (sender, receiver) = mpsc::channel(NOTES);
+        (Self(sender), Notes(receiver))
+    }
+
+    /// Notes that `token` was used, if its last note is old enough.
+    pub(crate) fn note(&self, usage: &Usage, token: TokenId, at: Timestamp, address: IpAddr) {
+        let last = usage.0.load(Ordering::Relaxed);
+        if at.millis() < last.saturating_add(USAGE_INTERVAL) {
+            return;
+        }
+        let claim = usage.0.compare_exchange(last, at.millis(), Ordering::Relaxed, Ordering::Relaxed);
+        if claim.is_ok() && self.0.try_send(Note { token, at, address }).is_err() {
+            usage.0.store(last, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Notes {
+    /// Every note that waits now.
+    pub(crate) fn drain(&mut self) -> Vec<Note> {
+        std::iter::from_fn(|| self.0.try_recv().ok()).collect()
+    }
+}
+
+/// Writes notes, [`BATCH`] to a transaction. What cannot be written is lost with a warning: it is a
+/// convenience, not a record.
+pub(crate) async fn write(db: &Db, notes: &[Note]) {
+    for batch in notes.chunks(BATCH) {
+        if let Err(error) = store::update_usage(db, batch).await {
+            tracing::warn!(%error, notes = batch.len(), "the use of tokens could not be written");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_noted_once_in_thirty_seconds() {
+        let (recorder, mut notes) = Recorder::channel();
+        let usage = Usage::never();
+        let token = TokenId::from_bytes([1; 12]);
+        let address = IpAddr::from([203, 0, 113, 1]);
+        for millis in (0..60_000).step_by(100) {
+            recorder.note(&usage, token, Timestamp::from_millis(millis), address);
+        }
+        let written: Vec<_> = notes.drain().iter().map(|note| note.at.millis()).collect();
+        assert_eq!(written, [0, 30_000]);
+    }
+}

@@ -1,0 +1,223 @@
+//! Who asks: the extractor that every route with a credential begins with.
+//!
+//! `Caller<R>` reads host, address and credential, gets the grant, and decides it under the rule `R`, so
+//! that what a route needs stands in its handler's signature and cannot be forgotten. It runs before
+//! path and body are read: whoever may not come in learns nothing of what is inside.
+
+use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::header::{AUTHORIZATION, HOST};
+use http::request::Parts;
+use hoody_core::address::client_address;
+use hoody_core::grant::{Accepts, Attempt, Credential, Deny, Grant, Rule, decide};
+use hoody_core::host::{host_of_request, realm_of_host};
+use hoody_core::id::{RealmId, TokenId, UserId};
+use hoody_core::invalid::Invalid;
+
+use super::Shared;
+use crate::app::{App, catalogue};
+use crate::error::Error;
+use crate::grants::{Cached, NoGrant};
+
+/// The peer of the connection that a request came by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Where a request comes from and which realm its host names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) address: IpAddr,
+    pub(crate) realm: Option<RealmId>,
+}
+
+/// A credential that was let in, whatever the rule was.
+#[derive(Debug)]
+pub(crate) struct AnyCaller {
+    pub(crate) cached: Arc<Cached>,
+    pub(crate) attempt: Attempt,
+}
+
+/// A credential that was let in under the rule `R`.
+#[derive(Debug)]
+pub(crate) struct Caller<R> {
+    pub(crate) any: AnyCaller,
+    rule: PhantomData<fn() -> R>,
+}
+
+/// What a route asks of its caller.
+pub(crate) trait Needs: 'static {
+    /// Which kind of credential.
+    const ACCEPTS: Accepts = Accepts::Any;
+    /// Which permission, as a path of the catalogue.
+    const LEAF: Option<&'static str> = None;
+    /// Whether a banned account may.
+    const BANNED: bool = false;
+    /// Whether a token bound to realms may on the base host.
+    const UNSCOPED: bool = false;
+}
+
+macro_rules! needs {
+    ($($(#[$doc:meta])* $name:ident { $($item:ident = $value:expr),* $(,)? })*) => { $(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(crate) enum $name {}
+        impl Needs for $name { $(needs!(@ $item $value);)* }
+    )* };
+    (@ ACCEPTS $value:expr) => { const ACCEPTS: Accepts = $value; };
+    (@ LEAF $value:expr) => { const LEAF: Option<&'static str> = Some($value); };
+    (@ BANNED $value:expr) => { const BANNED: bool = $value; };
+    (@ UNSCOPED $value:expr) => { const UNSCOPED: bool = $value; };
+}
+
+needs! {
+    /// Any credential that is in force.
+    Valid {}
+    /// Any credential, of a banned account too.
+    ValidOrBanned { BANNED = true }
+    /// A session: what concerns the account itself.
+    ASession { ACCEPTS = Accepts::Session }
+    /// A session: minting tokens.
+    Minting { ACCEPTS = Accepts::SessionToMint }
+    /// A token that asks about itself, also where it may do nothing else.
+    ItselfAToken { ACCEPTS = Accepts::Token, UNSCOPED = true }
+    /// A token that changes its public profile.
+    OwnProfile { ACCEPTS = Accepts::Token, LEAF = "resources.auth_token_public_profile" }
+    /// Listing realms.
+    RealmsRead { LEAF = "resources.realms" }
+    /// Reading projects and their permissions.
+    ProjectsRead { LEAF = "projects.read" }
+    /// Making projects.
+    ProjectsCreate { LEAF = "projects.create" }
+    /// Changing projects.
+    ProjectsUpdate { LEAF = "projects.update" }
+    /// Deleting projects.
+    ProjectsDelete { LEAF = "projects.delete" }
+    /// Sharing projects.
+    MembersInvite { LEAF = "projects.members.invite" }
+    /// Changing what others may do in a project.
+    MembersChange { LEAF = "projects.members.change_roles" }
+    /// Ending a share.
+    MembersRemove { LEAF = "projects.members.remove" }
+}
+
+impl AnyCaller {
+    pub(crate) fn grant(&self) -> &Grant {
+        &self.cached.grant
+    }
+
+    pub(crate) fn account(&self) -> UserId {
+        self.grant().account
+    }
+
+    /// The token that asks; `None` for a session.
+    pub(crate) fn token(&self) -> Option<TokenId> {
+        match self.grant().credential {
+            Credential::Token(id) => Some(id),
+            Credential::Session(_) => None,
+        }
+    }
+
+    /// Whether it holds a permission; a session holds all.
+    pub(crate) fn holds(&self, leaf: &str) -> bool {
+        catalogue().leaf(leaf).is_some_and(|leaf| self.grant().limits.permissions.has(leaf))
+    }
+}
+
+impl<R> std::ops::Deref for Caller<R> {
+    type Target = AnyCaller;
+    fn deref(&self) -> &AnyCaller {
+        &self.any
+    }
+}
+
+impl<R: Needs> FromRequestParts<Shared> for Caller<R> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Error> {
+        let rule = Rule {
+            accepts: R::ACCEPTS,
+            permission: R::LEAF.map(permission).transpose()?,
+            banned: R::BANNED,
+            unscoped: R::UNSCOPED,
+        };
+        Ok(Self { any: admit(parts, app, rule).await?, rule: PhantomData })
+    }
+}
+
+impl FromRequestParts<Shared> for Origin {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Error> {
+        origin(parts, app)
+    }
+}
+
+fn permission(leaf: &'static str) -> Result<hoody_core::permissions::Permission, Error> {
+    let missing = || Error::internal(anyhow::anyhow!("the catalogue has no leaf {leaf}"));
+    catalogue().leaf(leaf).ok_or_else(missing)
+}
+
+/// Lets the credential of a request in under `rule`, and notes its use.
+pub(crate) async fn admit(parts: &Parts, app: &App, rule: Rule) -> Result<AnyCaller, Error> {
+    let Origin { address, realm } = origin(parts, app)?;
+    let text = credential(parts)?;
+    let found = app.grants.find(text, address, &app.db, &app.keys, &app.clock).await;
+    let cached = found.map_err(|none| match none {
+        NoGrant::Unknown => denied(Deny::Unknown),
+        NoGrant::Expired => denied(Deny::Expired),
+        NoGrant::Busy => Error::Unavailable("Too many unknown credentials from here; try again"),
+        NoGrant::Unavailable => Error::Unavailable("The credential cannot be checked now; try again"),
+    })?;
+    let attempt = Attempt { address, realm, rule };
+    let now = app.now();
+    decide(&cached.grant, &attempt, now).map_err(denied)?;
+    if let Credential::Token(id) = cached.grant.credential {
+        app.recorder.note(&cached.usage, id, now, address);
+    }
+    Ok(AnyCaller { cached, attempt })
+}
+
+/// A refusal, with the path of the permission that is missing.
+pub(crate) fn denied(deny: Deny) -> Error {
+    let leaf = match deny {
+        Deny::Permission(permission) => Some(catalogue().path(permission).to_owned()),
+        _ => None,
+    };
+    Error::Denied(deny, leaf)
+}
+
+/// `Bearer <credential>`, or an `hdy_` token as it is (`contract/README.md` 5).
+fn credential(parts: &Parts) -> Result<&str, Error> {
+    let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
+    let Some(header) = headers.next() else { return Err(denied(Deny::Missing)) };
+    let text = header.to_str().map_err(|_| denied(Deny::Unknown))?;
+    if headers.next().is_some() {
+        return Err(denied(Deny::Unknown));
+    }
+    match text.strip_prefix("Bearer ") {
+        Some(credential) => Ok(credential),
+        None if text.starts_with(hoody_core::secret::PREFIX) => Ok(text),
+        None => Err(denied(Deny::Unknown)),
+    }
+}
+
+fn origin(parts: &Parts, app: &App) -> Result<Origin, Error> {
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+    let peer = peer.ok_or_else(|| Error::internal(anyhow::anyhow!("a request without a peer")))?;
+    let forwarded = parts.headers.get_all("x-forwarded-for").iter().map(http::HeaderValue::as_bytes);
+    let address = client_address(peer, forwarded, &app.trusted_proxies).map_err(|_| {
+        Invalid::rule("INVALID_FORWARDED_FOR", "X-Forwarded-For of the proxy cannot be read, or has more than 32 entries")
+    })?;
+    Ok(Origin { address, realm: realm(parts, app)? })
+}
+
+/// The realm that `Host` or `:authority` names; `X-Forwarded-Host` is never read.
+fn realm(parts: &Parts, app: &App) -> Result<Option<RealmId>, Error> {
+    let lines = parts.headers.get_all(HOST).iter().map(http::HeaderValue::as_bytes);
+    let target = parts.uri.authority().map(http::uri::Authority::as_str);
+    let Some(host) = host_of_request(lines, target).map_err(Invalid::from)? else { return Ok(None) };
+    Ok(realm_of_host(host, &app.domain).map_err(Invalid::from)?)
+}

@@ -1,0 +1,52 @@
+//! `GET /ip`: what the server sees of its caller (`contract/utilities.md`).
+
+use axum::extract::State;
+use http::HeaderMap;
+use http::request::Parts;
+use hoody_core::grant::{Accepts, Rule};
+use hoody_core::wire::IpInfo;
+
+use super::caller::{Origin, admit};
+use super::{Answer, Shared};
+use crate::error::Error;
+
+/// Headers that are named but not repeated.
+const SECRET_HEADERS: [&str; 5] =
+    ["authorization", "cookie", "proxy-authorization", "x-api-key", "x-auth-token"];
+
+/// What the server sees of its caller
+#[utoipa::path(get, path = "/api/v1/ip", operation_id = "get_ip", tag = "utilities",
+    responses((status = 200, body = IpInfo)))]
+pub(crate) async fn get_ip(
+    State(app): State<Shared>,
+    origin: Origin,
+    parts: Parts,
+) -> Result<Answer<IpInfo>, Error> {
+    let rule = Rule { accepts: Accepts::Any, permission: None, banned: false, unscoped: true };
+    let is_logged = admit(&parts, &app, rule).await.is_ok();
+    let data = IpInfo {
+        ip: origin.address.to_string(),
+        user_agent: text(&parts.headers, "user-agent"),
+        headers: shown_headers(&parts.headers),
+        referer: text(&parts.headers, "referer"),
+        timestamp: app.now(),
+        is_logged,
+        protocol: "http".to_owned(),
+        ip_info: None,
+    };
+    Ok(Answer::ok("IP information retrieved successfully", data))
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+fn shown_headers(headers: &HeaderMap) -> std::collections::BTreeMap<String, String> {
+    let shown = headers.iter().map(|(name, value)| {
+        let is_secret = SECRET_HEADERS.contains(&name.as_str());
+        let value =
+            if is_secret { "[redacted]".into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
+        (name.as_str().to_owned(), value)
+    });
+    shown.collect()
+}

@@ -1,0 +1,176 @@
+//! The way in that all requests share, top to bottom: count and name the request, fold the trailing
+//! slash, a time limit, a net for panics, then the router. Nothing of any one route lives here.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
+use hoody_core::grant::Deny;
+use http::{HeaderValue, Method, Request, Uri};
+use tower::ServiceExt as _;
+
+use super::Shared;
+use super::caller::Peer;
+use crate::clock::entropy;
+use crate::error::Error;
+
+/// How long a request may take, its body included.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// The service that connections are given to.
+#[derive(Debug, Clone)]
+pub(crate) struct Edge {
+    router: Router,
+    shared: Arc<EdgeShared>,
+}
+
+#[derive(Debug)]
+struct EdgeShared {
+    app: Shared,
+    /// Names requests: a number that starts anywhere.
+    next_id: AtomicU64,
+}
+
+impl Edge {
+    pub(crate) fn new(app: Shared) -> Self {
+        let router = super::router::router(&app);
+        let next_id = AtomicU64::new(u64::from_be_bytes(entropy()));
+        Self { router, shared: Arc::new(EdgeShared { app, next_id }) }
+    }
+
+    /// Answers one request of `peer`.
+    pub(crate) async fn handle(self, peer: SocketAddr, mut request: Request<Body>) -> Response {
+        let shared = self.shared;
+        let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let began = shared.app.clock.boot_millis();
+        let log = Log::of(&request, id);
+        fold_trailing_slash(request.uri_mut());
+        request.extensions_mut().insert(Peer(peer));
+        let answer = AssertUnwindSafe(self.router.oneshot(request)).catch_unwind();
+        let mut response = match tokio::time::timeout(TIME_LIMIT, answer).await {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Ok(Err(never))) => match never {},
+            Ok(Err(_panic)) => Error::internal(anyhow::anyhow!("a handler panicked")).into_response(),
+            Err(_) => Error::Timeout.into_response(),
+        };
+        if let Some(id) = hex(id) {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        count(&response);
+        log.end(&response, shared.app.clock.boot_millis() - began);
+        response
+    }
+}
+
+fn hex(id: u64) -> Option<HeaderValue> {
+    let mut text = [0; 16];
+    for (place, digit) in text.iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[usize::try_from(id >> (4 * place) & 15).ok()?];
+    }
+    HeaderValue::from_bytes(&text).ok()
+}
+
+/// Collections are published with and without a trailing slash.
+fn fold_trailing_slash(uri: &mut Uri) {
+    let path = uri.path();
+    if path.len() < 2 || !path.ends_with('/') {
+        return;
+    }
+    let folded = path.trim_end_matches('/');
+    let folded = if folded.is_empty() { "/" } else { folded };
+    let folded = match uri.query() {
+        Some(query) => format!("{folded}?{query}"),
+        None => folded.to_owned(),
+    };
+    let mut parts = uri.clone().into_parts();
+    if let Ok(path_and_query) = folded.parse() {
+        parts.path_and_query = Some(path_and_query);
+        if let Ok(folded) = Uri::from_parts(parts) {
+            *uri = folded;
+        }
+    }
+}
+
+fn count(response: &Response) {
+    let class = match response.status().as_u16() {
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    };
+    metrics::counter!("hoody_http_requests_total", "status" => class).increment(1);
+    if let Some(deny) = response.extensions().get::<Deny>() {
+        metrics::counter!("hoody_denials_total", "rule" => deny.name()).increment(1);
+    }
+}
+
+/// One line for each request, at debug; what went wrong with us, at warn. Never a query, a header or a
+/// body: secrets travel there.
+struct Log(Option<(Method, String, u64)>);
+
+impl Log {
+    fn of(request: &Request<Body>, id: u64) -> Self {
+        let is_wanted = tracing::enabled!(tracing::Level::WARN);
+        Self(is_wanted.then(|| (request.method().clone(), request.uri().path().to_owned(), id)))
+    }
+
+    fn end(self, response: &Response, duration_ms: i64) {
+        let Some((method, path, id)) = self.0 else { return };
+        let status = response.status().as_u16();
+        let path = redact(&path);
+        let deny = response.extensions().get::<Deny>().map(Deny::name);
+        if status >= 500 {
+            tracing::warn!(request.id = format!("{id:016x}"), %method, path, status, duration_ms, "request failed");
+        } else {
+            tracing::debug!(request.id = format!("{id:016x}"), %method, path, status, deny, duration_ms, "request");
+        }
+    }
+}
+
+/// A token that somebody put into the path is not repeated.
+fn redact(path: &str) -> String {
+    let parts: Vec<_> = path
+        .split('/')
+        .map(|part| {
+            if part.contains(hoody_core::secret::PREFIX) || part.starts_with("eyJ") || part.len() > 80 {
+                "[redacted]"
+            } else {
+                part
+            }
+        })
+        .collect();
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trailing_slash_is_folded_and_the_query_kept() {
+        for (given, folded) in [
+            ("/api/v1/projects/", "/api/v1/projects"),
+            ("/api/v1/projects/?page=2&x=/", "/api/v1/projects?page=2&x=/"),
+            ("/api/v1/projects", "/api/v1/projects"),
+            ("/", "/"),
+            ("http://h/api/", "http://h/api"),
+        ] {
+            let mut uri: Uri = given.parse().unwrap();
+            fold_trailing_slash(&mut uri);
+            assert_eq!(uri.to_string(), folded);
+        }
+    }
+
+    #[test]
+    fn a_credential_in_the_path_is_not_logged() {
+        assert_eq!(redact("/api/hdy_abc/x"), "/api/[redacted]/x");
+        assert_eq!(redact("/api/eyJhbGciOi/x"), "/api/[redacted]/x");
+        assert_eq!(redact("/api/v1/projects"), "/api/v1/projects");
+    }
+}

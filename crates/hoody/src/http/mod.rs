@@ -1,0 +1,22 @@
+//! HTTP: the routes, the way in, and the shapes of requests and answers.
+
+pub(crate) mod body;
+pub(crate) mod caller;
+pub(crate) mod envelope;
+pub(crate) mod ip;
+pub(crate) mod layers;
+pub(crate) mod paging;
+pub(crate) mod path;
+pub(crate) mod probes;
+pub(crate) mod query;
+pub(crate) mod router;
+pub(crate) mod server;
+
+pub(crate) use body::JsonBody;
+pub(crate) use caller::Caller;
+pub(crate) use envelope::Answer;
+pub(crate) use path::IdPath;
+pub(crate) use query::Query;
+
+/// The state that handlers share.
+pub(crate) type Shared = std::sync::Arc<crate::app::App>;

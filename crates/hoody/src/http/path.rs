@@ -1,0 +1,61 @@
+//! Parts of the path.
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use http::request::Parts;
+use hoody_core::id::Id;
+use hoody_core::invalid::Invalid;
+
+use super::Shared;
+use crate::error::Error;
+
+/// The id in the path; with two, the first is [`IdPath`]'s and the second is reached by [`second_id`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IdPath<K>(pub(crate) Id<K>);
+
+/// The ids in a path with two of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TwoIds<A, B>(pub(crate) Id<A>, pub(crate) Id<B>);
+
+/// One part of the path as text.
+#[derive(Debug, Clone)]
+pub(crate) struct TextPath(pub(crate) String);
+
+impl<K: 'static> FromRequestParts<Shared> for IdPath<K> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Error> {
+        let params = params(parts, state).await?;
+        Ok(Self(id_at(&params, 0)?))
+    }
+}
+
+impl<A: 'static, B: 'static> FromRequestParts<Shared> for TwoIds<A, B> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Error> {
+        let params = params(parts, state).await?;
+        Ok(Self(id_at(&params, 0)?, id_at(&params, 1)?))
+    }
+}
+
+impl FromRequestParts<Shared> for TextPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Error> {
+        let params = params(parts, state).await?;
+        Ok(Self(params.into_iter().next().map(|(_, value)| value).unwrap_or_default()))
+    }
+}
+
+async fn params(parts: &mut Parts, state: &Shared) -> Result<Vec<(String, String)>, Error> {
+    let raw = RawPathParams::from_request_parts(parts, state).await;
+    let raw = raw.map_err(|_| Invalid::rule("INVALID_ID_FORMAT", "The path is not readable text"))?;
+    Ok(raw.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+fn id_at<K>(params: &[(String, String)], index: usize) -> Result<Id<K>, Error> {
+    let (name, value) = params.get(index).map_or(("id", ""), |(name, value)| (name, value));
+    value.parse().map_err(|_| {
+        Invalid::rule("INVALID_ID_FORMAT", format!("Invalid ID format: {name} must be 24 lowercase hex digits")).into()
+    })
+}

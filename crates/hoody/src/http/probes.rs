@@ -1,0 +1,30 @@
+//! `/livez`: the process answers. `/readyz`: it can also decide: the database and the feed are there.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::json;
+
+use super::Shared;
+
+/// Is the process alive?
+#[utoipa::path(get, path = "/livez", operation_id = "livez", tag = "probes",
+    responses((status = 200, description = "The process answers")))]
+pub(crate) async fn livez() -> Response {
+    StatusCode::OK.into_response()
+}
+
+/// Can this node decide? 503 while it cannot reach the database or lags behind the feed.
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "probes", responses(
+    (status = 200, description = "Database and feed are in reach; `warnings` lists what the operator should mend"),
+    (status = 503, description = "Not now")))]
+pub(crate) async fn readyz(State(app): State<Shared>) -> Response {
+    let is_fresh = app.grants.is_fresh(app.clock.boot_millis());
+    let is_reachable = tokio::time::timeout(std::time::Duration::from_secs(2), app.db.head()).await;
+    let is_reachable = is_reachable.is_ok_and(|head| head.is_ok());
+    let is_ready = is_fresh && is_reachable;
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let warnings: Vec<_> = app.exposure_warning.into_iter().collect();
+    let body = json!({ "ready": is_ready, "database": is_reachable, "feed": is_fresh, "warnings": warnings });
+    (status, axum::Json(body)).into_response()
+}

@@ -1,0 +1,82 @@
+//! Query strings: names and values, each read with the rule that it must keep.
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use hoody_core::id::RealmId;
+use hoody_core::invalid::Invalid;
+
+use super::Shared;
+use crate::error::Error;
+
+/// The pairs of the query string. Names that a route does not know are ignored.
+#[derive(Debug)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl FromRequestParts<Shared> for Query {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Error> {
+        let pairs = axum::extract::Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+        let pairs = pairs.map_err(|_| Invalid::validation("The query string cannot be read"))?;
+        Ok(Self(pairs.0))
+    }
+}
+
+impl Query {
+    /// The value of `name`; sent twice, it is refused.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Invalid> {
+        let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let first = values.next();
+        if values.next().is_some() {
+            return Err(invalid(format!("{name} is given more than once")));
+        }
+        Ok(first)
+    }
+
+    /// A whole number within `range`, or `default`.
+    pub(crate) fn number(
+        &self,
+        name: &str,
+        range: std::ops::RangeInclusive<i64>,
+        default: i64,
+    ) -> Result<i64, Invalid> {
+        let Some(text) = self.text(name)? else { return Ok(default) };
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            invalid(format!("{name} must be a whole number from {} to {}", range.start(), range.end()))
+        })
+    }
+
+    /// `true` or `false`, or `default`.
+    pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool, Invalid> {
+        match self.text(name)? {
+            None => Ok(default),
+            Some("true" | "1") => Ok(true),
+            Some("false" | "0") => Ok(false),
+            Some(_) => Err(invalid(format!("{name} must be true or false"))),
+        }
+    }
+
+    /// One of `choices`; the first is the default.
+    pub(crate) fn choice<'a>(&self, name: &str, choices: &[&'a str]) -> Result<&'a str, Invalid> {
+        let text = self.text(name)?;
+        let chosen = text.map_or(choices.first(), |text| choices.iter().find(|choice| **choice == text));
+        chosen.copied().ok_or_else(|| invalid(format!("{name} must be one of {}", choices.join(", "))))
+    }
+
+    /// A realm's id.
+    pub(crate) fn realm(&self, name: &str) -> Result<Option<RealmId>, Invalid> {
+        let Some(text) = self.text(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let id = text.to_ascii_lowercase().parse();
+        id.map(Some).map_err(|_| {
+            Invalid::rule(
+                "INVALID_REALM_ID_FORMAT",
+                format!("Invalid realm ID format: {name} must be 24 lowercase hex digits"),
+            )
+        })
+    }
+}
+
+fn invalid(message: String) -> Invalid {
+    Invalid::rule("INVALID_PARAMETER_VALUE", message)
+}

@@ -1,0 +1,86 @@
+//! Every route on one screen. What is not here does not exist, and what is here is in `openapi.json`
+//! and in the authorisation matrix.
+
+use axum::Router;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Shared, ip, probes};
+use crate::error::Error;
+use crate::{gate, projects, realms, sessions, tokens, users};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(info(
+    title = "hoody",
+    description = "Authentication for scripts, CI and AI agents. Errors come as \
+        `{statusCode, error, message, code, data?}`; clients branch on `code`."
+))]
+struct Document;
+
+fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        // sessions
+        .routes(routes!(sessions::http::login))
+        .routes(routes!(sessions::http::refresh))
+        .routes(routes!(sessions::http::logout))
+        // users
+        .routes(routes!(users::http::get_me))
+        .routes(routes!(users::http::get_me_alias))
+        .routes(routes!(users::http::get_user, users::http::update_user))
+        // tokens
+        .routes(routes!(tokens::http::list_tokens, tokens::http::create_token))
+        .routes(routes!(tokens::http::get_current_token))
+        .routes(routes!(tokens::profiles::update_public_profile))
+        .routes(routes!(tokens::profiles::get_public_profile))
+        .routes(routes!(tokens::http::list_token_templates))
+        .routes(routes!(
+            tokens::http::get_token,
+            tokens::changes::update_token,
+            tokens::changes::delete_token
+        ))
+        .routes(routes!(tokens::http::copy_token))
+        .routes(routes!(tokens::changes::add_token_realm))
+        .routes(routes!(tokens::changes::remove_token_realm))
+        // decisions for others
+        .routes(routes!(gate::http::check))
+        // utilities and probes
+        .routes(routes!(ip::get_ip))
+        .routes(routes!(probes::livez))
+        .routes(routes!(probes::readyz))
+}
+
+/// The router and everything that it reaches.
+pub(crate) fn router(app: &Shared) -> Router {
+    let (router, document) = routes().split_for_parts();
+    let document = std::sync::Arc::new(finish(document).to_json().unwrap_or_default());
+    router
+        .route(
+            "/openapi.json",
+            axum::routing::get(move || {
+                let document = String::clone(&document);
+                async move { ([(http::header::CONTENT_TYPE, "application/json")], document) }
+            }),
+        )
+        .fallback(async || Error::NotFound { code: "RESOURCE_NOT_FOUND", message: "There is no such route" })
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .with_state(Shared::clone(app))
+}
+
+/// The OpenAPI document of this version, as it is committed.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    finish(routes().split_for_parts().1)
+}
+
+fn finish(mut document: OpenApi) -> OpenApi {
+    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("A session's access token (JWT), or an `hdy_` token"))
+        .build();
+    document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    document
+}

@@ -1,0 +1,58 @@
+//! The keys of a running server: the master keys from a file or the environment, what is derived from
+//! them for this database, and the check that they are the database's.
+
+mod load;
+
+use std::path::PathBuf;
+
+use hoody_core::keys::{KeyId, Keyring};
+use hoody_core::secret::{Digest, TokenKeys, TokenText};
+use hoody_core::session::SessionKey;
+
+pub(crate) use load::{KeySource, init, load};
+
+/// What is derived from the master keys for one database. The first of each signs, all verify.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    tokens: Vec<(KeyId, TokenKeys)>,
+    sessions: Vec<SessionKey>,
+}
+
+impl Keys {
+    pub(crate) fn derive(ring: &Keyring, database_id: &[u8]) -> Self {
+        Self {
+            tokens: ring.iter().map(|key| (key.id(), TokenKeys::derive(key, database_id))).collect(),
+            sessions: ring.iter().map(|key| SessionKey::derive(key, database_id)).collect(),
+        }
+    }
+
+    /// The keys that new tokens are made with, and their name.
+    pub(crate) fn minting(&self) -> (KeyId, &TokenKeys) {
+        let (id, keys) = &self.tokens[0];
+        (*id, keys)
+    }
+
+    /// The digest that the cache knows a credential's text by.
+    pub(crate) fn cache_digest(&self, text: &str) -> Digest {
+        self.tokens[0].1.digest_of(text)
+    }
+
+    /// The digests that the database may know a token of ours by, the current key's first; none when no
+    /// key of ours made it.
+    pub(crate) fn stored_digests(&self, text: TokenText<'_>) -> Vec<(KeyId, Digest)> {
+        if !self.tokens.iter().any(|(_, keys)| text.is_made_with(keys)) {
+            return Vec::new();
+        }
+        self.tokens.iter().map(|(id, keys)| (*id, text.digest(keys))).collect()
+    }
+
+    /// The keys that sessions are signed and read with.
+    pub(crate) fn sessions(&self) -> &[SessionKey] {
+        &self.sessions
+    }
+}
+
+/// Where the master keys come from when nothing else is said.
+pub(crate) fn default_file(data_dir: &std::path::Path) -> PathBuf {
+    data_dir.join("master.key")
+}

@@ -1,0 +1,25 @@
+//! The service and the command line of hoody. The binary is [`run`]; everything else is here so that
+//! tests can reach it. ARCHITECTURE.md draws the house.
+
+mod app;
+mod cli;
+mod clock;
+mod config;
+mod db;
+mod error;
+mod feed;
+mod gate;
+mod grants;
+mod http;
+mod keys;
+mod projects;
+mod realms;
+mod sessions;
+mod telemetry;
+#[doc(hidden)]
+pub mod testing;
+mod tokens;
+mod users;
+
+pub use cli::run;
+pub use http::router::openapi;

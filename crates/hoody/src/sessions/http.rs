@@ -1,0 +1,259 @@
+//! Signing in, refreshing and signing out (`contract/authentication.md` 1, 3, 5; `design.md` 4).
+
+use axum::extract::State;
+use hoody_core::grant::{Credential, Deny};
+use hoody_core::invalid::Invalid;
+use hoody_core::json::Fields;
+use hoody_core::session::{self, Claims, Kind, Rotation, Standing};
+use hoody_core::{password, wire};
+use http::request::Parts;
+use serde_json::Value;
+
+use super::{sign_pair, store};
+use crate::error::Error;
+use crate::feed::{Actor, Change, Mutation};
+use crate::grants::Forget;
+use crate::http::caller::{Origin, ValidOrBanned, denied};
+use crate::http::{Answer, Caller, JsonBody, Shared};
+use crate::{tokens, users};
+
+/// What clients may call themselves; anything else is noted as unknown.
+const CLIENTS: [&str; 6] = ["web", "ssh", "webssh", "cli", "sdk", "agent"];
+
+/// Signs in with a name or an e-mail address and a password
+#[utoipa::path(post, path = "/api/v1/users/auth/login", operation_id = "login", tag = "sessions",
+    request_body = wire::Login, responses((status = 200, body = wire::Envelope<wire::LoginData>),
+    (status = 401, body = wire::ErrorBody)))]
+pub(crate) async fn login(
+    State(app): State<Shared>,
+    origin: Origin,
+    JsonBody(body): JsonBody,
+) -> Result<Answer<wire::LoginData>, Error> {
+    let attempt = LoginAttempt::parse(&body)?;
+    let user = match &attempt.name {
+        Name::Username(username) => users::store::find_by_username(&app.db, username).await?,
+        Name::Email(email) => users::store::find_by_email(&app.db, email).await?,
+    };
+    let hash = user.as_ref().map(|user| user.password_hash.clone());
+    let is_right = app.passwords.verify(attempt.password.expose(), hash).await?;
+    let user = user.filter(|user| is_right && !user.is_banned).ok_or(Error::BadCredentials)?;
+
+    let mut mutation = Mutation::begin_as(&app, Actor::Nobody).await?;
+    mutation.lock_account(user.id).await?;
+    // Read again under the lock: the password may have been changed, the account banned meanwhile.
+    let now_stored = users::store::find_user(&mut mutation.tx, user.id).await?.ok_or(Error::BadCredentials)?;
+    if now_stored.is_banned || now_stored.password_hash.expose() != user.password_hash.expose() {
+        return Err(Error::BadCredentials);
+    }
+    let rotation = Rotation {
+        account: user.id,
+        session: app.new_id(),
+        generation: now_stored.generation,
+        seq: 0,
+        rotated_at: mutation.now,
+    };
+    let ip = origin.address.to_string();
+    store::insert_session(&mut mutation.tx, &rotation, attempt.client, &ip).await?;
+    let recent_login_ips =
+        store::list_recent_addresses(&mut mutation.tx, user.id, rotation.session).await?;
+    let auth_token_count = tokens::store::count_active(&mut mutation.tx, user.id, mutation.now).await?;
+    let payload = serde_json::json!({ "ip_address": ip, "client": attempt.client });
+    mutation.tell(Change::new("session.created", user.id, "session", rotation.session).with(payload));
+    mutation.commit().await?;
+    let pair = sign_pair(&app.keys, &rotation);
+    let data = login_data(pair, now_stored, ip, recent_login_ips, auth_token_count);
+    Ok(Answer::ok("Login successful", data).secret())
+}
+
+fn login_data(
+    pair: wire::RefreshData,
+    user: users::User,
+    ip: String,
+    recent_login_ips: Vec<wire::LoginAddress>,
+    auth_token_count: u64,
+) -> wire::LoginData {
+    wire::LoginData {
+        token: pair.token,
+        refresh_token: pair.refresh_token,
+        expires_at: pair.expires_at,
+        expires_in: pair.expires_in,
+        refresh_expires_at: pair.refresh_expires_at,
+        refresh_expires_in: pair.refresh_expires_in,
+        user: user.shown(),
+        client_ip: Some(ip),
+        recent_login_ips,
+        auth_token_count,
+        server: None,
+        project: None,
+        container: None,
+    }
+}
+
+#[derive(Debug)]
+enum Name {
+    Username(String),
+    Email(String),
+}
+
+#[derive(Debug)]
+struct LoginAttempt {
+    name: Name,
+    password: wire::Secret,
+    client: &'static str,
+}
+
+impl LoginAttempt {
+    /// Unknown keys are ignored; nothing here depends on whether the account exists.
+    fn parse(body: &Value) -> Result<Self, Invalid> {
+        let mut fields = Fields::of_body(body)?;
+        let username = fields.string("username").map(str::to_owned);
+        let email = fields.string("email").map(str::to_owned);
+        let given = fields.string("password").map(wire::Secret::from);
+        let client = fields.string("client");
+        let mode = fields.string("response_mode");
+        let client = CLIENTS.into_iter().find(|known| Some(*known) == client).unwrap_or("unknown");
+        let mode = mode.map(str::to_owned);
+        fields.close_open()?;
+        if mode.is_some_and(|mode| mode != "tokens") {
+            return Err(Invalid::validation("response_mode must be tokens: this server signs in directly"));
+        }
+        let (Some(password), Some(name)) =
+            (given, username.map(Name::Username).or_else(|| email.map(Name::Email)))
+        else {
+            return Err(Invalid::rule(
+                "MISSING_REQUIRED_FIELD",
+                "Username or email, and password are required",
+            ));
+        };
+        let (text, field, limit) = match &name {
+            Name::Username(text) => (text, "username", 50),
+            Name::Email(text) => (text, "email", 255),
+        };
+        if text.is_empty() || text.chars().count() > limit || text.chars().any(char::is_control) {
+            return Err(Invalid::validation(format!("{field} must be 1 to {limit} printable characters")));
+        }
+        password::check_given(password.expose(), "password")?;
+        Ok(Self { name, password, client })
+    }
+}
+
+/// Gets the next pair of tokens for a refresh token
+#[utoipa::path(post, path = "/api/v1/users/auth/refresh", operation_id = "refresh", tag = "sessions",
+    request_body = wire::Refresh, responses((status = 200, body = wire::Envelope<wire::RefreshData>),
+    (status = 401, body = wire::ErrorBody)))]
+pub(crate) async fn refresh(
+    State(app): State<Shared>,
+    _origin: Origin,
+    parts: Parts,
+    JsonBody(body): JsonBody,
+) -> Result<Answer<wire::RefreshData>, Error> {
+    let mut fields = Fields::of_body(&body)?;
+    let text = fields.string("refreshToken");
+    fields.close_open()?;
+    let text = text.ok_or_else(|| denied(Deny::Missing))?;
+    let claims = read_refresh(&app, text)?;
+    refuse_another_refresh_token(&app, &parts, text)?;
+    let rotation = turn(&app, &claims).await?;
+    let pair = sign_pair(&app.keys, &rotation);
+    Ok(Answer::ok("Token refreshed successfully", pair).secret())
+}
+
+fn read_refresh(app: &Shared, text: &str) -> Result<Claims, Error> {
+    let claims = session::verify(text, app.keys.sessions()).map_err(|_| denied(Deny::Unknown))?;
+    if claims.kind != Kind::Refresh {
+        return Err(denied(Deny::Unknown));
+    }
+    if claims.exp <= app.now().seconds() {
+        return Err(denied(Deny::Expired));
+    }
+    Ok(claims)
+}
+
+/// A client may send the refresh token, or an access token of any age, as Bearer too. Another refresh
+/// token there means that it confuses two sessions.
+fn refuse_another_refresh_token(app: &Shared, parts: &Parts, text: &str) -> Result<(), Error> {
+    let bearer = parts.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(bearer) = bearer.and_then(|value| value.strip_prefix("Bearer ")) else { return Ok(()) };
+    let is_other = bearer != text
+        && session::verify(bearer, app.keys.sessions()).is_ok_and(|claims| claims.kind == Kind::Refresh);
+    if is_other { Err(denied(Deny::Unknown)) } else { Ok(()) }
+}
+
+/// Turns the session on by one, or finds what it was just turned to.
+async fn turn(app: &Shared, claims: &Claims) -> Result<Rotation, Error> {
+    let found = store::find_session(&app.db, claims.sid).await?;
+    let current = check(found, claims, app)?;
+    let standing = current.rotation.standing(claims.seq, app.now());
+    if standing == Standing::JustReplaced {
+        return Ok(current.rotation);
+    }
+    let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
+    mutation.lock_account(claims.sub).await?;
+    // Under the lock nobody else turns it: what is read now decides.
+    let found = store::find_session(&mut mutation.tx, claims.sid).await?;
+    let mut rotation = check(found, claims, app)?.rotation;
+    let now = mutation.now;
+    match rotation.standing(claims.seq, now) {
+        Standing::JustReplaced => Ok(rotation),
+        Standing::Current => {
+            let seq = store::rotate(&mut mutation.tx, claims.sid, claims.seq, now).await?;
+            rotation.seq = seq.ok_or_else(|| denied(Deny::Unknown))?;
+            rotation.rotated_at = now;
+            mutation.tell(
+                Change::new("session.refreshed", claims.sub, "session", claims.sid)
+                    .forgetting(Forget::Session(claims.sid)),
+            );
+            mutation.commit().await?;
+            Ok(rotation)
+        }
+        Standing::Replayed => {
+            store::end_session(&mut mutation.tx, claims.sid, now).await?;
+            mutation.tell(
+                Change::new("session.replayed", claims.sub, "session", claims.sid)
+                    .forgetting(Forget::Session(claims.sid)),
+            );
+            mutation.commit().await?;
+            tracing::warn!(session.id = %claims.sid, "an old refresh token was used again; the session is ended");
+            Err(denied(Deny::Unknown))
+        }
+    }
+}
+
+fn check(found: Option<store::Session>, claims: &Claims, app: &Shared) -> Result<store::Session, Error> {
+    let found = found.filter(|session| {
+        !session.is_ended
+            && !session.is_banned
+            && session.rotation.account == claims.sub
+            && session.rotation.generation == claims.generation
+    });
+    let session = found.ok_or_else(|| denied(Deny::Unknown))?;
+    if session.expires_at <= app.now() {
+        return Err(denied(Deny::Expired));
+    }
+    Ok(session)
+}
+
+/// Ends every session of the account; called with a token, it ends nothing
+#[utoipa::path(post, path = "/api/v1/users/auth/logout", operation_id = "logout", tag = "sessions",
+    security(("bearer" = [])), responses((status = 200, body = crate::http::envelope::Done)))]
+pub(crate) async fn logout(
+    State(app): State<Shared>,
+    caller: Caller<ValidOrBanned>,
+) -> Result<Answer<()>, Error> {
+    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let account = grant.account;
+    match grant.credential {
+        Credential::Session(id) => {
+            let now = mutation.now;
+            users::store::raise_generation(&mut mutation.tx, account).await?;
+            store::end_sessions(&mut mutation.tx, account, now).await?;
+            let change = Change::new("session.ended", account, "session", id);
+            mutation.tell(change.forgetting(Forget::Account(account)));
+        }
+        Credential::Token(id) => {
+            mutation.tell(Change::new("session.logout_by_token", account, "auth_token", id));
+        }
+    }
+    mutation.commit().await?;
+    Ok(Answer::ok("Logout successful", ()))
+}

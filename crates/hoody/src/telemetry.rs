@@ -1,0 +1,58 @@
+//! Logs to stderr, metrics to whoever listens on `--metrics-listen`.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use axum::Router;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::http::Shared;
+
+/// Sends what is logged to stderr, as lines for people or as JSON.
+pub(crate) fn init_logs(filter: &str, is_json: bool) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter).with_context(|| format!("log: {filter:?} is no filter"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let result = if is_json {
+        builder.json().flatten_event(true).try_init()
+    } else {
+        builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init()
+    };
+    result.map_err(|error| anyhow::anyhow!("logs cannot be set up: {error}"))
+}
+
+/// Starts counting. Without it, every metric is a no-op.
+pub(crate) fn init_metrics() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new().install_recorder().context("metrics cannot be set up")?;
+    metrics::describe_counter!("hoody_http_requests_total", "Requests by status class");
+    metrics::describe_counter!("hoody_denials_total", "Refused credentials by the rule that they broke");
+    metrics::describe_counter!("hoody_grants_cold_reads_total", "Credentials looked up in the database");
+    metrics::describe_gauge!("hoody_grants_cached", "Grants in the cache");
+    metrics::describe_gauge!("hoody_feed_fresh", "1 while the cache may answer");
+    Ok(handle)
+}
+
+/// Serves `/metrics` on an address of its own for as long as the process lives.
+pub(crate) async fn serve_metrics(
+    address: SocketAddr,
+    handle: PrometheusHandle,
+    app: Shared,
+) -> anyhow::Result<()> {
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("metrics-listen: {address} cannot be listened on"))?;
+    let render = move || {
+        let (handle, app) = (handle.clone(), Shared::clone(&app));
+        async move {
+            metrics::gauge!("hoody_grants_cached").set(f64::from(u32::try_from(app.grants.len()).unwrap_or(u32::MAX)));
+            let is_fresh = app.grants.is_fresh(app.clock.boot_millis());
+            metrics::gauge!("hoody_feed_fresh").set(f64::from(u8::from(is_fresh)));
+            handle.run_upkeep();
+            handle.render()
+        }
+    };
+    let router = Router::new().route("/metrics", axum::routing::get(render));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! What integration tests need of the service: a router on a real database, a clock that is moved by
+//! hand, and places to hold and cut things. Not part of the public interface.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use hoody_core::address::TrustedProxies;
+use hoody_core::host::Domain;
+use hoody_core::secret::TokenSecret;
+use hoody_core::time::Timestamp;
+
+pub use crate::app::Cut;
+pub use crate::feed::Step;
+
+use crate::app::{App, Settings};
+use crate::clock::{Clock, entropy};
+use crate::db::{Location, On, args};
+use crate::feed::{Actor, Change, Mutation, tail};
+use crate::grants::Forget;
+use crate::http::layers::Edge;
+use crate::keys::KeySource;
+use crate::users::{first, store};
+
+/// The service in this process, without a socket.
+#[derive(Debug, Clone)]
+pub struct Service {
+    app: Arc<App>,
+    edge: Edge,
+}
+
+impl Service {
+    /// Opens the database at `url` with a key in `directory`, as a node whose clock stands at `now`.
+    /// Nothing runs in the background: see [`Service::start`] and [`Service::poll`].
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    pub async fn open(url: &str, directory: &Path, trusted_proxies: &str, now: Timestamp) -> Self {
+        let key = directory.join("master.key");
+        let settings = Settings {
+            database: Location::parse(url).expect("a database address"),
+            keys: KeySource::File(key),
+            data_dir: directory.to_owned(),
+            domain: Domain::parse("api.localhost").expect("a domain"),
+            trusted_proxies: TrustedProxies::parse(trusted_proxies).expect("addresses"),
+            exposure_warning: None,
+        };
+        let app = App::open(settings, Clock::manual(now)).await.expect("the service opens");
+        let edge = Edge::new(Arc::clone(&app));
+        Self { app, edge }
+    }
+
+    /// Answers `request` as if it came from `peer`.
+    pub async fn call(&self, peer: SocketAddr, request: ::http::Request<Body>) -> Response {
+        self.edge.clone().handle(peer, request).await
+    }
+
+    /// Makes an account; its id.
+    ///
+    /// # Panics
+    /// When the name is taken or the database fails.
+    pub async fn create_user(&self, username: &str, email: Option<&str>, password: &str) -> String {
+        let created = first::create(&self.app, Actor::Operator, username, email, password).await;
+        created.expect("the account is made").expect("the name is free").to_string()
+    }
+
+    /// Bans or unbans, as `hoody admin` does in another process: nothing is forgotten here until the
+    /// feed is polled.
+    ///
+    /// # Panics
+    /// When there is no such account or the database fails.
+    pub async fn ban_elsewhere(&self, username: &str, is_banned: bool) {
+        let user = store::find_by_username(&self.app.db, username).await.expect("a read").expect("an account");
+        self.elsewhere(async |mutation| {
+            store::update_ban(&mut mutation.tx, user.id, is_banned, mutation.now).await.expect("a write");
+            let change = Change::new("user.banned", user.id, "user", user.id);
+            mutation.tell(change.forgetting(Forget::Account(user.id)));
+        })
+        .await;
+    }
+
+    async fn elsewhere(&self, work: impl AsyncFnOnce(&mut Mutation)) {
+        let mut mutation = Mutation::begin_as(&self.app, Actor::Operator).await.expect("a transaction");
+        work(&mut mutation).await;
+        mutation.commit_elsewhere().await.expect("a commit");
+    }
+
+    /// Runs a statement that changes something behind everybody's back: no feed row, nothing forgotten.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn tamper(&self, sql: &'static str) -> u64 {
+        let mut tx = self.app.db.begin().await.expect("a transaction");
+        let changed = tx.execute(sql, args![]).await.expect("a statement");
+        tx.commit().await.expect("a commit");
+        changed
+    }
+
+    /// The number in the column `n` of the one row that `sql` gives.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn number(&self, sql: &'static str) -> i64 {
+        On::from(&self.app.db).one(sql, args![]).await.expect("a row").get("n").expect("a number")
+    }
+
+    /// The text in the column `t` of each row that `sql` gives.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn texts(&self, sql: &'static str) -> Vec<String> {
+        let rows = On::from(&self.app.db).list(sql, args![]).await.expect("rows");
+        rows.iter().map(|row| row.get("t").expect("a text")).collect()
+    }
+
+    /// A well-formed token that this server made and nobody knows.
+    #[must_use]
+    pub fn unknown_token(&self) -> String {
+        TokenSecret::mint(entropy(), self.app.keys.minting().1).expose().to_owned()
+    }
+
+    /// Moves the clock on by `millis`.
+    pub fn advance(&self, millis: i64) {
+        self.app.clock.advance(millis);
+    }
+
+    /// The time that requests see.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.app.clock.now()
+    }
+
+    /// Reads the feed once, as every node does all the time; whether it could.
+    pub async fn poll(&self) -> bool {
+        tail::poll(&self.app).await.is_ok()
+    }
+
+    /// Starts what runs in the background.
+    pub fn start(&self) {
+        self.app.start();
+    }
+
+    /// Writes what is noted of the use of tokens.
+    pub async fn flush_usage(&self) {
+        self.app.flush_usage().await;
+    }
+
+    /// How many grants are in the cache.
+    #[must_use]
+    pub fn cached(&self) -> usize {
+        self.app.grants.len()
+    }
+
+    /// Puts `hook` between each cold read and the cache.
+    pub fn hold_cold_reads<F>(&self, hook: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.app.grants.hold_cold_reads(Arc::new(move || Box::pin(hook())));
+    }
+
+    /// Calls `hook` at each step of each mutation; what it answers happens to the database.
+    pub fn at_each_step<F>(&self, hook: impl Fn(Step) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Cut> + Send + 'static,
+    {
+        self.app.at_each_step(Arc::new(move |step| Box::pin(hook(step))));
+    }
+
+    /// Closes every connection to the database: it cannot be reached any more.
+    pub async fn cut_database(&self) {
+        self.app.db.close().await;
+    }
+}

@@ -1,0 +1,211 @@
+//! The endpoints of tokens that change and delete them.
+//!
+//! The target is read inside the transaction, judged before and after the change by
+//! `hoody_core::acting`, and written with its feed row; every cache forgets it with the commit.
+
+use axum::extract::State;
+use hoody_core::acting::{Act, Refusal, may_act};
+use hoody_core::grant::{Grant, Limits};
+use hoody_core::id::{TokenId, noun};
+use hoody_core::token::{RealmChange, TokenChange};
+use hoody_core::wire;
+
+use super::http::{NOT_FOUND, check_limit, duplicate_alias, is_visible};
+use super::{Token, store};
+use crate::app::catalogue;
+use crate::error::Error;
+use crate::feed::{Change, Mutation};
+use crate::grants::Forget;
+use crate::http::caller::{AnyCaller, Valid};
+use crate::http::{Answer, Caller, IdPath, JsonBody, Shared};
+
+/// Changes a token; what is left out stays as it is
+#[utoipa::path(method(put, patch), path = "/api/v1/auth/tokens/{id}", operation_id = "update_token", tag = "tokens",
+    params(("id" = TokenId, Path)), request_body = wire::UpdateToken, security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::AuthToken>), (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn update_token(
+    State(app): State<Shared>,
+    caller: Caller<Valid>,
+    IdPath(id): IdPath<noun::Token>,
+    JsonBody(body): JsonBody,
+) -> Result<Answer<wire::AuthToken>, Error> {
+    let change = TokenChange::parse(&body, app.now(), catalogue())?;
+    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let before = find_target(&mut mutation, &caller, &grant, id).await?;
+    let mut token = before.clone();
+    let only_disables = change.is_enabled == Some(false) && names_only_is_enabled(&body);
+    let enables = change.is_enabled == Some(true);
+    put(change, &mut token);
+    if let Some(realm) = caller.attempt.realm
+        && !token.realm_ids.contains(&realm)
+    {
+        // A change on a realm's host never takes the token out of that realm.
+        token.realm_ids.push(realm);
+    }
+    token.settle();
+    let act = if only_disables { Act::Disable } else { Act::Change { after: &token.limits, enables } };
+    judge(&grant, id, &before.limits, act)?;
+    if token.alias != before.alias
+        && store::is_alias_taken(&mut mutation.tx, token.account, &token.alias, id).await?
+    {
+        return Err(duplicate_alias(&token.alias));
+    }
+    if !before.is_active(mutation.now) {
+        check_limit(&mut mutation, &token).await?;
+    }
+    let token = write(mutation, &before, token).await?;
+    Ok(Answer::ok("Auth token updated successfully", token.shown(None)))
+}
+
+fn names_only_is_enabled(body: &serde_json::Value) -> bool {
+    body.as_object().is_some_and(|body| body.keys().all(|key| key == "is_enabled" || key == "otp_code"))
+}
+
+/// Puts what was asked for into the token.
+fn put(change: TokenChange, token: &mut Token) {
+    fn set<T>(field: &mut T, value: Option<T>) {
+        if let Some(value) = value {
+            *field = value;
+        }
+    }
+    set(&mut token.alias, change.alias);
+    set(&mut token.public_key, change.public_key);
+    set(&mut token.public_storage, change.public_storage);
+    set(&mut token.limits.addresses, change.addresses);
+    set(&mut token.permissions, change.permissions);
+    set(&mut token.realm_ids, change.realm_ids);
+    set(&mut token.allow_no_realm, change.allow_no_realm);
+    set(&mut token.limits.vault_access, change.vault_access);
+    set(&mut token.limits.event_access, change.event_access);
+    set(&mut token.limits.expires_at, change.expires_at);
+    set(&mut token.is_enabled, change.is_enabled);
+}
+
+/// Adds a realm to a token's list
+#[utoipa::path(post, path = "/api/v1/auth/tokens/{id}/add-realm", operation_id = "add_token_realm", tag = "tokens",
+    params(("id" = TokenId, Path)), request_body = wire::RealmChange, security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::AuthToken>), (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn add_token_realm(
+    State(app): State<Shared>,
+    caller: Caller<Valid>,
+    IdPath(id): IdPath<noun::Token>,
+    JsonBody(body): JsonBody,
+) -> Result<Answer<wire::AuthToken>, Error> {
+    let change = RealmChange::parse(&body)?;
+    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let before = find_target(&mut mutation, &caller, &grant, id).await?;
+    let mut token = before.clone();
+    if !token.realm_ids.contains(&change.realm_id) {
+        token.realm_ids.push(change.realm_id);
+    }
+    if token.realm_ids.len() > hoody_core::token::MAX_REALMS {
+        let message = format!("A token has at most {} realms", hoody_core::token::MAX_REALMS);
+        return Err(hoody_core::invalid::Invalid::validation(message).into());
+    }
+    token.settle();
+    judge(&grant, id, &before.limits, Act::Change { after: &token.limits, enables: false })?;
+    let token = write(mutation, &before, token).await?;
+    Ok(Answer::ok("Realm added to auth token successfully", token.shown(None)))
+}
+
+/// Takes a realm out of a token's list; the last one leaves the flags as they are
+#[utoipa::path(post, path = "/api/v1/auth/tokens/{id}/remove-realm", operation_id = "remove_token_realm", tag = "tokens",
+    params(("id" = TokenId, Path)), request_body = wire::RealmChange, security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::AuthToken>), (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn remove_token_realm(
+    State(app): State<Shared>,
+    caller: Caller<Valid>,
+    IdPath(id): IdPath<noun::Token>,
+    JsonBody(body): JsonBody,
+) -> Result<Answer<wire::AuthToken>, Error> {
+    let change = RealmChange::parse(&body)?;
+    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let before = find_target(&mut mutation, &caller, &grant, id).await?;
+    let mut token = before.clone();
+    token.realm_ids.retain(|realm| *realm != change.realm_id);
+    token.settle();
+    judge(&grant, id, &before.limits, Act::Change { after: &token.limits, enables: false })?;
+    let widens = !token.limits.realms.within(&before.limits.realms);
+    if widens && caller.token().is_some() {
+        return Err(forbidden("Insufficient permissions: only a session may take a token's last realm away"));
+    }
+    let token = write(mutation, &before, token).await?;
+    Ok(Answer::ok("Realm removed from auth token successfully", token.shown(None)))
+}
+
+/// Deletes a token for good
+#[utoipa::path(delete, path = "/api/v1/auth/tokens/{id}", operation_id = "delete_token", tag = "tokens",
+    params(("id" = TokenId, Path)), security(("bearer" = [])),
+    responses((status = 200, body = crate::http::envelope::Done), (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn delete_token(
+    State(app): State<Shared>,
+    caller: Caller<Valid>,
+    IdPath(id): IdPath<noun::Token>,
+) -> Result<Answer<()>, Error> {
+    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let token = find_target(&mut mutation, &caller, &grant, id).await?;
+    judge(&grant, id, &token.limits, Act::Delete)?;
+    if !store::delete_token(&mut mutation.tx, token.account, id).await? {
+        return Err(NOT_FOUND);
+    }
+    let change = Change::new("auth.token.deleted", token.account, "auth_token", id);
+    mutation.tell(change.in_realms(&token.realm_ids).forgetting(Forget::Token(id)));
+    mutation.commit().await?;
+    Ok(Answer::ok("Auth token deleted successfully", ()))
+}
+
+/// The token that is to be changed, as it is now. A caller that can change nothing learns nothing either.
+async fn find_target(
+    mutation: &mut Mutation,
+    caller: &AnyCaller,
+    grant: &Grant,
+    id: TokenId,
+) -> Result<Token, Error> {
+    if !writes(grant) {
+        return Err(forbidden("Insufficient permissions: this token may only read"));
+    }
+    let token = store::find_token(&mut mutation.tx, grant.account, id).await?;
+    token.filter(|token| is_visible(caller, token)).ok_or(NOT_FOUND)
+}
+
+pub(super) fn writes(grant: &Grant) -> bool {
+    catalogue().is_writing(grant.limits.permissions)
+}
+
+pub(super) fn judge(grant: &Grant, id: TokenId, before: &Limits, act: Act<'_>) -> Result<(), Error> {
+    may_act(grant, writes(grant), id, before, act).map_err(|refusal| match refusal {
+        Refusal::Hidden => NOT_FOUND,
+        Refusal::Forbidden => forbidden("Insufficient permissions: a token cannot give what it does not have itself"),
+    })
+}
+
+fn forbidden(message: &str) -> Error {
+    Error::Forbidden { code: "INSUFFICIENT_PERMISSIONS", message: message.to_owned() }
+}
+
+/// Writes the token as it is to be, with its feed row; nothing when nothing changed.
+pub(super) async fn write(mut mutation: Mutation, before: &Token, mut token: Token) -> Result<Token, Error> {
+    let is_unchanged = token.alias == before.alias
+        && token.public_key == before.public_key
+        && token.public_storage == before.public_storage
+        && token.realm_ids == before.realm_ids
+        && token.allow_no_realm == before.allow_no_realm
+        && token.permissions == before.permissions
+        && token.limits == before.limits
+        && token.is_enabled == before.is_enabled;
+    if is_unchanged {
+        return Ok(token);
+    }
+    token.updated_at = mutation.now;
+    store::update_token(&mut mutation.tx, &token).await?;
+    let event = match (before.is_enabled, token.is_enabled) {
+        (true, false) => "auth.token.disabled",
+        (false, true) => "auth.token.enabled",
+        _ => "auth.token.updated",
+    };
+    let change = Change::new(event, token.account, "auth_token", token.id);
+    let payload = serde_json::json!({ "alias": token.alias });
+    mutation.tell(change.in_realms(&token.realm_ids).with(payload).forgetting(Forget::Token(token.id)));
+    mutation.commit().await?;
+    Ok(token)
+}

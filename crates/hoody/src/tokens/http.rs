@@ -1,0 +1,255 @@
+//! The endpoints of tokens that show and make them (`contract/tokens.md` 1). `changes` has those that
+//! change them, `profiles` the public profiles.
+
+use axum::extract::State;
+use hoody_core::acting::{Act, may_act};
+use hoody_core::grant::{Limits, Realms};
+use hoody_core::id::{TokenId, noun};
+use hoody_core::invalid::Invalid;
+use hoody_core::names;
+use hoody_core::secret::TokenSecret;
+use hoody_core::token::{NewToken, TokenCopy};
+use hoody_core::wire;
+
+use super::{MAX_ACTIVE, Token, store};
+use crate::app::{App, catalogue};
+use crate::clock::entropy;
+use crate::error::Error;
+use crate::feed::{Change, Mutation};
+use crate::http::caller::{AnyCaller, ItselfAToken, Minting, Valid};
+use crate::http::{Answer, Caller, IdPath, JsonBody, Shared};
+
+pub(super) const NOT_FOUND: Error =
+    Error::NotFound { code: "TOKEN_NOT_FOUND", message: "Authentication token not found" };
+
+/// How deep delegation goes. Until tokens may mint tokens it goes nowhere; the contract's field is at
+/// least 1.
+const MAX_DELEGATION_DEPTH: u32 = 1;
+
+/// The account's tokens that the caller may see
+#[utoipa::path(get, path = "/api/v1/auth/tokens", operation_id = "list_tokens", tag = "tokens",
+    security(("bearer" = [])), responses((status = 200, body = wire::TokenListEnvelope)))]
+pub(crate) async fn list_tokens(
+    State(app): State<Shared>,
+    caller: Caller<Valid>,
+) -> Result<Answer<Vec<wire::AuthToken>>, Error> {
+    let tokens = store::list_tokens(&app.db, caller.account()).await?;
+    let total = tokens.len();
+    let shown: Vec<_> =
+        tokens.into_iter().filter(|token| is_visible(&caller, token)).map(|token| token.shown(None)).collect();
+    // A session on a realm's host asked for that realm; only a token can be shown less than it asked for.
+    let is_cut = caller.token().is_some() && shown.len() < total;
+    Ok(Answer::ok("Auth tokens retrieved successfully", shown).truncated(is_cut))
+}
+
+/// Whether the caller may see this token of its account: in the host's realm, and within what a calling
+/// token may do itself.
+pub(super) fn is_visible(caller: &AnyCaller, token: &Token) -> bool {
+    let in_realm = caller.attempt.realm.is_none_or(|realm| token.realm_ids.contains(&realm));
+    let own = caller.token() == Some(token.id);
+    own || in_realm && may_act(caller.grant(), true, token.id, &token.limits, Act::See).is_ok()
+}
+
+/// One token
+#[utoipa::path(get, path = "/api/v1/auth/tokens/{id}", operation_id = "get_token", tag = "tokens",
+    params(("id" = TokenId, Path)), security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::AuthToken>), (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn get_token(
+    State(app): State<Shared>,
+    caller: Caller<Valid>,
+    IdPath(id): IdPath<noun::Token>,
+) -> Result<Answer<wire::AuthToken>, Error> {
+    let token = store::find_token(&app.db, caller.account(), id).await?;
+    let token = token.filter(|token| is_visible(&caller, token)).ok_or(NOT_FOUND)?;
+    Ok(Answer::ok("Auth token retrieved successfully", token.shown(None)))
+}
+
+/// The calling token itself: how it learns its realms and limits
+#[utoipa::path(get, path = "/api/v1/auth/tokens/me", operation_id = "get_current_token", tag = "tokens",
+    security(("bearer" = [])), responses((status = 200, body = wire::Envelope<wire::CurrentToken>)))]
+pub(crate) async fn get_current_token(
+    State(app): State<Shared>,
+    caller: Caller<ItselfAToken>,
+) -> Result<Answer<wire::CurrentToken>, Error> {
+    let id = caller.token().ok_or(NOT_FOUND)?;
+    let current = current_token(&app, &caller, id).await?;
+    Ok(Answer::ok("Current auth token retrieved successfully", current))
+}
+
+/// What `me` says of the calling token.
+pub(crate) async fn current_token(
+    app: &App,
+    caller: &AnyCaller,
+    id: TokenId,
+) -> Result<wire::CurrentToken, Error> {
+    let token = store::find_token(&app.db, caller.account(), id).await?.ok_or(NOT_FOUND)?;
+    let is_restricted = token.limits.realms != Realms::Everywhere;
+    let restrictions = wire::Restrictions {
+        has_realm_restrictions: is_restricted,
+        requires_realm_scope: is_restricted,
+        allowed_realm_ids: token.realm_ids.clone(),
+        allow_no_realm: token.allow_no_realm,
+        active_realm_id: caller.attempt.realm,
+        max_delegation_depth: MAX_DELEGATION_DEPTH,
+    };
+    Ok(wire::CurrentToken { token: token.shown(None), restrictions })
+}
+
+/// The permission templates, resolved
+#[utoipa::path(get, path = "/api/v1/auth/tokens/templates", operation_id = "list_token_templates", tag = "tokens",
+    security(("bearer" = [])), responses((status = 200, body = wire::Envelope<Vec<wire::PermissionTemplate>>)))]
+pub(crate) async fn list_token_templates(
+    _caller: Caller<Valid>,
+) -> Result<Answer<Vec<wire::PermissionTemplate>>, Error> {
+    let templates = catalogue().templates().iter().map(|template| wire::PermissionTemplate {
+        name: template.name.to_owned(),
+        description: template.description.to_owned(),
+        permissions: catalogue().to_tree(template.permissions),
+    });
+    Ok(Answer::ok("Permission templates retrieved successfully", templates.collect()))
+}
+
+/// Makes a token; its secret is in this answer and nowhere else
+#[utoipa::path(post, path = "/api/v1/auth/tokens", operation_id = "create_token", tag = "tokens",
+    request_body = wire::CreateToken, security(("bearer" = [])),
+    responses((status = 201, body = wire::Envelope<wire::AuthToken>), (status = 409, body = wire::ErrorBody)))]
+pub(crate) async fn create_token(
+    State(app): State<Shared>,
+    caller: Caller<Minting>,
+    JsonBody(body): JsonBody,
+) -> Result<Answer<wire::AuthToken>, Error> {
+    let new = NewToken::parse(&body, app.now(), catalogue())?;
+    let (mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let mut realm_ids = new.realm_ids;
+    if let Some(realm) = caller.attempt.realm
+        && !realm_ids.contains(&realm)
+    {
+        // What is made on a realm's host belongs to that realm.
+        realm_ids.push(realm);
+    }
+    let mut token = Token {
+        id: app.new_id(),
+        account: grant.account,
+        alias: new.alias.unwrap_or_default(),
+        public_key: new.public_key,
+        public_storage: new.public_storage,
+        realm_ids,
+        allow_no_realm: new.allow_no_realm,
+        permissions: new.permissions,
+        limits: Limits {
+            permissions: new.permissions,
+            realms: Realms::Everywhere,
+            addresses: new.addresses,
+            expires_at: new.expires_at,
+            vault_access: new.vault_access,
+            event_access: new.event_access,
+        },
+        is_enabled: true,
+        created_by_token_id: None,
+        delegation_depth: 0,
+        last_used_at: None,
+        last_used_ip: None,
+        created_at: mutation.now,
+        updated_at: mutation.now,
+    };
+    token.settle();
+    let names = if token.alias.is_empty() { Names::Random } else { Names::Given };
+    let shown = mint(&app, mutation, token, &names).await?;
+    Ok(Answer::created("Auth token created successfully", shown).secret())
+}
+
+/// Makes a token like another, with a secret of its own
+#[utoipa::path(post, path = "/api/v1/auth/tokens/{id}/copy", operation_id = "copy_token", tag = "tokens",
+    params(("id" = TokenId, Path)), request_body = wire::CopyToken, security(("bearer" = [])),
+    responses((status = 201, body = wire::Envelope<wire::AuthToken>), (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn copy_token(
+    State(app): State<Shared>,
+    caller: Caller<Minting>,
+    IdPath(id): IdPath<noun::Token>,
+    JsonBody(body): JsonBody,
+) -> Result<Answer<wire::AuthToken>, Error> {
+    let copy = TokenCopy::parse(&body, app.now())?;
+    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let source = store::find_token(&mut mutation.tx, grant.account, id).await?;
+    let source = source.filter(|token| is_visible(&caller, token)).ok_or(NOT_FOUND)?;
+    let expires_at = copy.expires_at.unwrap_or(source.limits.expires_at);
+    if expires_at.is_some_and(|end| end <= mutation.now) {
+        let message = "The source has expired: expires_at must be given, in the future or null";
+        return Err(Invalid::rule("EXPIRATION_IN_PAST", message).into());
+    }
+    let names = if copy.alias.is_some() { Names::Given } else { Names::CopyOf(source.alias.clone()) };
+    let token = Token {
+        id: app.new_id(),
+        alias: copy.alias.unwrap_or_default(),
+        // A key names one token, and a profile is that key's.
+        public_key: None,
+        public_storage: None,
+        limits: Limits { expires_at, ..source.limits },
+        is_enabled: true,
+        created_by_token_id: None,
+        delegation_depth: 0,
+        last_used_at: None,
+        last_used_ip: None,
+        created_at: mutation.now,
+        updated_at: mutation.now,
+        ..source
+    };
+    let shown = mint(&app, mutation, token, &names).await?;
+    Ok(Answer::created("Auth token copied successfully", shown).secret())
+}
+
+/// Where a new token's alias comes from.
+enum Names {
+    Given,
+    Random,
+    CopyOf(String),
+}
+
+/// Makes the secret, stores the token under the account's limit, and shows it once.
+async fn mint(
+    app: &App,
+    mut mutation: Mutation,
+    mut token: Token,
+    names: &Names,
+) -> Result<wire::AuthToken, Error> {
+    check_limit(&mut mutation, &token).await?;
+    let (key, keys) = app.keys.minting();
+    let secret = TokenSecret::mint(entropy(), keys);
+    let digest = secret.digest(keys);
+    for attempt in 0..100 {
+        match names {
+            Names::Given => {}
+            Names::Random if attempt < 3 => token.alias = names::random_alias(entropy()),
+            Names::Random => token.alias = names::random_alias_suffixed(entropy()),
+            Names::CopyOf(source) => token.alias = names::copy_alias(source, attempt + 1),
+        }
+        if store::insert_token(&mut mutation.tx, &token, &digest, key).await? {
+            let payload = serde_json::json!({ "alias": token.alias });
+            let change = Change::new("auth.token.created", token.account, "auth_token", token.id);
+            mutation.tell(change.in_realms(&token.realm_ids).with(payload));
+            mutation.commit().await?;
+            return Ok(token.shown(Some(&secret)));
+        }
+        if matches!(names, Names::Given) {
+            break;
+        }
+    }
+    Err(duplicate_alias(&token.alias))
+}
+
+pub(super) fn duplicate_alias(alias: &str) -> Error {
+    let message = format!("Alias \"{alias}\" already exists for this user");
+    Invalid::rule("DUPLICATE_ALIAS", message).into()
+}
+
+/// Refuses one more active token than an account may have. The account is locked, so the count holds.
+pub(super) async fn check_limit(mutation: &mut Mutation, token: &Token) -> Result<(), Error> {
+    let now = mutation.now;
+    if !token.is_active(now) || store::count_active(&mut mutation.tx, token.account, now).await? < MAX_ACTIVE {
+        return Ok(());
+    }
+    let message = format!(
+        "This account already has the maximum number of active API tokens ({MAX_ACTIVE}). Delete some first"
+    );
+    Err(Error::Conflict { code: "AUTH_TOKEN_LIMIT_REACHED", message })
+}

@@ -1,0 +1,194 @@
+//! The statements on `tokens` and `token_realms`.
+
+use hoody_core::id::{RealmId, TokenId, UserId};
+use hoody_core::keys::KeyId;
+use hoody_core::secret::Digest;
+use hoody_core::time::Timestamp;
+use serde_json::{Map, Value};
+
+use super::Token;
+use crate::app::catalogue;
+use crate::db::{DbError, On, Row, Tx, args};
+use crate::grants::store::{parse_realm_ids, read_limits};
+
+macro_rules! token {
+    ($filter:literal) => {
+        concat!(
+            "SELECT t.id, t.user_id, t.alias, t.public_key, t.public_storage, t.ip_whitelist, t.realm_ids, \
+             t.allow_no_realm, t.permissions, t.vault_access, t.event_access, t.expires_at, t.is_enabled, \
+             t.created_by_token_id, t.delegation_depth, t.last_used_at, t.last_used_ip, t.created_at, \
+             t.updated_at FROM tokens t ",
+            $filter
+        )
+    };
+}
+const BY_ID: &str = token!("WHERE t.id = $1 AND t.user_id = $2");
+const ALL: &str = token!("WHERE t.user_id = $1 ORDER BY t.created_at DESC, t.id DESC");
+const BY_PUBLIC_KEY: &str = "SELECT t.public_key, t.public_storage FROM tokens t \
+     JOIN users u ON u.id = t.user_id WHERE t.public_key = $1 AND t.is_enabled \
+     AND (t.expires_at IS NULL OR t.expires_at > $3) AND NOT u.is_banned \
+     ORDER BY CASE WHEN t.user_id = $2 THEN 0 ELSE 1 END, t.created_at, t.id LIMIT 1";
+const COUNT_ACTIVE: &str =
+    "SELECT COUNT(*) AS n FROM tokens WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > $2)";
+const ALIAS_TAKEN: &str = "SELECT 1 AS one FROM tokens WHERE user_id = $1 AND alias = $2 AND id <> $3";
+const INSERT: &str = "INSERT INTO tokens (id, user_id, digest, key_id, alias, public_key, public_storage, \
+     ip_whitelist, realm_ids, allow_no_realm, permissions, vault_access, event_access, expires_at, is_enabled, \
+     created_by_token_id, delegation_depth, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+     ON CONFLICT DO NOTHING RETURNING id";
+const UPDATE: &str = "UPDATE tokens SET alias = $2, public_key = $3, public_storage = $4, ip_whitelist = $5, \
+     realm_ids = $6, allow_no_realm = $7, permissions = $8, vault_access = $9, event_access = $10, \
+     expires_at = $11, is_enabled = $12, updated_at = $13 WHERE id = $1 AND user_id = $14";
+const DELETE: &str = "DELETE FROM tokens WHERE id = $1 AND user_id = $2";
+const DELETE_REALMS: &str = "DELETE FROM token_realms WHERE token_id = $1";
+const INSERT_REALM: &str = "INSERT INTO token_realms (token_id, realm_id, user_id) VALUES ($1, $2, $3)";
+
+/// The token `id` of this account.
+pub(crate) async fn find_token(
+    on: impl Into<On<'_>>,
+    account: UserId,
+    id: TokenId,
+) -> Result<Option<Token>, DbError> {
+    on.into().find(BY_ID, args![id, account]).await?.map(|row| read(&row)).transpose()
+}
+
+/// Every token of the account, the latest first.
+pub(crate) async fn list_tokens(on: impl Into<On<'_>>, account: UserId) -> Result<Vec<Token>, DbError> {
+    on.into().list(ALL, args![account]).await?.iter().map(read).collect()
+}
+
+/// The public profile behind a key: of the caller's account if there is one, else of the oldest token
+/// that is in force.
+pub(crate) async fn find_profile(
+    on: impl Into<On<'_>>,
+    public_key: &str,
+    caller: UserId,
+    now: Timestamp,
+) -> Result<Option<Option<Map<String, Value>>>, DbError> {
+    let row = on.into().find(BY_PUBLIC_KEY, args![public_key, caller, now]).await?;
+    row.map(|row| read_storage(&row)).transpose()
+}
+
+/// How many tokens of the account have not expired.
+pub(crate) async fn count_active(
+    on: impl Into<On<'_>>,
+    account: UserId,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    Ok(on.into().one(COUNT_ACTIVE, args![account, now]).await?.get::<i64>("n")?.unsigned_abs())
+}
+
+/// Whether another token than `but` has this alias. Holds until COMMIT for whoever locked the account.
+pub(crate) async fn is_alias_taken(
+    on: impl Into<On<'_>>,
+    account: UserId,
+    alias: &str,
+    but: TokenId,
+) -> Result<bool, DbError> {
+    Ok(on.into().find(ALIAS_TAKEN, args![account, alias, but]).await?.is_some())
+}
+
+/// Adds a token; false when its alias is taken.
+pub(crate) async fn insert_token(
+    tx: &mut Tx,
+    token: &Token,
+    digest: &Digest,
+    key: KeyId,
+) -> Result<bool, DbError> {
+    let row = args![
+        token.id,
+        token.account,
+        &digest.bytes()[..],
+        key.to_string(),
+        &token.alias,
+        token.public_key.clone(),
+        storage_text(token),
+        token.limits.addresses.to_stored(),
+        realms_text(&token.realm_ids),
+        token.allow_no_realm,
+        catalogue().to_paths(token.permissions),
+        token.limits.vault_access,
+        token.limits.event_access,
+        token.limits.expires_at,
+        token.is_enabled,
+        token.created_by_token_id,
+        token.delegation_depth,
+        token.created_at,
+        token.updated_at,
+    ];
+    if On::from(&mut *tx).find(INSERT, row).await?.is_none() {
+        return Ok(false);
+    }
+    insert_realms(tx, token).await?;
+    Ok(true)
+}
+
+/// Writes everything about a token that can change.
+pub(crate) async fn update_token(tx: &mut Tx, token: &Token) -> Result<(), DbError> {
+    let row = args![
+        token.id,
+        &token.alias,
+        token.public_key.clone(),
+        storage_text(token),
+        token.limits.addresses.to_stored(),
+        realms_text(&token.realm_ids),
+        token.allow_no_realm,
+        catalogue().to_paths(token.permissions),
+        token.limits.vault_access,
+        token.limits.event_access,
+        token.limits.expires_at,
+        token.is_enabled,
+        token.updated_at,
+        token.account,
+    ];
+    tx.execute(UPDATE, row).await?;
+    tx.execute(DELETE_REALMS, args![token.id]).await?;
+    insert_realms(tx, token).await
+}
+
+/// Deletes a token; false when it was gone.
+pub(crate) async fn delete_token(tx: &mut Tx, account: UserId, id: TokenId) -> Result<bool, DbError> {
+    Ok(tx.execute(DELETE, args![id, account]).await? == 1)
+}
+
+async fn insert_realms(tx: &mut Tx, token: &Token) -> Result<(), DbError> {
+    for realm in &token.realm_ids {
+        tx.execute(INSERT_REALM, args![token.id, *realm, token.account]).await?;
+    }
+    Ok(())
+}
+
+fn realms_text(realm_ids: &[RealmId]) -> String {
+    realm_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn storage_text(token: &Token) -> Option<String> {
+    token.public_storage.clone().map(|storage| Value::Object(storage).to_string())
+}
+
+fn read_storage(row: &Row) -> Result<Option<Map<String, Value>>, DbError> {
+    let text = row.get::<Option<String>>("public_storage")?;
+    let storage = text.map(|text| serde_json::from_str(&text)).transpose();
+    storage.map_err(|_| DbError::Unreadable("public_storage"))
+}
+
+fn read(row: &Row) -> Result<Token, DbError> {
+    Ok(Token {
+        id: row.get("id")?,
+        account: row.get("user_id")?,
+        alias: row.get("alias")?,
+        public_key: row.get("public_key")?,
+        public_storage: read_storage(row)?,
+        realm_ids: row.parse("realm_ids", parse_realm_ids)?,
+        allow_no_realm: row.get("allow_no_realm")?,
+        permissions: row.parse("permissions", |paths| Some(catalogue().parse_paths(paths)))?,
+        limits: read_limits(row)?,
+        is_enabled: row.get("is_enabled")?,
+        created_by_token_id: row.get("created_by_token_id")?,
+        delegation_depth: row.get("delegation_depth")?,
+        last_used_at: row.get("last_used_at")?,
+        last_used_ip: row.get("last_used_ip")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}

@@ -1,0 +1,171 @@
+//! The first account: made when there is none, so that a fresh server can be signed in to.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use hoody_core::id::UserId;
+use hoody_core::{names, password};
+use zeroize::Zeroizing;
+
+use super::{NewUser, store};
+use crate::app::App;
+use crate::clock::entropy;
+use crate::error::Error;
+use crate::feed::{Actor, Change, Mutation};
+
+/// What the environment says of the first account.
+#[derive(Debug, Default)]
+pub(crate) struct FirstAccount {
+    pub(crate) username: Option<String>,
+    pub(crate) email: Option<String>,
+    pub(crate) password: Option<hoody_core::wire::Secret>,
+}
+
+/// Where its password was put.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum PasswordPlace {
+    /// The operator gave it.
+    Given,
+    /// It is to be shown on the terminal.
+    Terminal,
+    /// In this file.
+    File(PathBuf),
+}
+
+/// The first account, as it was just made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) username: String,
+    pub(crate) password: Zeroizing<String>,
+    pub(crate) place: PasswordPlace,
+}
+
+/// Makes the first account if there is none; without a password, a random one goes to the terminal when
+/// there is one, else into `first-password`.
+pub(crate) async fn ensure(app: &Arc<App>, wanted: FirstAccount) -> anyhow::Result<Option<Made>> {
+    if !store::is_empty(&app.db).await? {
+        return Ok(None);
+    }
+    let username = wanted.username.unwrap_or_else(|| "admin".to_owned());
+    names::username(&username).map_err(|error| invalid("HOODY_ADMIN_USERNAME", error))?;
+    if let Some(email) = &wanted.email {
+        names::email(email).map_err(|error| invalid("HOODY_ADMIN_EMAIL", error))?;
+    }
+    let (password, place) = match wanted.password {
+        Some(given) => (Zeroizing::new(given.expose().to_owned()), PasswordPlace::Given),
+        None if std::io::stderr().is_terminal() => (random_password(), PasswordPlace::Terminal),
+        None => {
+            let path = file(&app.data_dir);
+            let password = random_password();
+            write_file(&path, &username, &password)?;
+            (password, PasswordPlace::File(path))
+        }
+    };
+    password::check_new(&password).map_err(|error| invalid("HOODY_ADMIN_PASSWORD", error))?;
+    if create(app, Actor::Operator, &username, wanted.email.as_deref(), &password).await?.is_none() {
+        // Another node was first; its account stands.
+        forget_file(&app.data_dir, &username);
+        return Ok(None);
+    }
+    Ok(Some(Made { username, password, place }))
+}
+
+/// Adds an account whose texts have passed their rules; `None` when the name or address is taken.
+pub(crate) async fn create(
+    app: &Arc<App>,
+    actor: Actor,
+    username: &str,
+    email: Option<&str>,
+    password: &str,
+) -> anyhow::Result<Option<UserId>> {
+    let password_hash = app.passwords.hash(password).await.map_err(plain)?;
+    let user = NewUser { username: username.to_owned(), email: email.map(str::to_owned), password_hash };
+    let id: UserId = app.new_id();
+    let mut mutation = Mutation::begin_as(app, actor).await.map_err(plain)?;
+    let now = mutation.now;
+    if !store::insert_user(&mut mutation.tx, id, &user, now).await? {
+        return Ok(None);
+    }
+    mutation.tell(Change::new("user.created", id, "user", id));
+    mutation.commit().await.map_err(plain)?;
+    Ok(Some(id))
+}
+
+/// Removes the file with the first password once that account has another.
+pub(crate) fn forget_file(data_dir: &Path, username: &str) {
+    let path = file(data_dir);
+    let Ok(content) = std::fs::read_to_string(&path).map(Zeroizing::new) else { return };
+    if content.lines().any(|line| line == format!("username: {username}"))
+        && let Err(error) = std::fs::remove_file(&path)
+    {
+        tracing::warn!(%error, file = %path.display(), "the first password's file could not be removed");
+    }
+}
+
+fn file(data_dir: &Path) -> PathBuf {
+    data_dir.join("first-password")
+}
+
+fn write_file(path: &Path, username: &str, password: &str) -> anyhow::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path).with_context(|| format!("{} cannot be written", path.display()))?;
+    file.write_all(format!("username: {username}\npassword: {password}\n").as_bytes())?;
+    file.sync_all()?;
+    Ok(())
+}
+
+/// 24 characters of an alphabet of 58: 140 bits, without characters that look alike.
+fn random_password() -> Zeroizing<String> {
+    const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    let mut password = Zeroizing::new(String::with_capacity(24));
+    while password.len() < 24 {
+        for byte in entropy::<32>() {
+            // 232 is the largest multiple of 58 in a byte: no character is likelier than another.
+            if byte < 232 && password.len() < 24 {
+                password.push(char::from(ALPHABET[usize::from(byte % 58)]));
+            }
+        }
+    }
+    password
+}
+
+fn invalid(name: &str, error: hoody_core::invalid::Invalid) -> anyhow::Error {
+    anyhow::anyhow!("{name}: {}", sentence(&error))
+}
+
+/// What an input error says, for a terminal.
+pub(crate) fn sentence(error: &hoody_core::invalid::Invalid) -> String {
+    match error {
+        hoody_core::invalid::Invalid::Rule { message, .. } => message.clone(),
+        hoody_core::invalid::Invalid::Schema(violations) => {
+            violations.iter().map(|violation| violation.message.as_str()).collect::<Vec<_>>().join("; ")
+        }
+    }
+}
+
+/// An error of the service, for a terminal.
+pub(crate) fn plain(error: Error) -> anyhow::Error {
+    match error {
+        Error::Internal(error) => error,
+        other => anyhow::anyhow!("{other:?}"),
+    }
+}
+
+/// Fails with what is wrong with a new account's texts.
+pub(crate) fn check(username: &str, email: Option<&str>, password: &str) -> anyhow::Result<()> {
+    let checks = [
+        names::username(username).map(drop),
+        email.map_or(Ok(()), |email| names::email(email).map(drop)),
+        password::check_new(password),
+    ];
+    for check in checks {
+        if let Err(error) = check {
+            bail!("{}", sentence(&error));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! The endpoints of accounts (`contract/users.md`, `contract/authentication.md` 4).
+
+use axum::extract::State;
+use hoody_core::id::{UserId, noun};
+use hoody_core::invalid::Invalid;
+use hoody_core::json::Fields;
+use hoody_core::{names, password, wire};
+use serde_json::{Map, Value};
+
+use super::{User, first, store};
+use crate::error::Error;
+use crate::feed::{Change, Mutation};
+use crate::grants::Forget;
+use crate::http::caller::{ASession, AnyCaller, ValidOrBanned};
+use crate::http::{Answer, Caller, IdPath, JsonBody, Shared};
+use crate::tokens;
+
+/// The largest `metadata` of an account, serialised, in bytes.
+const MAX_METADATA: usize = 64 * 1024;
+
+const NOT_FOUND: Error = Error::NotFound { code: "USER_NOT_FOUND", message: "User not found" };
+
+/// The caller's account
+#[utoipa::path(get, path = "/api/v1/users/auth/me", operation_id = "get_me", tag = "users",
+    security(("bearer" = [])), responses((status = 200, body = wire::Envelope<wire::Profile>)))]
+pub(crate) async fn get_me(
+    State(app): State<Shared>,
+    caller: Caller<ValidOrBanned>,
+) -> Result<Answer<wire::Profile>, Error> {
+    let user = store::find_user(&app.db, caller.account()).await?.ok_or(NOT_FOUND)?;
+    let auth_token = match caller.token() {
+        Some(id) => tokens::http::current_token(&app, &caller, id).await?.into(),
+        None => None,
+    };
+    let profile = if caller.holds("resources.read_account") {
+        wire::Profile::Full(Box::new(wire::Me { user: user.shown(), auth_token }))
+    } else {
+        wire::Profile::Reduced(Box::new(wire::ReducedMe { user: user.reduced(), auth_token }))
+    };
+    Ok(Answer::ok("Current user retrieved successfully", profile))
+}
+
+/// The caller's account, under its other name
+#[utoipa::path(get, path = "/api/v1/users/me", operation_id = "get_me_alias", tag = "users",
+    security(("bearer" = [])), responses((status = 200, body = wire::Envelope<wire::Profile>)))]
+pub(crate) async fn get_me_alias(
+    state: State<Shared>,
+    caller: Caller<ValidOrBanned>,
+) -> Result<Answer<wire::Profile>, Error> {
+    get_me(state, caller).await
+}
+
+/// An account: one's own
+#[utoipa::path(get, path = "/api/v1/users/{id}", operation_id = "get_user", tag = "users",
+    params(("id" = UserId, Path)), security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::UserProfile>)))]
+pub(crate) async fn get_user(
+    State(app): State<Shared>,
+    caller: Caller<ValidOrBanned>,
+    IdPath(id): IdPath<noun::User>,
+) -> Result<Answer<wire::UserProfile>, Error> {
+    if id != caller.account() {
+        return Err(NOT_FOUND);
+    }
+    let user = store::find_user(&app.db, id).await?.ok_or(NOT_FOUND)?;
+    let profile = if caller.holds("resources.read_account") {
+        wire::UserProfile::Full(Box::new(user.shown()))
+    } else {
+        wire::UserProfile::Reduced(user.reduced())
+    };
+    Ok(Answer::ok("User retrieved successfully", profile))
+}
+
+/// Changes one's own account; a new password ends every session
+#[utoipa::path(method(put, patch), path = "/api/v1/users/{id}", operation_id = "update_user", tag = "users",
+    params(("id" = UserId, Path)), request_body = wire::UpdateUser, security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::User>)))]
+pub(crate) async fn update_user(
+    State(app): State<Shared>,
+    caller: Caller<ASession>,
+    IdPath(id): IdPath<noun::User>,
+    JsonBody(body): JsonBody,
+) -> Result<Answer<wire::User>, Error> {
+    if id != caller.account() {
+        let message = "You can only update your own profile".to_owned();
+        return Err(Error::Forbidden { code: "CANNOT_MODIFY_OTHER_USER", message });
+    }
+    let change = UserChange::parse(&body)?;
+    let new_password = match &change.password {
+        Some((new, current)) => Some(prepare_password(&app, id, new, current).await?),
+        None => None,
+    };
+    let user = apply(&app, &caller, change, new_password).await?;
+    Ok(Answer::ok("User updated successfully", user.shown()))
+}
+
+/// The old hash, which must still be in force when the new one is written, and the new one.
+type PasswordChange = (super::password::PasswordHash, super::password::PasswordHash);
+
+async fn prepare_password(
+    app: &Shared,
+    id: UserId,
+    new: &wire::Secret,
+    current: &wire::Secret,
+) -> Result<PasswordChange, Error> {
+    let old = store::find_user(&app.db, id).await?.ok_or(NOT_FOUND)?.password_hash;
+    if !app.passwords.verify(current.expose(), Some(old.clone())).await? {
+        return Err(Invalid::rule("CURRENT_PASSWORD_INCORRECT", "Current password is incorrect").into());
+    }
+    Ok((old, app.passwords.hash(new.expose()).await?))
+}
+
+async fn apply(
+    app: &Shared,
+    caller: &AnyCaller,
+    change: UserChange,
+    password: Option<PasswordChange>,
+) -> Result<User, Error> {
+    let (mut mutation, grant) = Mutation::begin(app, caller).await?;
+    let id = grant.account;
+    let mut user = store::find_user(&mut mutation.tx, id).await?.ok_or(NOT_FOUND)?;
+    let now = mutation.now;
+    change.put_into(&mut user);
+    store::update_profile(&mut mutation.tx, &user, now).await?;
+    let mut told = Change::new("account.updated", id, "account", id);
+    if let Some((old, new)) = &password {
+        if !store::update_password(&mut mutation.tx, id, old, new, now).await? {
+            let message = "The password was changed meanwhile; nothing was written".to_owned();
+            return Err(Error::Conflict { code: "CREDENTIAL_CHANGED", message });
+        }
+        told = told.with(serde_json::json!({ "password": true })).forgetting(Forget::Account(id));
+    }
+    mutation.tell(told);
+    mutation.commit().await?;
+    if password.is_some() {
+        first::forget_file(&app.data_dir, &user.username);
+    }
+    user.updated_at = now;
+    Ok(user)
+}
+
+/// What `PUT /users/{id}` asks for. Unknown keys are ignored, `user_id` and the like among them: the
+/// account is the path's, and that is the caller's.
+#[derive(Debug)]
+struct UserChange {
+    alias: Option<String>,
+    public_key: Option<Option<String>>,
+    metadata: Option<Option<Map<String, Value>>>,
+    password: Option<(wire::Secret, wire::Secret)>,
+}
+
+impl UserChange {
+    fn parse(body: &Value) -> Result<Self, Invalid> {
+        let mut fields = Fields::of_body(body)?;
+        let alias = fields.string("alias");
+        let public_key = fields.nullable_string("public_key");
+        let metadata = fields.nullable_object("metadata");
+        let new = fields.string("password");
+        let current = fields.string("current_password");
+        fields.close_open()?;
+        if let Some(Some(metadata)) = metadata
+            && serde_json::to_string(metadata).map_or(0, |text| text.len()) > MAX_METADATA
+        {
+            return Err(Invalid::validation(format!("metadata must not be larger than {MAX_METADATA} bytes")));
+        }
+        Ok(Self {
+            alias: alias.map(names::display_alias).transpose()?.map(str::to_owned),
+            public_key: public_key.map(|key| key.map(names::public_key).transpose()).transpose()?,
+            metadata: metadata.map(|metadata| metadata.cloned()),
+            password: new.map(|new| read_password(new, current)).transpose()?,
+        })
+    }
+
+    fn put_into(self, user: &mut User) {
+        if let Some(alias) = self.alias {
+            user.alias = alias;
+        }
+        if let Some(public_key) = self.public_key {
+            user.public_key = public_key;
+        }
+        if let Some(metadata) = self.metadata {
+            user.metadata = metadata;
+        }
+    }
+}
+
+fn read_password(new: &str, current: Option<&str>) -> Result<(wire::Secret, wire::Secret), Invalid> {
+    let Some(current) = current else {
+        let message = "Current password is required for password changes";
+        return Err(Invalid::rule("CURRENT_PASSWORD_REQUIRED", message));
+    };
+    password::check_new(new)?;
+    password::check_given(current, "current_password")?;
+    Ok((new.into(), current.into()))
+}
