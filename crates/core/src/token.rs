@@ -306,7 +306,12 @@ fn realm_ids(fields: &mut Fields<'_>) -> Option<Vec<RealmId>> {
     fields.absorb(parse_realm_ids(values))
 }
 
-fn parse_realm_ids(values: &[Value]) -> Result<Vec<RealmId>, Invalid> {
+/// Reads a `realm_ids` array: ids in the order given, each once.
+///
+/// # Errors
+/// Schema violations for what is no text; `INVALID_REALM_ID_FORMAT`; `VALIDATION_ERROR` for more than
+/// [`MAX_REALMS`].
+pub fn parse_realm_ids(values: &[Value]) -> Result<Vec<RealmId>, Invalid> {
     let wrong = values.iter().enumerate().filter(|(_, value)| !value.is_string()).take(MAX_VIOLATIONS);
     let wrong: Vec<Violation> = wrong
         .map(|(index, _)| Violation {

@@ -44,6 +44,24 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(tokens::http::copy_token))
         .routes(routes!(tokens::changes::add_token_realm))
         .routes(routes!(tokens::changes::remove_token_realm))
+        // projects
+        .routes(routes!(projects::http::list_projects, projects::http::create_project))
+        .routes(routes!(
+            projects::http::get_project,
+            projects::http::update_project,
+            projects::http::delete_project
+        ))
+        .routes(routes!(projects::http::get_project_stats))
+        .routes(routes!(
+            projects::members::http::list_project_permissions,
+            projects::members::http::grant_project_permission
+        ))
+        .routes(routes!(
+            projects::members::http::update_project_permission,
+            projects::members::http::revoke_project_permission
+        ))
+        // realms
+        .routes(routes!(realms::http::list_realms))
         // decisions for others
         .routes(routes!(gate::http::check))
         // utilities and probes

@@ -1,0 +1,37 @@
+//! The endpoint of realms (`contract/realms.md`).
+
+use axum::extract::State;
+use hoody_core::wire;
+
+use super::store;
+use crate::error::Error;
+use crate::http::caller::RealmsRead;
+use crate::http::{Answer, Caller, Query, Shared};
+
+/// The most realms that are listed.
+const MAX_LISTED: usize = 10_000;
+
+/// The realms that the account's projects and tokens carry; on a realm's host, that one
+#[utoipa::path(get, path = "/api/v1/realms", operation_id = "list_realms", tag = "realms",
+    params(("include_usage" = Option<bool>, Query, description = "With what carries each")),
+    security(("bearer" = [])), responses((status = 200, body = wire::Envelope<wire::RealmList>),
+    (status = 403, body = wire::ErrorBody)))]
+pub(crate) async fn list_realms(
+    State(app): State<Shared>,
+    caller: Caller<RealmsRead>,
+    query: Query,
+) -> Result<Answer<wire::RealmList>, Error> {
+    let with_usage = query.flag("include_usage", false)?;
+    // A credential that is bound to realms is on the host of one of them: it learns of no other.
+    let realm = caller.attempt.realm;
+    let one_more = i64::try_from(MAX_LISTED).unwrap_or(i64::MAX) + 1;
+    let mut usage = store::list_usage(&app.db, caller.account(), realm, one_more).await?;
+    let is_cut = usage.len() > MAX_LISTED;
+    usage.truncate(MAX_LISTED);
+    let list = wire::RealmList {
+        realm_ids: usage.iter().map(|(realm, _)| *realm).collect(),
+        total: usage.len() as u64,
+        usage: with_usage.then(|| usage.into_iter().collect()),
+    };
+    Ok(Answer::ok("Realm IDs retrieved successfully", list).truncated(is_cut))
+}
