@@ -32,6 +32,7 @@ const USER_AGENT: &str = concat!("hoody-client/", env!("CARGO_PKG_VERSION"));
 pub struct Client {
     http: reqwest::Client,
     base: Arc<Base>,
+    origin: Arc<Origin>,
     credential: Option<Secret>,
 }
 
@@ -75,10 +76,10 @@ impl Client {
         &self.base
     }
 
-    /// The origin that its credential belongs to.
+    /// The origin that its credential belongs to: of the address as it was given, before any realm.
     #[must_use]
-    pub fn origin(&self) -> Origin {
-        self.base.origin()
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// Whether it has a credential.
@@ -180,7 +181,7 @@ impl ClientBuilder {
             }
         }
         let http = builder.build().map_err(BuildError::Http)?;
-        Ok(Client { http, base: Arc::new(base), credential: self.credential })
+        Ok(Client { http, base: Arc::new(base), origin: Arc::new(given.origin()), credential: self.credential })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The client against a small server on loopback.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests, too, end at the first surprise")]
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -203,6 +205,7 @@ async fn a_realms_host_is_found_on_this_machine() {
     let realm = "507f1f77bcf86cd799439012";
     let base = format!("http://{}", server.address);
     let client = Client::builder(base).realm(realm.parse().unwrap()).build().unwrap();
+    assert_eq!(client.origin().as_str(), format!("http://{}", server.address));
     assert_eq!(client.realms().list(true).await.unwrap().total, 0);
     let seen = &server.seen()[0];
     let host = format!("{realm}.api.localhost:{}", server.address.port());

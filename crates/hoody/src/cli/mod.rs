@@ -1,27 +1,278 @@
-//! temporary
+//! The command line: `serve` and `admin` are the service's own; `login`, `auth`, `projects` and the
+//! other groups are a thin layer over [`hoody_client`]. One file a group; `output.rs` is the only one
+//! that prints.
+
 pub(crate) mod admin;
+mod auth;
+mod config;
+mod config_file;
+mod context;
+mod credentials;
+mod failure;
+mod flags;
+mod ip;
+mod login;
 pub(crate) mod output;
+mod permission_flags;
+mod projects;
+mod prompt;
+mod realms;
 pub(crate) mod serve;
-use clap::Parser as _;
-#[derive(Debug, clap::Parser)]
-#[command(name = "hoody", version)]
+mod settings;
+mod token_args;
+mod users;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use self::config_file::ConfigFile;
+use self::context::Context;
+use self::failure::Failure;
+use self::flags::{ClientFlags, SERVER_GROUPS};
+use self::output::{Format, Output};
+use self::settings::Environment;
+
+/// Authentication for scripts, CI and AI agents: the service and its command line in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "hoody", version, arg_required_else_help = true, max_term_width = 110)]
+#[command(after_help = "EXAMPLES:
+  hoody serve                    # start a server here
+  hoody login --username admin   # sign in to it
+  hoody auth create --alias ci --permission projects.read
+  HOODY_TOKEN=hdy_... hoody projects list")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// The client's flags, wherever they stood.
+    #[arg(skip)]
+    flags: ClientFlags,
 }
-#[derive(Debug, clap::Subcommand)]
+
+/// The groups of commands. The service's own are described where their flags are.
+#[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::ServeArgs),
-    Admin(admin::AdminArgs),
+    Serve(Box<serve::ServeArgs>),
+    Admin(Box<admin::AdminArgs>),
+    #[command(flatten)]
+    Client(ClientCommand),
 }
-pub fn run() -> std::process::ExitCode {
-    let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("runtime");
-    let result = runtime.block_on(async {
-        match &cli.command {
-            Command::Serve(args) => serve::run(args).await,
-            Command::Admin(args) => admin::run(args).await,
+
+/// The client's groups.
+#[derive(Debug, Subcommand)]
+enum ClientCommand {
+    /// Sign in and store the session
+    #[command(after_help = "EXAMPLES:
+  hoody login
+  hoody login --username ada --base-url https://api.example.com
+  hoody login --token-stdin < token.txt   # store a token instead of a session
+  hoody login --profile work --email ada@example.com")]
+    Login(login::LoginArgs),
+    /// End every session of the account and forget the stored one
+    #[command(after_help = "EXAMPLES:\n  hoody logout")]
+    Logout,
+    /// Sessions and tokens
+    #[command(
+        subcommand,
+        visible_alias = "token",
+        alias = "tokens",
+        after_help = "EXAMPLES:
+  hoody auth create --alias ci --permission projects.read --expires-at tomorrow
+  hoody auth list
+  hoody auth update 65a1b2c3d4e5f60718293a4b --enabled false"
+    )]
+    Auth(auth::AuthCommand),
+    /// Projects and who may reach them
+    #[command(subcommand, visible_aliases = ["project", "proj", "p"], after_help = "EXAMPLES:
+  hoody projects list
+  hoody projects create --alias web")]
+    Projects(projects::ProjectsCommand),
+    /// Realms: labels that keep parts of an account apart
+    #[command(subcommand, visible_alias = "realm", after_help = "EXAMPLES:\n  hoody realms list")]
+    Realms(realms::RealmsCommand),
+    /// Accounts
+    #[command(subcommand, visible_aliases = ["user", "u"], after_help = "EXAMPLES:\n  hoody users me")]
+    Users(users::UsersCommand),
+    /// The caller's address as the server sees it
+    #[command(subcommand, after_help = "EXAMPLES:\n  hoody ip get")]
+    Ip(ip::IpCommand),
+    /// The configuration of this command line
+    #[command(
+        subcommand,
+        after_help = "EXAMPLES:
+  hoody config show --resolved
+  hoody config set baseUrl https://api.example.com"
+    )]
+    Config(config::ConfigCommand),
+    /// Print the completions for a shell
+    #[command(after_help = "EXAMPLES:
+  hoody completions bash > ~/.local/share/bash-completion/completions/hoody
+  hoody completions zsh > ~/.zfunc/_hoody")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Makes what a command prints with, from format, quietness and plainness.
+type Printer<'a> = &'a dyn Fn(Format, bool, bool) -> Output;
+
+impl Cli {
+    /// Reads a command line. Help, and what is wrong, are printed here; the error is what to end the
+    /// process with: 0 after help; for wrong usage 2 with `serve` and `admin`, else 1, because 2 has a
+    /// meaning of its own for the client.
+    fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        Self::parse_all(&arguments).map_err(|error| {
+            output::usage(&error);
+            let is_wrong = error.use_stderr();
+            let group = arguments.iter().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-"));
+            let is_server =
+                group.and_then(|word| word.to_str()).is_some_and(|word| SERVER_GROUPS.contains(&word));
+            ExitCode::from(if !is_wrong {
+                0
+            } else if is_server {
+                2
+            } else {
+                1
+            })
+        })
+    }
+
+    fn parse_all(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        if let Some((name, _)) = matches.subcommand()
+            && SERVER_GROUPS.contains(&name)
+            && ClientFlags::is_any_before(&matches)
+        {
+            let message = format!("the client's options do not go with `{name}`");
+            return Err(command.error(clap::error::ErrorKind::ArgumentConflict, message));
         }
+        let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        cli.flags = ClientFlags::read(&matches);
+        Ok(cli)
+    }
+}
+
+/// The whole command with all its flags.
+fn command() -> clap::Command {
+    flags::with_client_flags(Cli::command())
+}
+
+/// Reads the command line, does what it says, and returns how the process ends.
+pub fn run() -> ExitCode {
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return ended(Err(error.into())),
+    };
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(args) => ended(serve::run(&args).await),
+            Command::Admin(args) => {
+                output::set_format(cli.flags.output.unwrap_or_default());
+                ended(admin::run(&args).await)
+            }
+            Command::Client(command) => {
+                if !cli.flags.is_quiet {
+                    output::trace(cli.flags.is_verbose);
+                }
+                let environment = Environment::of_process();
+                ExitCode::from(execute(command, cli.flags, &environment, &Output::to_process).await)
+            }
+        }
+    })
+}
+
+/// How a command of the service ends: 0 done, 1 failed.
+fn ended(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::fail(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a command of the client and says how the process ends (`contract/cli.md` 5).
+async fn execute(
+    command: ClientCommand,
+    flags: ClientFlags,
+    environment: &Environment,
+    printer: Printer<'_>,
+) -> u8 {
+    let is_plain = flags.is_plain || environment.get("NO_COLOR").is_some();
+    // For what goes wrong before the settings are known.
+    let early = printer(flags.output.unwrap_or_default(), flags.is_quiet, is_plain);
+    let is_confirmed = flags.is_confirmed;
+    let file = flags.config.clone();
+    let made = Context::new(flags, environment, command.may_make_profile(), |settings| {
+        printer(settings.output.value, settings.is_quiet.value, settings.is_plain.value)
     });
-    match result { Ok(()) => 0.into(), Err(e) => { output::note(&format!("hoody: {e:#}")); 1.into() } }
+    let (output, ended) = match (made, command) {
+        (Ok(context), command) => {
+            let ended = dispatch(&context, command).await;
+            (context.output, ended)
+        }
+        (Err(broken), ClientCommand::Config(command)) => {
+            let ended = match ConfigFile::locate(file.as_deref(), environment.get("HOME")) {
+                Ok(file) => config::repair(&file, broken, &command, &early, is_confirmed).await,
+                Err(failure) => Err(failure),
+            };
+            (early, ended)
+        }
+        (Err(_), ClientCommand::Completions { shell }) => (early, completions(shell)),
+        (Err(broken), _) => (early, Err(broken)),
+    };
+    match ended {
+        Ok(()) => 0,
+        Err(failure) => {
+            output.fail(&failure);
+            failure.exit as u8
+        }
+    }
+}
+
+async fn dispatch(context: &Context, command: ClientCommand) -> Result<(), Failure> {
+    match command {
+        ClientCommand::Login(args) => login::login(context, &args).await,
+        ClientCommand::Logout => login::logout(context).await,
+        ClientCommand::Auth(command) => auth::run(context, command).await,
+        ClientCommand::Projects(command) => projects::run(context, command).await,
+        ClientCommand::Realms(command) => realms::run(context, command).await,
+        ClientCommand::Users(command) => users::run(context, command).await,
+        ClientCommand::Ip(command) => ip::run(context, command).await,
+        ClientCommand::Config(command) => config::run(context, command).await,
+        ClientCommand::Completions { shell } => completions(shell),
+    }
+}
+
+impl ClientCommand {
+    /// Whether a profile that is not there is about to be made.
+    fn may_make_profile(&self) -> bool {
+        matches!(
+            self,
+            Self::Login(_)
+                | Self::Auth(auth::AuthCommand::Login(_))
+                | Self::Config(config::ConfigCommand::Set { .. } | config::ConfigCommand::Path)
+                | Self::Completions { .. }
+        )
+    }
+}
+
+/// A result like any other for the shell, whatever its bytes.
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command(), "hoody", &mut script);
+    output::script(&script);
+    Ok(())
 }

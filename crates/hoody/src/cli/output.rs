@@ -1,4 +1,404 @@
-//! temporary
-pub(crate) fn note(text: &str) { use std::io::Write as _; let _ = writeln!(std::io::stderr(), "{text}"); }
-pub(crate) fn settings(rows: impl Iterator<Item = (&'static str, String, String)>) { for (n, v, s) in rows { note(&format!("{n} = {v} ({s})")); } }
-pub(crate) fn users(users: &[hoody_core::wire::User]) { for u in users { note(&u.username); } }
+//! The only place that prints. Results go to standard output, all else to standard error; a reader that
+//! goes away is no error. Text from a server is shown without its control characters.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::str::FromStr;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use hoody_client::wire::User;
+use serde::Serialize;
+use tracing_subscriber::prelude::*;
+
+use super::failure::{Exit, Failure};
+
+/// How results look (`contract/cli.md` 4).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Columns for people.
+    #[default]
+    Table,
+    /// The same with every column.
+    Wide,
+    /// The data as JSON, indented.
+    Json,
+    /// The data as YAML.
+    Yaml,
+    /// The data as it came: JSON on one line, text without quotes.
+    Raw,
+}
+
+impl Format {
+    /// Their names, in the order of the help.
+    pub(crate) const NAMES: [&'static str; 5] = ["table", "json", "yaml", "wide", "raw"];
+
+    /// Whether people read it.
+    pub(crate) fn is_for_people(self) -> bool {
+        matches!(self, Self::Table | Self::Wide)
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "table" => Ok(Self::Table),
+            "wide" => Ok(Self::Wide),
+            "json" => Ok(Self::Json),
+            "yaml" => Ok(Self::Yaml),
+            "raw" => Ok(Self::Raw),
+            _ => Err(format!("an output is one of {}", Self::NAMES.join(", "))),
+        }
+    }
+}
+
+/// What people see of a result.
+#[derive(Debug)]
+pub(crate) enum View {
+    /// Rows under titles; the titles after `narrow` are for `wide`. `empty` is said when there is no row.
+    List { titles: &'static [&'static str], narrow: usize, rows: Vec<Vec<String>>, empty: &'static str },
+    /// One thing, a field a line.
+    Details(Vec<(&'static str, String)>),
+    /// One line.
+    Line(String),
+}
+
+/// Where and how to print.
+pub(crate) struct Output {
+    format: Format,
+    is_quiet: bool,
+    has_color: bool,
+    width: Option<u16>,
+    out: Mutex<Box<dyn Write + Send>>,
+    err: Mutex<Box<dyn Write + Send>>,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+impl Output {
+    /// Prints to the process's own streams. Colour only on a terminal, and not when `is_plain`.
+    pub(crate) fn to_process(format: Format, is_quiet: bool, is_plain: bool) -> Self {
+        let width = io::stdout()
+            .is_terminal()
+            .then(|| rustix::termios::tcgetwinsize(io::stdout()).ok())
+            .flatten()
+            .map(|size| size.ws_col)
+            .filter(|width| *width > 0);
+        let has_color = !is_plain && io::stderr().is_terminal();
+        Self {
+            width,
+            has_color,
+            ..Self::new(format, is_quiet, Box::new(io::stdout()), Box::new(io::stderr()))
+        }
+    }
+
+    /// Prints to these two, without colour and at any width.
+    pub(crate) fn new(
+        format: Format,
+        is_quiet: bool,
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+    ) -> Self {
+        Self { format, is_quiet, has_color: false, width: None, out: Mutex::new(out), err: Mutex::new(err) }
+    }
+
+    /// How results look.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// A result: `data` for programs, `view` for people.
+    pub(crate) fn show<T: Serialize>(&self, data: &T, view: impl FnOnce() -> View) -> Result<(), Failure> {
+        let text = match self.format {
+            Format::Table | Format::Wide => return self.show_view(view()),
+            Format::Json => serde_json::to_string_pretty(data).map_err(|error| unprintable(&error))?,
+            Format::Yaml => serde_norway::to_string(data).map_err(|error| unprintable(&error))?,
+            Format::Raw => {
+                let text = serde_json::to_string(data).map_err(|error| unprintable(&error))?;
+                serde_json::from_str::<String>(&text).unwrap_or(text)
+            }
+        };
+        self.result(text.trim_end())
+    }
+
+    fn show_view(&self, view: View) -> Result<(), Failure> {
+        match view {
+            View::Line(text) => self.result(&plain(&text)),
+            View::Details(fields) => {
+                let rows = fields.into_iter().map(|(name, value)| vec![name.to_owned(), plain(&value)]);
+                self.result(&self.table(None, rows.collect()))
+            }
+            View::List { rows, empty, .. } if rows.is_empty() => {
+                self.note(empty);
+                Ok(())
+            }
+            View::List { titles, narrow, rows, .. } => {
+                let columns = if self.format == Format::Wide { titles.len() } else { narrow };
+                let rows = rows.iter().map(|row| row.iter().take(columns).map(|cell| plain(cell)).collect());
+                let titles = titles.iter().take(columns).map(|title| (*title).to_owned()).collect();
+                self.result(&self.table(Some(titles), rows.collect()))
+            }
+        }
+    }
+
+    fn table(&self, titles: Option<Vec<String>>, rows: Vec<Vec<String>>) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        match self.width {
+            Some(width) => table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic),
+            None => table.set_content_arrangement(ContentArrangement::Disabled),
+        };
+        if let Some(titles) = titles {
+            table.set_header(titles);
+        }
+        table.add_rows(rows);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+        lines.join("\n")
+    }
+
+    /// A line of the result itself, exactly as it is: a secret to be piped on, a path, a script.
+    pub(crate) fn result(&self, text: &str) -> Result<(), Failure> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).map_err(
+            |error| match error.kind() {
+                ErrorKind::BrokenPipe => Failure::new(Exit::PipeClosed, ""),
+                _ => Failure::failed(format!("cannot write the result: {error}")),
+            },
+        )
+    }
+
+    /// Something worth knowing, for people; silent with `--quiet`.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.is_quiet {
+            self.say("", "", text);
+        }
+    }
+
+    /// Something to beware of; said also with `--quiet`.
+    pub(crate) fn warn(&self, text: &str) {
+        self.say("\u{1b}[1;33m", "warning: ", text);
+    }
+
+    /// The end of a command that failed.
+    pub(crate) fn fail(&self, failure: &Failure) {
+        if failure.exit == Exit::PipeClosed {
+            return;
+        }
+        self.say("\u{1b}[1;31m", "error: ", &failure.message);
+        if let Some(hint) = &failure.hint {
+            self.say("\u{1b}[1m", "hint: ", hint);
+        }
+    }
+
+    fn say(&self, color: &str, label: &str, text: &str) {
+        let text: Vec<String> = text.lines().map(plain).collect();
+        let text = text.join("\n");
+        let line = if self.has_color && !label.is_empty() {
+            format!("{color}{label}\u{1b}[0m{text}\n")
+        } else {
+            format!("{label}{text}\n")
+        };
+        let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody is left to tell when standard error is gone.
+        let _ = err.write_all(line.as_bytes()).and_then(|()| err.flush());
+    }
+}
+
+/// How the service's own commands show results; set once, before one of them runs.
+static SERVICE_FORMAT: OnceLock<Format> = OnceLock::new();
+
+/// Chooses how the service's own commands show results.
+pub(crate) fn set_format(format: Format) {
+    // A second choice is the first one again.
+    let _ = SERVICE_FORMAT.set(format);
+}
+
+/// What the service's own commands have to say to people.
+pub(crate) fn note(text: &str) {
+    of_service().say("", "", text);
+}
+
+/// The end of one of the service's own commands that failed.
+pub(crate) fn fail(text: &str) {
+    of_service().fail(&Failure::failed(text));
+}
+
+/// Settings of the service: name, value, where it comes from.
+pub(crate) fn settings(rows: impl Iterator<Item = (&'static str, String, String)>) {
+    let rows: Vec<_> = rows.map(|(name, value, source)| vec![name.to_owned(), value, source]).collect();
+    let view = View::List { titles: &["SETTING", "VALUE", "FROM"], narrow: 3, rows, empty: "Nothing." };
+    // Nobody is left to tell when standard output is gone.
+    let _ = of_service().show_view(view);
+}
+
+/// The accounts of this server.
+pub(crate) fn users(users: &[User]) {
+    let row = |user: &User| {
+        let email = user.email.clone().unwrap_or_else(|| "-".to_owned());
+        let is_banned = if user.is_banned { "yes" } else { "no" };
+        vec![
+            user.id.to_string(),
+            user.username.clone(),
+            email,
+            is_banned.to_owned(),
+            user.created_at.to_string(),
+        ]
+    };
+    let _ = of_service().show(&users, || View::List {
+        titles: &["ID", "USERNAME", "E-MAIL", "BANNED", "CREATED"],
+        narrow: 5,
+        rows: users.iter().map(row).collect(),
+        empty: "No accounts.",
+    });
+}
+
+fn of_service() -> Output {
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    Output::to_process(SERVICE_FORMAT.get().copied().unwrap_or_default(), false, is_plain)
+}
+
+/// What clap says: help to standard output, wrong usage to standard error.
+pub(crate) fn usage(error: &clap::Error) {
+    let _ = error.print();
+}
+
+/// Text that is not the client's to shape: completion scripts.
+pub(crate) fn script(bytes: &[u8]) {
+    let _ = io::stdout().write_all(bytes);
+}
+
+/// Where to ask questions: standard error, so that results stay clean.
+pub(crate) fn ask(question: &str) {
+    let mut err = io::stderr();
+    let _ = err.write_all(question.as_bytes()).and_then(|()| err.flush());
+}
+
+/// Sends the client's own log to standard error: pauses always, every request when `is_verbose`.
+pub(crate) fn trace(is_verbose: bool) {
+    let level = if is_verbose { tracing::Level::DEBUG } else { tracing::Level::WARN };
+    let filter = tracing_subscriber::filter::Targets::new().with_target("hoody_client", level);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .without_time()
+        .with_filter(filter);
+    // A second one is refused; the first is as good.
+    let _ = tracing_subscriber::registry().with(lines).try_init();
+}
+
+fn unprintable(error: &dyn std::error::Error) -> Failure {
+    Failure::failed(format!("cannot write the result: {error}"))
+}
+
+/// The text without anything that could move the cursor or change its colour.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// A stream that can be looked into.
+    #[derive(Debug, Clone, Default)]
+    pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Captured {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn shown(format: Format) -> (String, String) {
+        let (out, err) = (Captured::default(), Captured::default());
+        let output = Output::new(format, false, Box::new(out.clone()), Box::new(err.clone()));
+        let data = json!([{"id": "1", "alias": "a\u{1b}[2J"}]);
+        let view = || View::List {
+            titles: &["ID", "ALIAS", "MORE"],
+            narrow: 2,
+            rows: vec![vec!["1".into(), "a\u{1b}[2J".into(), "x".into()]],
+            empty: "No things.",
+        };
+        output.show(&data, view).unwrap();
+        output.note("by the way");
+        (out.text(), err.text())
+    }
+
+    #[test]
+    fn a_table_has_titles_and_no_control_characters() {
+        let (out, err) = shown(Format::Table);
+        assert_eq!(out, "ID  ALIAS\n1   a\u{fffd}[2J\n");
+        assert_eq!(err, "by the way\n");
+        assert_eq!(shown(Format::Wide).0, "ID  ALIAS  MORE\n1   a\u{fffd}[2J  x\n");
+    }
+
+    #[test]
+    fn json_yaml_and_raw_are_the_data() {
+        let data = json!([{"id": "1", "alias": "a\u{1b}[2J"}]);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown(Format::Json).0).unwrap(), data);
+        assert_eq!(serde_norway::from_str::<serde_json::Value>(&shown(Format::Yaml).0).unwrap(), data);
+        assert_eq!(shown(Format::Raw).0, format!("{data}\n"));
+        let (out, none) = (Captured::default(), Captured::default());
+        let output = Output::new(Format::Raw, false, Box::new(out.clone()), Box::new(none));
+        output.show(&"text", || View::Line(String::new())).unwrap();
+        assert_eq!(out.text(), "text\n");
+    }
+
+    #[test]
+    fn an_empty_list_is_said_and_not_shown() {
+        let (out, err) = (Captured::default(), Captured::default());
+        let output = Output::new(Format::Table, false, Box::new(out.clone()), Box::new(err.clone()));
+        let view = || View::List { titles: &["ID"], narrow: 1, rows: vec![], empty: "No tokens." };
+        output.show(&json!([]), view).unwrap();
+        assert_eq!((out.text().as_str(), err.text().as_str()), ("", "No tokens.\n"));
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_no_error() {
+        let output = Output::new(Format::Json, false, Box::new(Closed), Box::new(Closed));
+        let failure = output.show(&json!({}), || View::Line(String::new())).unwrap_err();
+        assert_eq!(failure.exit as u8, 0);
+        output.fail(&Failure::failed("nobody hears this"));
+    }
+
+    #[test]
+    fn quiet_silences_notes_but_not_warnings() {
+        let err = Captured::default();
+        let output = Output::new(Format::Table, true, Box::new(Captured::default()), Box::new(err.clone()));
+        output.note("chatter");
+        output.warn("beware");
+        assert_eq!(err.text(), "warning: beware\n");
+    }
+}

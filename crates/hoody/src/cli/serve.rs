@@ -47,6 +47,7 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     telemetry::init_logs(&config.log, config.is_log_json)?;
+    keep_files_private();
     let _lock = lock_data_dir(&config.data_dir)?;
     let metrics = config.metrics_listen.map(|address| telemetry::init_metrics().map(|handle| (address, handle)));
     let metrics = metrics.transpose()?;
@@ -108,6 +109,11 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
         }
         tracing::info!("stopping: finishing what runs");
     })
+}
+
+/// Whatever this process makes, the database with its side files included, is its owner's alone.
+pub(crate) fn keep_files_private() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
 }
 
 /// Makes the data directory (0700) and takes its lock, which goes with the process.

@@ -16,6 +16,8 @@ use crate::config::{Config, ServerFlags, environment};
 ///
 /// What it changes is in force on every running node within a second, as anybody's change is.
 #[derive(Debug, Args)]
+#[command(after_help = "EXAMPLES:\n  hoody admin users list\n  hoody admin users ban ada\n  \
+    HOODY_DATABASE_URL=postgres://hoody@db/hoody hoody admin keys init")]
 pub(crate) struct AdminArgs {
     #[command(subcommand)]
     command: AdminCommand,
@@ -26,10 +28,10 @@ pub(crate) struct AdminArgs {
 #[derive(Debug, Subcommand)]
 enum AdminCommand {
     /// Accounts
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "EXAMPLES:\n  hoody admin users create ada --email ada@example.com")]
     Users(users::UsersCommand),
     /// Master keys
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "EXAMPLES:\n  hoody admin keys init")]
     Keys(keys::KeysCommand),
 }
 
@@ -37,6 +39,7 @@ enum AdminCommand {
 pub(crate) async fn run(args: &AdminArgs) -> anyhow::Result<()> {
     let config = Config::load(&args.server, &environment)?;
     crate::telemetry::init_logs("warn", false)?;
+    super::serve::keep_files_private();
     super::serve::make_data_dir(&config.data_dir)?;
     match &args.command {
         AdminCommand::Users(command) => {

@@ -1,0 +1,460 @@
+//! `auth`: sessions and tokens (`contract/cli.md` 7).
+
+use clap::{Args, Subcommand};
+use hoody_client::Client;
+use hoody_client::id::{RealmId, TokenId};
+use hoody_client::wire::{AuthToken, CurrentToken, RealmChange, Secret, UpdateProfile};
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::failure::Failure;
+use super::login::{self, LoginArgs, RefreshArgs};
+use super::output::View;
+use super::token_args::{CopyArgs, CreateArgs, UpdateArgs, nullable, storage};
+use super::users;
+
+/// The commands of `auth`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuthCommand {
+    /// Sign in and store the session
+    #[command(after_help = "EXAMPLES:
+  hoody auth login --username ada
+  hoody auth login --email you@example.com --password-file password.txt
+  echo \"$PASSWORD\" | hoody auth login --username ada --password-stdin")]
+    Login(LoginArgs),
+    /// End every session of the account and forget the stored one; tokens go on working
+    #[command(after_help = "EXAMPLES:\n  hoody auth logout")]
+    Logout,
+    /// Get the next pair of the stored session; commands do so by themselves when it has ended
+    #[command(after_help = "EXAMPLES:
+  hoody auth refresh
+  hoody auth refresh --print-token")]
+    Refresh(RefreshArgs),
+    /// Say whether the credential works here and now, and may do something
+    #[command(after_help = "EXAMPLES:
+  hoody auth check
+  hoody auth check projects.read && echo allowed")]
+    Check {
+        /// A permission, e.g. projects.read
+        permission: Option<String>,
+    },
+    /// Make a token; it is shown this once
+    #[command(visible_aliases = ["new", "add"], after_help = "EXAMPLES:
+  hoody auth create --alias ci-runner --permission projects.read --expires-at 2027-04-12T00:00:00Z
+  hoody auth create --alias web --ip-whitelist 203.0.113.10,198.51.100.0/24 --permission-template dev_team
+  TOKEN=$(hoody auth create --alias agent --permission 'projects.*' --expires-at tomorrow)")]
+    Create(Box<CreateArgs>),
+    /// List the tokens, without their secrets
+    #[command(
+        visible_alias = "ls",
+        after_help = "EXAMPLES:
+  hoody auth list
+  hoody auth list -o wide
+  hoody auth list -o json"
+    )]
+    List,
+    /// Show a token, without its secret
+    #[command(visible_aliases = ["show", "describe"], after_help = "EXAMPLES:
+  hoody auth get 65a1b2c3d4e5f60718293a4b")]
+    Get {
+        /// The token's id
+        id: TokenId,
+    },
+    /// Show the token in use and where it may be used
+    #[command(after_help = "EXAMPLES:
+  HOODY_TOKEN=hdy_... hoody auth get-current")]
+    GetCurrent,
+    /// Change a token; what is not given stays
+    #[command(
+        visible_alias = "edit",
+        after_help = "EXAMPLES:
+  hoody auth update 65a1b2c3d4e5f60718293a4b --enabled false
+  hoody auth update 65a1b2c3d4e5f60718293a4b --ip-whitelist 203.0.113.0/24 --expires-at never
+  hoody auth update 65a1b2c3d4e5f60718293a4b --permission projects.read   # replaces the whole tree"
+    )]
+    Update {
+        /// The token's id
+        id: TokenId,
+        #[command(flatten)]
+        args: Box<UpdateArgs>,
+    },
+    /// Make a token with another's limits; it is shown this once
+    #[command(after_help = "EXAMPLES:
+  hoody auth copy 65a1b2c3d4e5f60718293a4b --alias ci-runner-2")]
+    Copy {
+        /// The id of the token to copy
+        id: TokenId,
+        #[command(flatten)]
+        args: CopyArgs,
+    },
+    /// Delete a token: it is refused from the next request on
+    #[command(visible_aliases = ["rm", "remove"], after_help = "EXAMPLES:
+  hoody auth delete 65a1b2c3d4e5f60718293a4b")]
+    Delete {
+        /// The token's id
+        id: TokenId,
+    },
+    /// Bind a token to realms
+    #[command(
+        subcommand,
+        visible_alias = "realm",
+        after_help = "EXAMPLES:
+  hoody auth realms add 65a1b2c3d4e5f60718293a4b --realm-id 507f1f77bcf86cd799439012"
+    )]
+    Realms(TokenRealmsCommand),
+    /// One's own account, and the public profiles of tokens
+    #[command(subcommand, after_help = "EXAMPLES:\n  hoody auth profile current")]
+    Profile(ProfileCommand),
+    /// The named sets of permissions
+    #[command(visible_alias = "template", after_help = "EXAMPLES:\n  hoody auth templates list")]
+    Templates {
+        #[command(subcommand)]
+        command: Option<TemplatesCommand>,
+    },
+}
+
+/// The commands of `auth realms`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenRealmsCommand {
+    /// Add a realm to a token's list
+    #[command(after_help = "EXAMPLES:
+  hoody auth realms add 65a1b2c3d4e5f60718293a4b --realm-id 507f1f77bcf86cd799439012")]
+    Add(TokenRealmArgs),
+    /// Take a realm off a token's list; without a list it may be used in every realm
+    #[command(
+        visible_alias = "rm",
+        after_help = "EXAMPLES:
+  hoody auth realms remove 65a1b2c3d4e5f60718293a4b --realm-id 507f1f77bcf86cd799439012"
+    )]
+    Remove(TokenRealmArgs),
+}
+
+/// Which token, which realm.
+#[derive(Debug, Args)]
+pub(crate) struct TokenRealmArgs {
+    /// The token's id
+    id: TokenId,
+    /// The realm's id
+    #[arg(long, value_name = "ID")]
+    realm_id: RealmId,
+    /// Code of the second factor
+    #[arg(long, value_name = "CODE")]
+    otp_code: Option<Secret>,
+}
+
+/// The commands of `auth profile`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileCommand {
+    /// Show one's own account
+    #[command(visible_alias = "me", after_help = "EXAMPLES:\n  hoody auth profile current")]
+    Current,
+    /// Change the public profile of the token in use
+    #[command(after_help = "EXAMPLES:
+  hoody auth profile update --public-storage '{\"display_name\":\"Acme\"}'
+  hoody auth profile update --public-key null")]
+    Update {
+        /// Ed25519 key: 64 hex digits, or `null` for none
+        #[arg(long, value_name = "HEX", required_unless_present = "public_storage")]
+        public_key: Option<String>,
+        /// A JSON object, `@FILE` with one, or `null` for none
+        #[arg(long, value_name = "JSON")]
+        public_storage: Option<String>,
+    },
+    /// Show the public profile behind a key
+    #[command(after_help = "EXAMPLES:
+  hoody auth profile by-public-key a1b2c3d4e5f6789012345678901234567890abcdefabcdefabcdefabcdef1234")]
+    ByPublicKey {
+        /// Ed25519 key: 64 hex digits
+        public_key: String,
+    },
+}
+
+/// The commands of `auth templates`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TemplatesCommand {
+    /// List them
+    #[command(visible_alias = "ls", after_help = "EXAMPLES:\n  hoody auth templates list -o yaml")]
+    List,
+}
+
+/// Runs a command of `auth`.
+pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), Failure> {
+    match command {
+        AuthCommand::Login(args) => login::login(context, &args).await,
+        AuthCommand::Logout => login::logout(context).await,
+        AuthCommand::Refresh(args) => login::refresh(context, &args).await,
+        AuthCommand::Check { permission } => check(context, permission.as_deref()).await,
+        AuthCommand::Create(args) => create(context, &args).await,
+        AuthCommand::List => list(context).await,
+        AuthCommand::Get { id } => {
+            let token = context.call(async |client: &Client| client.tokens().get(id).await).await?;
+            context.output.show(&token, || details(&token))
+        }
+        AuthCommand::GetCurrent => {
+            let current = context.call(async |client: &Client| client.tokens().current().await).await?;
+            context.output.show(&current, || current_details(&current))
+        }
+        AuthCommand::Update { id, args } => {
+            let request = args.request()?;
+            let token =
+                context.call(async |client: &Client| client.tokens().update(id, &request).await).await?;
+            context.output.show(&token, || View::Line(format!("Updated token {}.", named(&token))))
+        }
+        AuthCommand::Copy { id, args } => {
+            let request = args.request();
+            let token =
+                context.call(async |client: &Client| client.tokens().copy(id, &request).await).await?;
+            show_new(context, &token)
+        }
+        AuthCommand::Delete { id } => delete(context, id).await,
+        AuthCommand::Realms(TokenRealmsCommand::Add(args)) => add_realm(context, args).await,
+        AuthCommand::Realms(TokenRealmsCommand::Remove(args)) => remove_realm(context, args).await,
+        AuthCommand::Profile(command) => profile(context, command).await,
+        AuthCommand::Templates { .. } => templates(context).await,
+    }
+}
+
+async fn check(context: &Context, permission: Option<&str>) -> Result<(), Failure> {
+    context.call(async |client: &Client| client.check(permission).await).await?;
+    let data = json!({ "allowed": true, "permission": permission });
+    context.output.show(&data, || {
+        View::Line(
+            permission.map_or_else(|| "The credential works.".to_owned(), |path| format!("Allowed: {path}.")),
+        )
+    })
+}
+
+async fn create(context: &Context, args: &CreateArgs) -> Result<(), Failure> {
+    let request = args.request()?;
+    let token = context.call(async |client: &Client| client.tokens().create(&request).await).await?;
+    show_new(context, &token)?;
+    if args.is_unlimited() {
+        context.output.warn(
+            "the token has full access: everything but making tokens; \
+             --permission or --permission-template would limit it",
+        );
+    }
+    Ok(())
+}
+
+/// The secret alone goes to standard output, so that it can be piped on; all about it to the other.
+fn show_new(context: &Context, token: &AuthToken) -> Result<(), Failure> {
+    let output = &context.output;
+    if !output.format().is_for_people() {
+        output.show(token, || View::Line(String::new()))?;
+    } else if let Some(secret) = &token.token {
+        let until = token.expires_at.map_or_else(|| "never ends".to_owned(), |at| format!("ends at {at}"));
+        output.note(&format!("Made token {}; it {until}.", named(token)));
+        output.result(secret.expose())?;
+    }
+    output.note("Keep the token now: it will not be shown again.");
+    Ok(())
+}
+
+async fn list(context: &Context) -> Result<(), Failure> {
+    let list = context.call(async |client: &Client| client.tokens().list().await).await?;
+    context.output.show(&list.tokens, || View::List {
+        titles: &[
+            "ID",
+            "ALIAS",
+            "PREFIX",
+            "ENABLED",
+            "LAST USED",
+            "LAST ADDRESS",
+            "EXPIRES",
+            "ADDRESSES",
+            "REALMS",
+        ],
+        narrow: 5,
+        rows: list.tokens.iter().map(row).collect(),
+        empty: "No tokens. `hoody auth create` makes one.",
+    })?;
+    if list.is_truncated {
+        context.output.warn("some tokens of the account are left out: the token in use may not see them");
+    }
+    Ok(())
+}
+
+fn row(token: &AuthToken) -> Vec<String> {
+    vec![
+        token.id.to_string(),
+        token.alias.clone(),
+        token.prefix.clone(),
+        yes_no(token.is_enabled),
+        token.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+        token.last_used_ip.clone().unwrap_or_else(|| "-".to_owned()),
+        token.expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+        token.ip_whitelist.join(","),
+        realms(token),
+    ]
+}
+
+async fn delete(context: &Context, id: TokenId) -> Result<(), Failure> {
+    context.confirm(&format!("Delete token {id}?")).await?;
+    context.call(async |client: &Client| client.tokens().delete(id).await).await?;
+    context.output.show(&Value::Null, || View::Line(format!("Deleted token {id}.")))
+}
+
+async fn add_realm(context: &Context, args: TokenRealmArgs) -> Result<(), Failure> {
+    let change = RealmChange { realm_id: args.realm_id, otp_code: args.otp_code };
+    let token =
+        context.call(async |client: &Client| client.tokens().add_realm(args.id, &change).await).await?;
+    context
+        .output
+        .show(&token, || View::Line(format!("Token {} is bound to {}.", named(&token), realms(&token))))
+}
+
+async fn remove_realm(context: &Context, args: TokenRealmArgs) -> Result<(), Failure> {
+    let before = context.call(async |client: &Client| client.tokens().get(args.id).await).await?;
+    let empties = before.realm_ids == [args.realm_id];
+    let question = if empties {
+        format!(
+            "Realm {} is the last of token {}: {}. Remove it?",
+            args.realm_id,
+            named(&before),
+            widened(&before)
+        )
+    } else {
+        format!("Remove realm {} from token {}?", args.realm_id, named(&before))
+    };
+    context.confirm(&question).await?;
+    let change = RealmChange { realm_id: args.realm_id, otp_code: args.otp_code };
+    let token =
+        context.call(async |client: &Client| client.tokens().remove_realm(args.id, &change).await).await?;
+    context
+        .output
+        .show(&token, || View::Line(format!("Token {} is bound to {}.", named(&token), realms(&token))))?;
+    if token.realm_ids.is_empty() && !before.realm_ids.is_empty() {
+        context.output.warn(&format!("this widened the token: {}", widened(&token)));
+    }
+    Ok(())
+}
+
+/// What a token may do once its list of realms is gone.
+fn widened(token: &AuthToken) -> &'static str {
+    if token.allow_no_realm {
+        "without a list it may be used in every realm, and on the base host for all of them"
+    } else {
+        "without a list it may be used in every realm (still not on the base host)"
+    }
+}
+
+async fn profile(context: &Context, command: ProfileCommand) -> Result<(), Failure> {
+    match command {
+        ProfileCommand::Current => users::me(context).await,
+        ProfileCommand::Update { public_key, public_storage } => {
+            let change = UpdateProfile {
+                public_key: public_key.as_deref().map(nullable),
+                public_storage: storage(public_storage.as_deref())?,
+            };
+            let token =
+                context.call(async |client: &Client| client.tokens().update_profile(&change).await).await?;
+            context
+                .output
+                .show(&token, || View::Line(format!("Updated the profile of token {}.", named(&token))))
+        }
+        ProfileCommand::ByPublicKey { public_key } => {
+            let profile = context
+                .call(async |client: &Client| client.tokens().public_profile(&public_key).await)
+                .await?;
+            context.output.show(&profile, || {
+                View::Details(vec![
+                    ("public key", profile.public_key.clone()),
+                    ("public storage", object(profile.public_storage.as_ref())),
+                ])
+            })
+        }
+    }
+}
+
+async fn templates(context: &Context) -> Result<(), Failure> {
+    let templates = context.call(async |client: &Client| client.tokens().templates().await).await?;
+    context.output.show(&templates, || View::List {
+        titles: &["NAME", "DESCRIPTION", "PERMISSIONS"],
+        narrow: 2,
+        rows: templates
+            .iter()
+            .map(|each| vec![each.name.clone(), each.description.clone(), paths(&each.permissions)])
+            .collect(),
+        empty: "No templates.",
+    })
+}
+
+fn current_details(current: &CurrentToken) -> View {
+    let View::Details(mut fields) = details(&current.token) else { return View::Details(Vec::new()) };
+    let limits = &current.restrictions;
+    fields.push(("needs a realm's host", yes_no(limits.requires_realm_scope)));
+    fields.push((
+        "realm of this host",
+        limits.active_realm_id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
+    ));
+    View::Details(fields)
+}
+
+fn details(token: &AuthToken) -> View {
+    let when = |at: Option<hoody_client::time::Timestamp>| {
+        at.map_or_else(|| "never".to_owned(), |at| at.to_string())
+    };
+    let mut fields = vec![
+        ("id", token.id.to_string()),
+        ("alias", token.alias.clone()),
+        ("enabled", yes_no(token.is_enabled)),
+        ("expires", when(token.expires_at)),
+        ("addresses", token.ip_whitelist.join(", ")),
+        ("realms", realms(token)),
+        ("base host", yes_no(token.allow_no_realm && token.realm_ids.is_empty())),
+        ("permissions", paths(&token.permissions)),
+        ("vault", yes_no(token.vault_access)),
+        ("events", yes_no(token.event_access)),
+        ("last used", when(token.last_used_at)),
+        ("last address", token.last_used_ip.clone().unwrap_or_else(|| "-".to_owned())),
+        ("created", token.created_at.to_string()),
+        ("updated", token.updated_at.to_string()),
+    ];
+    if let Some(key) = &token.public_key {
+        fields.push(("public key", key.clone()));
+    }
+    if token.public_storage.is_some() {
+        fields.push(("public storage", object(token.public_storage.as_ref())));
+    }
+    View::Details(fields)
+}
+
+fn named(token: &AuthToken) -> String {
+    format!("{:?} ({})", token.alias, token.id)
+}
+
+fn realms(token: &AuthToken) -> String {
+    if token.realm_ids.is_empty() {
+        return "no list of realms".to_owned();
+    }
+    token.realm_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The granted leaves of a tree as dotted paths.
+fn paths(tree: &Value) -> String {
+    fn walk(tree: &Value, at: &str, found: &mut Vec<String>) {
+        match tree {
+            Value::Bool(true) => found.push(at.to_owned()),
+            Value::Object(below) => {
+                for (name, tree) in below {
+                    let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+                    walk(tree, &path, found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    walk(tree, "", &mut found);
+    if found.is_empty() { "none".to_owned() } else { found.join(" ") }
+}
+
+fn object(object: Option<&serde_json::Map<String, Value>>) -> String {
+    object.map_or_else(|| "-".to_owned(), |object| Value::Object(object.clone()).to_string())
+}
+
+/// Yes or no, for people.
+pub(crate) fn yes_no(is_so: bool) -> String {
+    if is_so { "yes" } else { "no" }.to_owned()
+}

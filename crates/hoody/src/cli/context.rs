@@ -1,0 +1,248 @@
+//! What a command works with: its settings, where it prints, the configuration, and the server as the
+//! caller. Which credential is used is decided here: flags, then the environment, then what is stored
+//! for this server; at each of them a token before a name and password.
+
+use std::cell::RefCell;
+
+use hoody_client::wire::{Login, Secret};
+use hoody_client::{Base, Client};
+
+use super::config_file::{Config, ConfigFile};
+use super::credentials::{self, Stored};
+use super::failure::Failure;
+use super::flags::ClientFlags;
+use super::output::Output;
+use super::prompt;
+use super::settings::{Environment, Settings, Source};
+
+/// What a command works with.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) flags: ClientFlags,
+    pub(crate) settings: Settings,
+    pub(crate) output: Output,
+    pub(crate) file: ConfigFile,
+    /// Whether questions can be asked.
+    pub(crate) is_interactive: bool,
+    signed_in: RefCell<Option<Signed>>,
+}
+
+/// A client with a credential, and how to get the next one.
+#[derive(Debug, Clone)]
+struct Signed {
+    client: Client,
+    /// Set when the credential is the stored session.
+    stored: Option<Stored>,
+}
+
+impl Context {
+    /// Puts everything together; the file is read once here. `may_make_profile` for commands that write
+    /// into a profile.
+    pub(crate) fn new(
+        flags: ClientFlags,
+        environment: &Environment,
+        may_make_profile: bool,
+        output: impl FnOnce(&Settings) -> Output,
+    ) -> Result<Self, Failure> {
+        let file = ConfigFile::locate(flags.config.as_deref(), environment.get("HOME"))?;
+        let settings = Settings::resolve(&flags, environment, &file.read()?, may_make_profile)?;
+        let output = output(&settings);
+        let is_interactive = !flags.never_asks && prompt::is_possible();
+        Ok(Self { flags, settings, output, file, is_interactive, signed_in: RefCell::new(None) })
+    }
+
+    /// The profile in use.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.settings.profile.as_deref()
+    }
+
+    /// A client without a credential.
+    pub(crate) fn anonymous(&self) -> Result<Client, Failure> {
+        let mut builder = Client::builder(&self.settings.base_url.value)
+            .user_agent(concat!("hoody-cli/", env!("CARGO_PKG_VERSION")));
+        if let Some(realm) = &self.settings.realm {
+            builder = builder.realm(realm.value);
+        }
+        if let Some(proxy) = &self.settings.proxy {
+            builder = builder.proxy(&proxy.value);
+        }
+        for (name, value) in &self.settings.headers {
+            builder = builder.header(name, value.clone());
+        }
+        Ok(builder.build()?)
+    }
+
+    /// Calls the server as the caller. A stored session that has ended is refreshed, once, and the call
+    /// made again.
+    pub(crate) async fn call<T>(
+        &self,
+        run: impl AsyncFn(&Client) -> Result<T, hoody_client::Error>,
+    ) -> Result<T, Failure> {
+        let Signed { client, stored } = self.signed_in().await?;
+        match run(&client).await {
+            Err(error) if error.is_unauthorized() => {
+                let Some(stale) = stored.filter(|stored| stored.refresh_token.is_some()) else {
+                    return Err(error.into());
+                };
+                Ok(run(&self.renew(&client, &stale.token).await?).await?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// The same where the server also answers anyone: without a credential when there is none.
+    pub(crate) async fn call_anyhow<T>(
+        &self,
+        run: impl AsyncFn(&Client) -> Result<T, hoody_client::Error>,
+    ) -> Result<T, Failure> {
+        if self.has_credential()? {
+            return self.call(run).await;
+        }
+        Ok(run(&self.anonymous()?).await?)
+    }
+
+    /// Whether anything can be used to sign in to this server.
+    fn has_credential(&self) -> Result<bool, Failure> {
+        let given = self.settings.token.is_some() || self.signs_in_by_password();
+        Ok(given || self.stored(&self.file.read()?)?.is_some())
+    }
+
+    /// The stored credential for this server, from what the file holds.
+    pub(crate) fn stored(&self, config: &Config) -> Result<Option<Stored>, Failure> {
+        Ok(Stored::read(config, self.profile(), self.anonymous()?.origin()))
+    }
+
+    async fn signed_in(&self) -> Result<Signed, Failure> {
+        if let Some(signed) = self.signed_in.borrow().clone() {
+            return Ok(signed);
+        }
+        let signed = self.sign_in().await?;
+        *self.signed_in.borrow_mut() = Some(signed.clone());
+        Ok(signed)
+    }
+
+    async fn sign_in(&self) -> Result<Signed, Failure> {
+        let client = self.anonymous()?;
+        let plain = |token: Secret| Signed { client: client.with_credential(token), stored: None };
+        let token = self.settings.token.as_ref();
+        if let Some(token) = token.filter(|token| token.source == Source::Flag) {
+            return Ok(plain(token.value.clone()));
+        }
+        if self.has_login_flags() {
+            return Ok(plain(self.login_once(&client).await?));
+        }
+        if let Some(token) = token {
+            return Ok(plain(token.value.clone()));
+        }
+        if self.signs_in_by_password() {
+            return Ok(plain(self.login_once(&client).await?));
+        }
+        let config = self.file.read()?;
+        if let Some(stored) = self.stored(&config)? {
+            let with_credential = client.with_credential(stored.token.clone());
+            if stored.is_stale(credentials::now()) {
+                self.renew(&with_credential, &stored.token).await?;
+                return self.signed_in.borrow().clone().ok_or_else(|| self.not_signed_in(&config));
+            }
+            return Ok(Signed { client: with_credential, stored: Some(stored) });
+        }
+        if let Some(password) = config.section(self.profile()).and_then(|section| section.get("password")) {
+            let password = Secret::new(password.as_str().unwrap_or_default());
+            if self.file_is_for(&config)? && !password.is_empty() && self.settings.username.is_some() {
+                return Ok(plain(self.login_with(&client, password).await?));
+            }
+        }
+        Err(self.not_signed_in(&config))
+    }
+
+    /// The stored session's next pair, which all later calls of this command use too.
+    async fn renew(&self, client: &Client, stale: &Secret) -> Result<Client, Failure> {
+        let stored = credentials::refresh(&self.file, self.profile(), client, stale).await?.or_fail()?;
+        let client = client.with_credential(stored.token.clone());
+        *self.signed_in.borrow_mut() = Some(Signed { client: client.clone(), stored: Some(stored) });
+        Ok(client)
+    }
+
+    /// A password in the file goes only to the address in the file.
+    fn file_is_for(&self, config: &Config) -> Result<bool, Failure> {
+        let address = config.get(self.profile(), "baseUrl").and_then(|(value, _)| value.as_str());
+        let Some(base) = address.and_then(|address| Base::parse(address).ok()) else { return Ok(false) };
+        Ok(base.origin() == *self.anonymous()?.origin())
+    }
+
+    fn has_login_flags(&self) -> bool {
+        let flags = &self.flags;
+        flags.username.is_some()
+            || flags.password.is_some()
+            || flags.reads_password
+            || flags.password_file.is_some()
+    }
+
+    fn signs_in_by_password(&self) -> bool {
+        let is_by_variable = |source: &Source| matches!(source, Source::Environment(_));
+        let has_name = self.settings.username.as_ref().is_some_and(|name| is_by_variable(&name.source));
+        self.has_login_flags() || (has_name && self.settings.password.is_some())
+    }
+
+    /// A session for this command alone.
+    async fn login_once(&self, client: &Client) -> Result<Secret, Failure> {
+        let password = self.password("a password", "Password").await?;
+        self.login_with(client, password).await
+    }
+
+    async fn login_with(&self, client: &Client, password: Secret) -> Result<Secret, Failure> {
+        let Some(username) = &self.settings.username else {
+            return Err(Failure::failed("a password needs a name").hint("use --username"));
+        };
+        // A flag or a variable is always a name; what a login has stored may be an address.
+        let is_stored = matches!(username.source, Source::Profile(_) | Source::File);
+        let (username, email) = match username.value.clone() {
+            address if is_stored && address.contains('@') => (None, Some(address)),
+            name => (Some(name), None),
+        };
+        let login = Login { username, email, password, client: Some(self.settings.client.clone()) };
+        Ok(client.login(&login).await?.token.clone())
+    }
+
+    /// The password as given, or asked for.
+    pub(crate) async fn password(&self, what: &str, question: &str) -> Result<Secret, Failure> {
+        let by_flag = self.settings.password.as_ref().filter(|given| given.source == Source::Flag);
+        if let Some(password) = by_flag {
+            return Ok(password.value.clone());
+        }
+        if self.flags.reads_password {
+            return prompt::secret_from_stdin().await;
+        }
+        if let Some(path) = &self.flags.password_file {
+            return prompt::secret_from_file(path).await;
+        }
+        if let Some(password) = &self.settings.password {
+            return Ok(password.value.clone());
+        }
+        if !self.is_interactive {
+            return Err(Failure::no_terminal(what, "--password-stdin, --password-file or HOODY_PASSWORD"));
+        }
+        prompt::secret(question).await
+    }
+
+    /// Asks before something is deleted, on a terminal only: elsewhere what was named is meant.
+    pub(crate) async fn confirm(&self, question: &str) -> Result<(), Failure> {
+        if self.flags.is_confirmed || !self.is_interactive {
+            return Ok(());
+        }
+        prompt::confirm(question).await
+    }
+
+    fn not_signed_in(&self, config: &Config) -> Failure {
+        let base = &self.settings.base_url.value;
+        match credentials::origin_of(config, self.profile()) {
+            Some(origin) => {
+                Failure::failed(format!("not signed in to {base}: the stored session is for {origin}"))
+                    .hint(format!("`hoody login`, or --base-url {origin}"))
+            }
+            None => {
+                Failure::failed(format!("not signed in to {base}")).hint("`hoody login`, or set HOODY_TOKEN")
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Why a command failed, what to say about it, and with which exit code (`contract/cli.md` 5).
+
+use std::fmt::Write as _;
+
+use hoody_client::{ApiError, BuildError, Error};
+
+/// The exit codes of the client's commands. `serve` and `admin` have their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// The command or the server said no.
+    Failed = 1,
+    /// Credentials could not be saved or cleared.
+    NotSaved = 3,
+    /// A question would have to be asked, and there is no terminal.
+    NoTerminal = 6,
+    /// The person at the terminal said no.
+    Aborted = 7,
+    /// Another command holds the configuration for too long.
+    Locked = 8,
+    /// The profile does not exist.
+    NoProfile = 10,
+    /// Ctrl-C at a question.
+    Interrupted = 130,
+    /// The reader of the results went away: nothing is wrong.
+    PipeClosed = 0,
+}
+
+/// A failed command.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// How the process ends.
+    pub(crate) exit: Exit,
+    /// What is wrong.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    /// Ends with `exit` and says `message`.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
+    }
+
+    /// The ordinary failure: exit code 1.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, message)
+    }
+
+    /// `what` would have to be asked for; `flag` is how to say it instead.
+    pub(crate) fn no_terminal(what: &str, flag: &str) -> Self {
+        Self::new(Exit::NoTerminal, format!("{what} is needed, and there is no terminal to ask on"))
+            .hint(format!("use {flag}"))
+    }
+
+    /// Adds what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::failed(format!("{error:#}"))
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        let hint = matches!(error, BuildError::Base { .. })
+            .then_some("--base-url, HOODY_BASE_URL or `hoody config set baseUrl`");
+        let failure = Self::from(anyhow::Error::from(error));
+        match hint {
+            Some(hint) => failure.hint(format!("the address comes from {hint}")),
+            None => failure,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Api(refusal) => of_refusal(&refusal),
+            Error::Network { .. } => {
+                let failure = Self::from(anyhow::Error::from(error));
+                failure.hint("is the server running there? `hoody serve` starts one; --base-url or HOODY_BASE_URL names another")
+            }
+            other => Self::from(anyhow::Error::from(other)),
+        }
+    }
+}
+
+fn of_refusal(refusal: &ApiError) -> Failure {
+    let mut message = refusal.message.clone();
+    if !refusal.code.is_empty() {
+        let _ = write!(message, " ({})", refusal.code);
+    }
+    for violation in refusal.data.as_ref().and_then(|data| data.as_array()).into_iter().flatten() {
+        let text = |key| violation.get(key).and_then(|value| value.as_str()).unwrap_or_default();
+        let _ = write!(message, "\n  {}: {}", text("instancePath"), text("message"));
+    }
+    if let Some(wait) = refusal.retry_after {
+        let _ = write!(message, "\n  try again in {} s", wait.as_secs());
+    }
+    let failure = Failure::failed(message);
+    match advice(&refusal.code) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// What to do about the refusals that newcomers meet.
+fn advice(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "MISSING_TOKEN" | "INVALID_TOKEN" | "TOKEN_EXPIRED" => {
+            "the credential is not accepted: `hoody login` starts a session; HOODY_TOKEN and --token win over a stored one"
+        }
+        "SESSION_REQUIRED" => {
+            "tokens cannot make tokens: use a session (`hoody login`, and unset HOODY_TOKEN)"
+        }
+        "IP_NOT_WHITELISTED" => "`hoody ip get` shows the address that the server sees",
+        "REALM_SCOPE_REQUIRED" => "use --realm; `hoody auth get-current` lists the realms of the token",
+        "REALM_NOT_ALLOWED" => "`hoody auth get-current` lists the realms of the token",
+        "REALM_HOST_UNKNOWN" => "the server must know its own name for realms: `hoody serve --domain`",
+        "INSUFFICIENT_PERMISSIONS" => "`hoody auth get-current` lists what the token may do",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_names_the_flag_when_there_is_no_terminal() {
+        let failure = Failure::no_terminal("a password", "--password-stdin");
+        assert_eq!(failure.exit as u8, 6);
+        assert_eq!(failure.hint.as_deref(), Some("use --password-stdin"));
+    }
+}

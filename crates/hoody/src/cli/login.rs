@@ -1,0 +1,283 @@
+//! `login` and `logout`, also as `auth login` and `auth logout`, and `auth refresh`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use hoody_client::wire::{Login, LoginData, Profile, Secret};
+use hoody_client::{Client, Origin};
+use serde_json::{Map, Value, json};
+
+use super::context::Context;
+use super::credentials::{self, Refreshed, Stored};
+use super::failure::Failure;
+use super::output::View;
+use super::prompt;
+use super::settings::Source;
+
+/// What `login` takes. Name and password are the client's own flags.
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    /// Sign in by e-mail address instead of name
+    #[arg(long)]
+    email: Option<String>,
+    /// Store an hdy_ token, read from standard input, instead of signing in
+    #[arg(long, conflicts_with = "email")]
+    token_stdin: bool,
+    /// Store an hdy_ token, read from a file, instead of signing in
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["email", "token_stdin"])]
+    token_file: Option<PathBuf>,
+    /// Print the access token on standard output
+    #[arg(long)]
+    print_token: bool,
+    /// Do not store the session
+    #[arg(long)]
+    no_save: bool,
+    /// What to be called in the record of logins [env: HOODY_CLIENT]
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
+}
+
+/// What `auth refresh` takes.
+#[derive(Debug, Args)]
+pub(crate) struct RefreshArgs {
+    /// Refresh token to use instead of the stored one; `-` reads it from standard input
+    #[arg(long, value_name = "TOKEN")]
+    refresh_token: Option<Secret>,
+    /// Print the access token on standard output
+    #[arg(long)]
+    print_token: bool,
+    /// Do not store the session
+    #[arg(long)]
+    no_save: bool,
+}
+
+/// Signs in, or stores a token.
+pub(crate) async fn login(context: &Context, args: &LoginArgs) -> Result<(), Failure> {
+    let client = context.anonymous()?;
+    if client.base().is_plain() && !client.base().is_loopback() {
+        context.output.warn("plain http: anyone on the way can read what is sent");
+    }
+    if let Some(token) = given_token(context, args).await? {
+        return store_token(context, &client, token, args).await;
+    }
+    let (username, email) = identity(context, args).await?;
+    let login = Login {
+        username,
+        email,
+        password: context.password("a password", "Password").await?,
+        client: Some(args.client.clone().unwrap_or_else(|| context.settings.client.clone())),
+    };
+    let session = client.login(&login).await?;
+    if !args.no_save {
+        save(context, client.origin(), &login, &session).await?;
+    }
+    let name = &session.user.username;
+    let message = format!("Signed in to {} as {name}.", context.settings.base_url.value);
+    report(context, &session, &session.token, args.print_token, message)?;
+    warn_of_stronger_token(context);
+    Ok(())
+}
+
+/// Ends every session of the account, and forgets the stored one.
+pub(crate) async fn logout(context: &Context) -> Result<(), Failure> {
+    let config = context.file.read()?;
+    if context.stored(&config)?.is_none() {
+        if context.settings.token.is_some() || context.flags.username.is_some() {
+            context.call(async |client: &Client| client.logout().await).await?;
+            return say(context, "Signed out.");
+        }
+        return match credentials::origin_of(&config, context.profile()) {
+            Some(origin) => Err(Failure::failed(format!("the stored session is for {origin}"))
+                .hint(format!("--base-url {origin}"))),
+            None => say(context, "Not signed in."),
+        };
+    }
+    let told = stored_call(context).await;
+    // Whatever the server says, it is not used from here any more.
+    context.file.update(|config| credentials::forget(config.section_mut(context.profile()))).await?;
+    match told {
+        Ok(true) => say(context, "Signed out."),
+        Ok(false) => say(context, "Signed out; the session was over already."),
+        Err(failure) => Err(Failure {
+            message: format!(
+                "the stored session is forgotten, but the server was not told: {}",
+                failure.message
+            ),
+            ..failure
+        }),
+    }
+}
+
+/// The next pair of the stored session, or of the one given.
+pub(crate) async fn refresh(context: &Context, args: &RefreshArgs) -> Result<(), Failure> {
+    let client = context.anonymous()?;
+    let next = match &args.refresh_token {
+        Some(given) => {
+            let given =
+                if given.expose() == "-" { prompt::secret_from_stdin().await? } else { given.clone() };
+            let next = client.refresh(&given).await?;
+            let stored = Stored::of_refresh(&next, credentials::now());
+            if !args.no_save {
+                let origin = client.origin();
+                context
+                    .file
+                    .update(|config| stored.write(config.section_mut(context.profile()), &origin))
+                    .await?;
+            }
+            stored
+        }
+        None => {
+            let Some(stored) = context.stored(&context.file.read()?)? else {
+                return Err(
+                    Failure::failed("there is no stored session for this server").hint("`hoody login`")
+                );
+            };
+            credentials::refresh(&context.file, context.profile(), &client, &stored.token).await?.or_fail()?
+        }
+    };
+    let until = next.expires_at.map_or_else(|| "its end".to_owned(), |at| at.to_string());
+    let data = json!({
+        "token": &next.token, "refreshToken": &next.refresh_token,
+        "expires_at": &next.expires_at, "refresh_expires_at": &next.refresh_expires_at,
+    });
+    report(context, &data, &next.token, args.print_token, format!("Refreshed: good until {until}."))
+}
+
+/// Calls logout as the stored session, refreshed first where that is needed; whether there was one left
+/// to end.
+async fn stored_call(context: &Context) -> Result<bool, Failure> {
+    let client = context.anonymous()?;
+    let Some(stored) = context.stored(&context.file.read()?)? else { return Ok(false) };
+    match client.with_credential(stored.token.clone()).logout().await {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_unauthorized() && stored.refresh_token.is_some() => {
+            match credentials::refresh(&context.file, context.profile(), &client, &stored.token).await? {
+                Refreshed::Next(next) => {
+                    Ok(client.with_credential(next.token).logout().await.map(|()| true)?)
+                }
+                Refreshed::Over => Ok(false),
+            }
+        }
+        Err(error) if error.is_unauthorized() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The token to store: from the flag, standard input or a file. Never from the environment.
+async fn given_token(context: &Context, args: &LoginArgs) -> Result<Option<Secret>, Failure> {
+    if args.token_stdin {
+        return prompt::secret_from_stdin().await.map(Some);
+    }
+    if let Some(path) = &args.token_file {
+        return prompt::secret_from_file(path).await.map(Some);
+    }
+    match &context.flags.token {
+        Some(token) if token.expose() == "-" => prompt::secret_from_stdin().await.map(Some),
+        given => Ok(given.clone()),
+    }
+}
+
+async fn store_token(
+    context: &Context,
+    client: &Client,
+    token: Secret,
+    args: &LoginArgs,
+) -> Result<(), Failure> {
+    // One of another realm or address than this is still worth storing, but not one that nobody knows.
+    let profile = client.with_credential(token.clone()).me().await?;
+    let name = match &profile {
+        Profile::Full(me) => &me.user.username,
+        Profile::Reduced(me) => &me.user.username,
+    };
+    if !args.no_save {
+        let stored = Stored::of_token(token.clone());
+        let origin = client.origin();
+        context
+            .file
+            .update(|config| {
+                let section = config.section_mut(context.profile());
+                stored.write(section, origin);
+                keep_address(context, section);
+            })
+            .await?;
+    }
+    let message = format!("Using a token of {name} at {}.", context.settings.base_url.value);
+    report(context, &profile, &token, args.print_token, message)?;
+    warn_of_stronger_token(context);
+    Ok(())
+}
+
+/// Who signs in: a name is sent as a name, an address as an address; asked for when neither is given.
+async fn identity(context: &Context, args: &LoginArgs) -> Result<(Option<String>, Option<String>), Failure> {
+    if let Some(email) = &args.email {
+        return Ok((None, Some(email.clone())));
+    }
+    let given = context.settings.username.as_ref();
+    let given = given.filter(|name| matches!(name.source, Source::Flag | Source::Environment(_)));
+    if let Some(name) = given {
+        return Ok((Some(name.value.clone()), None));
+    }
+    if !context.is_interactive {
+        return Err(Failure::no_terminal("a name", "--username or --email"));
+    }
+    let name = prompt::text("Username or e-mail").await?;
+    Ok(if name.contains('@') { (None, Some(name)) } else { (Some(name), None) })
+}
+
+async fn save(context: &Context, origin: &Origin, login: &Login, session: &LoginData) -> Result<(), Failure> {
+    let stored = Stored::of_login(session, credentials::now());
+    let name = login.email.as_ref().or(login.username.as_ref());
+    context
+        .file
+        .update(|config| {
+            let section = config.section_mut(context.profile());
+            stored.write(section, origin);
+            if let Some(name) = name {
+                section.insert("username".to_owned(), json!(name));
+            }
+            keep_address(context, section);
+            section.remove("container");
+            match &session.project {
+                Some(project) => section.insert("project".to_owned(), json!(project.id)),
+                None => section.remove("project"),
+            };
+        })
+        .await
+}
+
+/// An address given for this login is the one that later commands mean, unless they say otherwise.
+fn keep_address(context: &Context, section: &mut Map<String, Value>) {
+    let base_url = &context.settings.base_url;
+    if matches!(base_url.source, Source::Flag | Source::Environment(_)) {
+        section.insert("baseUrl".to_owned(), json!(base_url.value));
+    }
+}
+
+fn warn_of_stronger_token(context: &Context) {
+    if let Some(token) = &context.settings.token
+        && let Source::Environment(name) = token.source
+    {
+        context
+            .output
+            .warn(&format!("{name} is set and wins over what is stored: unset it to use the session"));
+    }
+}
+
+/// What people see is the message, or the bare token where they ask for it; programs get the data.
+fn report<T: serde::Serialize>(
+    context: &Context,
+    data: &T,
+    token: &Secret,
+    is_token_wanted: bool,
+    message: String,
+) -> Result<(), Failure> {
+    if is_token_wanted && context.output.format().is_for_people() {
+        context.output.note(&message);
+        return context.output.result(token.expose());
+    }
+    context.output.show(data, || View::Line(message))
+}
+
+fn say(context: &Context, message: &str) -> Result<(), Failure> {
+    context.output.show(&Value::Null, || View::Line(message.to_owned()))
+}

@@ -1,0 +1,170 @@
+//! The permission tree as flags: `--permission projects.read` as often as needed, and one
+//! `--permissions-<path-with-dashes>` a leaf, made from the catalogue (`contract/cli.md` 7).
+
+use std::sync::LazyLock;
+
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, error::ErrorKind, value_parser,
+};
+use hoody_core::permissions::{Catalogue, Permission, PermissionSet};
+use serde_json::Value;
+
+/// What of the tree was given; `None` when nothing was.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PermissionFlags {
+    set: Option<PermissionSet>,
+}
+
+/// The flag of one leaf.
+struct LeafFlag {
+    name: &'static str,
+    help: String,
+    leaf: Permission,
+}
+
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::hoody);
+
+static FLAGS: LazyLock<Vec<LeafFlag>> = LazyLock::new(|| {
+    let flag = |(leaf, known): (Permission, &hoody_core::permissions::Leaf)| LeafFlag {
+        // clap wants names that live as long as the process; there is one such list in it.
+        name: format!("permissions-{}", known.path.replace(['.', '_'], "-")).leak(),
+        help: format!("Grant {}", known.path),
+        leaf,
+    };
+    CATALOGUE.leaves().map(flag).collect()
+});
+
+impl PermissionFlags {
+    /// The tree to send; `None` when no flag was given.
+    pub(crate) fn tree(&self) -> Option<Value> {
+        self.set.map(|set| CATALOGUE.to_tree(set))
+    }
+}
+
+impl FromArgMatches for PermissionFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut set = None;
+        for path in matches.get_many::<String>("permission").into_iter().flatten() {
+            let granted = named(path).ok_or_else(|| unknown(path))?;
+            set = Some(set.unwrap_or(PermissionSet::EMPTY).union(granted));
+        }
+        for flag in FLAGS.iter() {
+            if let Some(is_granted) = matches.get_one::<bool>(flag.name) {
+                let so_far = set.unwrap_or(PermissionSet::EMPTY);
+                set = Some(if *is_granted { so_far.with(flag.leaf) } else { so_far.without(flag.leaf) });
+            }
+        }
+        Ok(Self { set })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for PermissionFlags {
+    fn augment_args(command: Command) -> Command {
+        let one = Arg::new("permission")
+            .long("permission")
+            .value_name("PATH")
+            .help("Grant this, e.g. projects.read or projects.*; repeat it, or separate by commas")
+            .value_delimiter(',')
+            .action(ArgAction::Append)
+            .value_parser(value_parser!(String));
+        let leaf = |flag: &LeafFlag| {
+            Arg::new(flag.name)
+                .long(flag.name)
+                .help(flag.help.clone())
+                .value_name("BOOL")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true")
+                .value_parser(value_parser!(bool))
+                .hide_short_help(true)
+                .help_heading("Permissions, one by one")
+                .display_order(950)
+        };
+        command.arg(one).args(FLAGS.iter().map(leaf))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// A leaf, or all leaves below `branch.*`.
+fn named(path: &str) -> Option<PermissionSet> {
+    if let Some(leaf) = CATALOGUE.leaf(path) {
+        return Some(PermissionSet::EMPTY.with(leaf));
+    }
+    let branch = path.strip_suffix('*').filter(|branch| branch.ends_with('.'))?;
+    let below = CATALOGUE.leaves().filter(|(_, leaf)| leaf.path.starts_with(branch));
+    let set = below.fold(PermissionSet::EMPTY, |set, (leaf, _)| set.with(leaf));
+    (!set.is_empty()).then_some(set)
+}
+
+fn unknown(path: &str) -> Error {
+    let all: Vec<&str> = CATALOGUE.leaves().map(|(_, leaf)| leaf.path.as_str()).collect();
+    let message = format!("there is no permission {path:?}; there are:\n  {}\n", all.join("\n  "));
+    Error::raw(ErrorKind::InvalidValue, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn tree(arguments: &[&str]) -> Result<Option<Value>, Error> {
+        let command = PermissionFlags::augment_args(Command::new("test"));
+        let matches = command.try_get_matches_from([&["test"], arguments].concat())?;
+        Ok(PermissionFlags::from_arg_matches(&matches)?.tree())
+    }
+
+    #[test]
+    fn flags_become_the_tree() {
+        assert_eq!(tree(&[]).unwrap(), None);
+        assert_eq!(
+            tree(&["--permissions-projects-read", "--permissions-containers-features-hoody-kit=true"])
+                .unwrap(),
+            Some(json!({"projects": {"read": true}, "containers": {"features": {"hoody_kit": true}}}))
+        );
+        assert_eq!(
+            tree(&[
+                "--permission",
+                "projects.read,resources.realms",
+                "--permission",
+                "containers.actions.logs"
+            ])
+            .unwrap(),
+            Some(json!({
+                "projects": {"read": true}, "resources": {"realms": true}, "containers": {"actions": {"logs": true}}
+            }))
+        );
+    }
+
+    #[test]
+    fn a_branch_is_all_below_it_and_false_takes_away() {
+        assert_eq!(
+            tree(&["--permission", "projects.members.*", "--permissions-projects-members-remove=false"])
+                .unwrap(),
+            Some(json!({"projects": {"members": {"invite": true, "change_roles": true}}}))
+        );
+        assert_eq!(tree(&["--permissions-projects-read=false"]).unwrap(), Some(json!({})));
+    }
+
+    #[test]
+    fn what_is_not_in_the_tree_is_refused() {
+        for path in ["projects", "projects.", "project.*", "*", "projects.readx", ""] {
+            let error = tree(&["--permission", path]).unwrap_err().to_string();
+            assert!(error.contains("projects.read"), "{path}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_leaf_has_its_own_flag() {
+        let names: std::collections::BTreeSet<_> = FLAGS.iter().map(|flag| flag.name).collect();
+        assert_eq!(names.len(), CATALOGUE.leaves().count());
+    }
+}

@@ -1,0 +1,108 @@
+//! Questions to the person at the terminal, and secrets from files and standard input.
+//!
+//! A question is only asked when standard input and standard error are terminals. Reading blocks, so it
+//! happens on a thread of its own that nobody waits for once the answer is no longer wanted.
+
+use std::io::{self, BufRead, IsTerminal, Read};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use hoody_client::wire::Secret;
+
+use super::failure::{Exit, Failure};
+use super::output;
+
+/// How long a yes-or-no question waits; silence is no.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// No password or token is longer.
+const LONGEST_SECRET: u64 = 64 * 1024;
+
+/// Whether questions can be asked.
+pub(crate) fn is_possible() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks for a line of text.
+pub(crate) async fn text(question: &str) -> Result<String, Failure> {
+    output::ask(&format!("{question}: "));
+    let line = blocking(read_line).await?;
+    if line.is_empty() {
+        return Err(Failure::new(Exit::Aborted, "nothing entered"));
+    }
+    Ok(line)
+}
+
+/// Asks for a secret; nothing shows while it is typed.
+pub(crate) async fn secret(question: &str) -> Result<Secret, Failure> {
+    let question = question.to_owned();
+    // The terminal must echo again when the question ends with Ctrl-C.
+    let before = rustix::termios::tcgetattr(io::stdin()).ok();
+    let asked = blocking(move || {
+        dialoguer::Password::new().with_prompt(question).interact().map_err(|error| match error {
+            dialoguer::Error::IO(error) => error,
+        })
+    });
+    tokio::select! {
+        answer = asked => answer.map(Secret::from),
+        _ = tokio::signal::ctrl_c() => {
+            if let Some(before) = before {
+                let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, &before);
+            }
+            Err(Failure::new(Exit::Interrupted, "interrupted"))
+        }
+    }
+}
+
+/// Asks yes or no. Silence for half a minute is no.
+pub(crate) async fn confirm(question: &str) -> Result<(), Failure> {
+    output::ask(&format!("{question} [y/N] "));
+    let answer = tokio::time::timeout(PATIENCE, blocking(read_line)).await;
+    match answer {
+        Ok(Ok(line)) if matches!(line.to_ascii_lowercase().as_str(), "y" | "yes") => Ok(()),
+        Ok(Err(failure)) => Err(failure),
+        Ok(Ok(_)) => Err(Failure::new(Exit::Aborted, "nothing was done")),
+        Err(_) => Err(Failure::new(Exit::Aborted, "no answer: nothing was done")),
+    }
+}
+
+/// The first line of standard input.
+pub(crate) async fn secret_from_stdin() -> Result<Secret, Failure> {
+    let secret = Secret::from(blocking(read_line).await?);
+    if secret.is_empty() {
+        return Err(Failure::failed("standard input holds no secret in its first line"));
+    }
+    Ok(secret)
+}
+
+/// The first line of a file; `-` is standard input.
+pub(crate) async fn secret_from_file(path: &Path) -> Result<Secret, Failure> {
+    if path == Path::new("-") {
+        return secret_from_stdin().await;
+    }
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LONGEST_SECRET).read_to_string(&mut text))
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let secret = Secret::new(text.lines().next().unwrap_or_default());
+    if secret.is_empty() {
+        return Err(Failure::failed(format!("{} holds no secret in its first line", path.display())));
+    }
+    Ok(secret)
+}
+
+fn read_line() -> io::Result<String> {
+    let mut line = String::new();
+    io::stdin().lock().take(LONGEST_SECRET).read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Failure> {
+    let (answer, asked) = tokio::sync::oneshot::channel();
+    // Not the runtime's pool: the process could not end while a question waits.
+    std::thread::spawn(move || answer.send(read()).is_ok());
+    let read = asked.await.map_err(|_| Failure::failed("cannot read the answer"))?;
+    read.map_err(|error| Failure::failed(format!("cannot read the answer: {error}")))
+}

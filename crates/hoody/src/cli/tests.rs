@@ -1,0 +1,480 @@
+//! Whole commands, in process, against a small server that plays its part on loopback.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use serde_json::{Value, json};
+
+use super::output::tests::Captured;
+use super::*;
+
+const TOKEN_ID: &str = "65a1b2c3d4e5f60718293a4b";
+const REALM: &str = "507f1f77bcf86cd799439012";
+
+/// A server that knows one account, one session after another, and one token.
+#[derive(Debug, Default)]
+struct Stage {
+    /// The number of the access token that is good; each refresh makes the next.
+    session: AtomicU32,
+    refreshes: AtomicU32,
+    logins: AtomicU32,
+    seen: Mutex<Vec<(String, String)>>,
+}
+
+impl Stage {
+    async fn open() -> (Arc<Self>, String) {
+        let stage = Arc::new(Self::default());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(play).with_state(Arc::clone(&stage));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (stage, address)
+    }
+
+    fn seen(&self) -> Vec<(String, String)> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    fn session(&self) -> Value {
+        let number = self.session.load(Ordering::SeqCst);
+        json!({
+            "token": format!("access-{number}"), "refreshToken": format!("refresh-{number}"),
+            "expires_at": "2999-01-01T00:00:00.000Z", "refresh_expires_at": "2999-01-07T00:00:00.000Z",
+            "user": {
+                "id": "63f8b0e5c9a1b2d3e4f5a6b7", "username": "ada", "alias": "Ada", "is_banned": false,
+                "created_at": "2025-10-21T10:00:00.000Z", "updated_at": "2025-10-21T10:00:00.000Z"
+            }
+        })
+    }
+}
+
+fn token(realms: &[&str], is_new: bool) -> Value {
+    let mut token = json!({
+        "id": TOKEN_ID, "alias": "ci", "prefix": "hdy_", "ip_whitelist": ["*"], "realm_ids": realms,
+        "allow_no_realm": true, "permissions": {"projects": {"read": true}}, "expires_at": null, "is_enabled": true,
+        "last_used_at": null, "last_used_ip": null,
+        "created_at": "2025-11-09T15:00:00.000Z", "updated_at": "2025-11-09T15:00:00.000Z"
+    });
+    if is_new {
+        token["token"] = json!("hdy_made");
+    }
+    token
+}
+
+async fn play(
+    State(stage): State<Arc<Stage>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let credential = headers.get("authorization").map_or("", |value| value.to_str().unwrap()).to_owned();
+    stage.seen.lock().unwrap().push((format!("{method} {}", uri.path()), credential.clone()));
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let answer = |status: u16, data: Value| {
+        let body = json!({"statusCode": status, "message": "done", "data": data});
+        (StatusCode::from_u16(status).unwrap(), body.to_string()).into_response()
+    };
+    let refuse = |code: &str| {
+        let body = json!({"statusCode": 401, "error": "Unauthorized", "message": "no", "code": code});
+        (StatusCode::UNAUTHORIZED, body.to_string()).into_response()
+    };
+    let current = stage.session.load(Ordering::SeqCst);
+    match (method.as_str(), uri.path()) {
+        ("POST", "/api/v1/users/auth/login") if body["password"] == "correct horse" => {
+            stage.logins.fetch_add(1, Ordering::SeqCst);
+            answer(200, stage.session())
+        }
+        ("POST", "/api/v1/users/auth/login") => refuse("INVALID_CREDENTIALS"),
+        ("POST", "/api/v1/users/auth/refresh") if body["refreshToken"] == format!("refresh-{current}") => {
+            stage.refreshes.fetch_add(1, Ordering::SeqCst);
+            stage.session.fetch_add(1, Ordering::SeqCst);
+            answer(200, stage.session())
+        }
+        ("GET", "/api/v1/ip") => answer(
+            200,
+            json!({
+                "ip": "127.0.0.1", "user_agent": null, "headers": {}, "referer": null,
+                "timestamp": "2025-11-09T15:00:00.000Z", "is_logged": !credential.is_empty(), "protocol": "http"
+            }),
+        ),
+        _ if credential != format!("Bearer access-{current}") && credential != "Bearer hdy_good" => {
+            refuse("INVALID_TOKEN")
+        }
+        ("GET", "/api/v1/projects") => answer(
+            200,
+            json!({"projects": [], "pagination": {"total": 0, "page": 1, "limit": 10, "totalPages": 0}}),
+        ),
+        ("POST", "/api/v1/auth/tokens") => answer(201, token(&[], true)),
+        ("GET", "/api/v1/auth/tokens") => answer(200, json!([token(&[], false)])),
+        ("PUT", _) => answer(200, token(&[], false)),
+        ("GET", path) if path.ends_with(TOKEN_ID) => answer(200, token(&[REALM], false)),
+        ("POST", path) if path.ends_with("/remove-realm") => answer(200, token(&[], false)),
+        ("POST", "/api/v1/users/auth/logout") | ("DELETE", _) => answer(200, Value::Null),
+        _ => answer(200, Value::Null),
+    }
+}
+
+/// One run of a command: how it ended and what it printed.
+#[derive(Debug)]
+struct Run {
+    code: u8,
+    out: String,
+    err: String,
+}
+
+/// A home directory and an environment.
+struct Desk {
+    home: tempfile::TempDir,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Desk {
+    fn at(base_url: &str) -> Self {
+        Self { home: tempfile::tempdir().unwrap(), variables: vec![("HOODY_BASE_URL", base_url.to_owned())] }
+    }
+
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
+    async fn run(&self, line: &[&str]) -> Run {
+        let arguments = ["hoody"].iter().chain(line).chain(&["--non-interactive"]).map(OsString::from);
+        let cli = Cli::parse_all(&arguments.collect::<Vec<_>>()).unwrap();
+        let home = self.home.path().to_str().unwrap();
+        let mut variables: Vec<(&str, &str)> = vec![("HOME", home)];
+        variables.extend(self.variables.iter().map(|(name, value)| (*name, value.as_str())));
+        let (out, err) = (Captured::default(), Captured::default());
+        let printer =
+            |format, is_quiet, _| Output::new(format, is_quiet, Box::new(out.clone()), Box::new(err.clone()));
+        let Command::Client(command) = cli.command else { panic!("{line:?} is the service's") };
+        let code = execute(command, cli.flags, &Environment::of(&variables), &printer).await;
+        Run { code, out: out.text(), err: err.text() }
+    }
+
+    fn config(&self) -> Value {
+        let path = self.home.path().join(".hoody/config.json");
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+}
+
+const LOGIN: [&str; 6] = ["auth", "login", "--email", "you@example.com", "--password", "correct horse"];
+
+#[test]
+fn the_command_is_well_formed() {
+    command().debug_assert();
+}
+
+#[test]
+fn every_command_has_a_description_and_an_example() {
+    fn walk(command: &clap::Command, path: &str) {
+        let path = format!("{path} {}", command.get_name());
+        assert!(command.get_about().is_some(), "{path} has no description");
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(examples.starts_with("EXAMPLES:\n  "), "{path} has no example");
+        for below in command.get_subcommands() {
+            walk(below, &path);
+        }
+    }
+    let command = command();
+    assert!(command.get_after_help().is_some());
+    command.get_subcommands().for_each(|group| walk(group, "hoody"));
+}
+
+#[test]
+fn the_examples_in_the_help_can_be_read() {
+    fn walk(command: &clap::Command) {
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        for line in examples.replace("\\\n", " ").lines().skip(1) {
+            let words = words(line);
+            let start = words.iter().position(|word| word.ends_with("hoody")).unwrap();
+            let end = words.iter().position(|word| matches!(word.as_str(), "&&" | ">" | "<" | "#"));
+            let words: Vec<OsString> =
+                words[start..end.unwrap_or(words.len())].iter().map(OsString::from).collect();
+            assert!(Cli::parse_all(&words).is_ok(), "{line}: {words:?}");
+        }
+        command.get_subcommands().for_each(walk);
+    }
+    Cli::command()
+        .get_subcommands()
+        .filter(|group| !SERVER_GROUPS.contains(&group.get_name()))
+        .for_each(walk);
+}
+
+/// Splits a line as a shell would, as far as the examples need it.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    for c in line.trim().trim_end_matches(')').chars() {
+        match (quote, c) {
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), c) if open == c => quote = None,
+            (None, ' ') => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+            (_, c) => word.push(c),
+        }
+    }
+    words.extend((!word.is_empty()).then_some(word));
+    words
+}
+
+#[test]
+fn flags_may_stand_before_and_after_the_subcommand() {
+    let read = |line: &[&str]| {
+        Cli::parse_all(&["hoody"].iter().chain(line).map(OsString::from).collect::<Vec<_>>()).unwrap().flags
+    };
+    for line in [
+        &["-o", "json", "-t", "hdy_x", "auth", "list"][..],
+        &["auth", "-o", "json", "list", "-t", "hdy_x"],
+        &["auth", "list", "-o", "json", "--token", "hdy_x"],
+        &["-o", "yaml", "token", "ls", "-o", "json", "--token=hdy_x"],
+    ] {
+        let flags = read(line);
+        assert_eq!(flags.output, Some(Format::Json), "{line:?}");
+        assert_eq!(flags.token.as_ref().map(hoody_client::wire::Secret::expose), Some("hdy_x"), "{line:?}");
+    }
+    // Here the password is the new one.
+    assert!(read(&["users", "update", "me", "--password", "x"]).password.is_none());
+    assert!(read(&["-p", "x", "users", "update", "me"]).password.is_some());
+}
+
+#[test]
+fn the_services_own_groups_have_none_of_the_flags_but_output() {
+    let read = |line: &[&str]| {
+        let words: Vec<_> = ["hoody"].iter().chain(line).map(OsString::from).collect();
+        Cli::parse_all(&words)
+    };
+    assert!(read(&["serve", "--print-config"]).is_ok());
+    assert!(read(&["admin", "users", "list", "-o", "json"]).is_ok());
+    for line in [
+        &["serve", "--token", "hdy_x"][..],
+        &["--token", "hdy_x", "serve"],
+        &["serve", "-o", "json"],
+        &["admin", "users", "list", "--base-url", "http://x"],
+        &["-q", "admin", "users", "list"],
+    ] {
+        assert!(read(line).is_err(), "{line:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_lines_of_the_seeds_work_one_after_another() {
+    let (stage, address) = Stage::open().await;
+    let desk = Desk::at(&address);
+    for line in [
+        &LOGIN[..],
+        &["projects", "list"],
+        &["auth", "login", "--username", "ada", "--password", "correct horse"],
+        &[
+            "auth",
+            "create",
+            "--alias",
+            "Production Automation Token",
+            "--ip-whitelist",
+            "203.0.113.10,203.0.113.20",
+            "--expires-at",
+            "2027-04-12T00:00:00Z",
+        ],
+        &["auth", "list"],
+        &["auth", "update", TOKEN_ID, "--enabled", "false"],
+        &["auth", "delete", TOKEN_ID],
+    ] {
+        let run = desk.run(line).await;
+        assert_eq!(run.code, 0, "{line:?}: {run:?}");
+    }
+    let with_token = Desk::at(&address).with("HOODY_TOKEN", "hdy_good");
+    assert_eq!(with_token.run(&["projects", "list"]).await.code, 0);
+    assert_eq!(stage.seen().last().unwrap().1, "Bearer hdy_good");
+}
+
+#[tokio::test]
+async fn login_stores_the_session_and_logout_forgets_it() {
+    let (stage, address) = Stage::open().await;
+    let desk = Desk::at(&address);
+    let run = desk.run(&LOGIN).await;
+    assert_eq!((run.code, run.out.as_str()), (0, format!("Signed in to {address} as ada.\n").as_str()));
+    let config = desk.config();
+    assert_eq!(config["token"], "access-0");
+    assert_eq!(config["refreshExpiresAt"], "2999-01-07T00:00:00.000Z");
+    assert_eq!(config["username"], "you@example.com");
+    assert_eq!(config["tokenOrigin"], address);
+    assert_eq!(desk.run(&["logout"]).await.code, 0);
+    assert_eq!(desk.config(), json!({"username": "you@example.com", "baseUrl": address}));
+    assert_eq!(
+        stage.seen().last().unwrap(),
+        &("POST /api/v1/users/auth/logout".into(), "Bearer access-0".into())
+    );
+    let run = desk.run(&["projects", "list"]).await;
+    assert_eq!(run.code, 1);
+    assert!(run.err.contains("not signed in"), "{run:?}");
+}
+
+#[tokio::test]
+async fn a_stored_session_is_sent_to_no_other_server() {
+    let (_, address) = Stage::open().await;
+    let (other, elsewhere) = Stage::open().await;
+    let desk = Desk::at(&address);
+    desk.run(&LOGIN).await;
+    let run = desk.run(&["projects", "list", "--base-url", &elsewhere]).await;
+    assert_eq!(run.code, 1);
+    assert!(run.err.contains(&format!("the stored session is for {address}")), "{run:?}");
+    assert_eq!(desk.run(&["ip", "get", "--base-url", &elsewhere]).await.code, 0);
+    // A realm's host is the same server.
+    assert_eq!(desk.run(&["projects", "list", "--realm", REALM]).await.code, 0);
+    assert!(other.seen().iter().all(|(_, credential)| credential.is_empty()));
+}
+
+#[tokio::test]
+async fn an_ended_session_is_refreshed_once_by_two_commands_at_once() {
+    let (stage, address) = Stage::open().await;
+    let desk = Desk::at(&address);
+    desk.run(&LOGIN).await;
+    let config = ConfigFile::locate(None, desk.home.path().to_str()).unwrap();
+    config
+        .update(|config| {
+            config.section_mut(None).insert("expiresAt".into(), json!("2001-01-01T00:00:00.000Z"));
+        })
+        .await
+        .unwrap();
+    let line = ["projects", "list"];
+    let (one, two, three) = tokio::join!(desk.run(&line), desk.run(&line), desk.run(&line));
+    assert_eq!((one.code, two.code, three.code), (0, 0, 0), "{one:?} {two:?} {three:?}");
+    assert_eq!(stage.refreshes.load(Ordering::SeqCst), 1);
+    assert_eq!(desk.config()["token"], "access-1");
+    assert_eq!(desk.config()["refreshToken"], "refresh-1");
+}
+
+#[tokio::test]
+async fn a_session_that_the_server_refuses_is_refreshed_and_the_call_made_again() {
+    let (stage, address) = Stage::open().await;
+    let desk = Desk::at(&address);
+    desk.run(&LOGIN).await;
+    let config = ConfigFile::locate(None, desk.home.path().to_str()).unwrap();
+    let set = async |key: &str, value: &str| {
+        config
+            .update(|config| {
+                config.section_mut(None).insert(key.into(), json!(value));
+            })
+            .await
+            .unwrap();
+    };
+    set("token", "stale").await;
+    assert_eq!(desk.run(&["projects", "list"]).await.code, 0);
+    assert_eq!(stage.refreshes.load(Ordering::SeqCst), 1);
+    // A refresh token that the server does not know either: the session is over, and forgotten.
+    set("token", "stale").await;
+    set("refreshToken", "stale").await;
+    let run = desk.run(&["projects", "list"]).await;
+    assert!(run.code == 1 && run.err.contains("the session has ended"), "{run:?}");
+    assert!(desk.config().get("token").is_none());
+}
+
+#[tokio::test]
+async fn a_new_token_is_alone_on_standard_output() {
+    let (_, address) = Stage::open().await;
+    let desk = Desk::at(&address).with("HOODY_TOKEN", "hdy_good");
+    let run = desk.run(&["auth", "create", "--alias", "ci"]).await;
+    assert_eq!((run.code, run.out.as_str()), (0, "hdy_made\n"));
+    assert!(run.err.contains("not be shown again") && run.err.contains("full access"), "{}", run.err);
+    let run = desk.run(&["auth", "create", "--permission", "projects.read", "-o", "json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&run.out).unwrap()["token"], "hdy_made");
+    assert!(!run.err.contains("full access"), "{}", run.err);
+}
+
+#[tokio::test]
+async fn taking_the_last_realm_away_says_what_it_widened() {
+    let (_, address) = Stage::open().await;
+    let desk = Desk::at(&address).with("HOODY_TOKEN", "hdy_good");
+    let run = desk.run(&["auth", "realms", "remove", TOKEN_ID, "--realm-id", REALM]).await;
+    assert_eq!(run.code, 0);
+    assert!(run.err.contains("widened the token") && run.err.contains("every realm"), "{}", run.err);
+}
+
+#[tokio::test]
+async fn name_and_password_sign_in_for_one_command() {
+    let (stage, address) = Stage::open().await;
+    let desk = Desk::at(&address).with("HOODY_TOKEN", "hdy_bad");
+    let file = desk.home.path().join("password");
+    std::fs::write(&file, "correct horse\n").unwrap();
+    let run = desk.run(&["-u", "ada", "--password-file", file.to_str().unwrap(), "projects", "list"]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(stage.logins.load(Ordering::SeqCst), 1);
+    assert!(!desk.home.path().join(".hoody/config.json").exists());
+    let by_variable =
+        Desk::at(&address).with("HOODY_USERNAME", "ada").with("HOODY_PASSWORD", "correct horse");
+    assert_eq!(by_variable.run(&["projects", "list"]).await.code, 0);
+    assert_eq!(stage.logins.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_question_without_a_terminal_ends_with_6() {
+    let (_, address) = Stage::open().await;
+    let desk = Desk::at(&address);
+    let run = desk.run(&["login", "--username", "ada"]).await;
+    assert!(run.code == 6 && run.err.contains("--password-stdin"), "{run:?}");
+    let run = desk.run(&["login"]).await;
+    assert!(run.code == 6 && run.err.contains("--username"), "{run:?}");
+    let run = desk.run(&["config", "reset"]).await;
+    assert!(run.code == 6 && run.err.contains("--yes"), "{run:?}");
+}
+
+#[tokio::test]
+async fn a_profile_is_made_by_login_and_must_be_there_otherwise() {
+    let (_, address) = Stage::open().await;
+    let desk = Desk::at(&address);
+    assert_eq!(desk.run(&["projects", "list", "--profile", "work"]).await.code, 10);
+    let run = desk.run(&[&LOGIN[..], &["--profile", "work"]].concat()).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(desk.config()["profiles"]["work"]["token"], "access-0");
+    assert_eq!(desk.run(&["projects", "list", "--profile", "work"]).await.code, 0);
+    assert_eq!(desk.run(&["projects", "list"]).await.code, 1);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_and_nothing_is_stored() {
+    let (_, address) = Stage::open().await;
+    let desk = Desk::at(&address);
+    let run = desk.run(&["login", "--username", "ada", "--password", "canary horse"]).await;
+    assert_eq!(run.code, 1);
+    assert!(run.err.contains("INVALID_CREDENTIALS") && !run.err.contains("canary"), "{run:?}");
+    assert!(!desk.home.path().join(".hoody").exists());
+}
+
+#[tokio::test]
+async fn the_configuration_is_set_shown_and_mended() {
+    let (_, address) = Stage::open().await;
+    let desk = Desk::at(&address);
+    assert_eq!(desk.run(&["config", "set", "output", "json"]).await.code, 0);
+    assert_eq!(desk.run(&["config", "set", "token", "hdy_good"]).await.code, 0);
+    assert_eq!(desk.run(&["projects", "list"]).await.out.trim_start().chars().next(), Some('{'));
+    let run = desk.run(&["config", "show"]).await;
+    assert!(!run.out.contains("hdy_good") && run.out.contains("(hidden)"), "{run:?}");
+    assert_eq!(desk.run(&["config", "get", "token", "-o", "raw"]).await.out, "hdy_good\n");
+    let run = desk.run(&["config", "show", "--resolved", "-o", "table"]).await;
+    assert!(run.out.contains("environment HOODY_BASE_URL"), "{run:?}");
+    assert_eq!(desk.run(&["config", "set", "output", "xml"]).await.code, 1);
+    assert_eq!(desk.run(&["config", "unset", "output"]).await.code, 0);
+    assert_eq!(desk.run(&["config", "validate"]).await.code, 0);
+
+    std::fs::write(desk.home.path().join(".hoody/config.json"), "{broken").unwrap();
+    assert_eq!(desk.run(&["projects", "list"]).await.code, 1);
+    assert_eq!(desk.run(&["config", "validate"]).await.code, 1);
+    assert_eq!(desk.run(&["config", "path"]).await.code, 0);
+    assert_eq!(desk.run(&["config", "reset", "--yes"]).await.code, 0);
+    assert!(!desk.home.path().join(".hoody/config.json").exists());
+}
+
+#[tokio::test]
+async fn a_login_in_json_is_the_data_and_quiet_is_quiet() {
+    let (_, address) = Stage::open().await;
+    let desk = Desk::at(&address);
+    let run = desk.run(&[&LOGIN[..], &["-o", "json", "-q"]].concat()).await;
+    assert_eq!(serde_json::from_str::<Value>(&run.out).unwrap()["token"], "access-0");
+    assert_eq!(run.err, "");
+    let run = desk.run(&[&LOGIN[..], &["--print-token", "--no-save", "-q"]].concat()).await;
+    assert_eq!(run.out, "access-0\n");
+}
