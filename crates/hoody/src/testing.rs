@@ -1,13 +1,15 @@
 //! What integration tests need of the service: a router on a real database, a clock that is moved by
 //! hand, and places to hold and cut things. Not part of the public interface.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use hoody_core::address::TrustedProxies;
+use hoody_core::grant::{Accepts, Attempt, Credential, Rule, decide};
 use hoody_core::host::Domain;
 use hoody_core::secret::TokenSecret;
 use hoody_core::time::Timestamp;
@@ -15,11 +17,11 @@ use hoody_core::time::Timestamp;
 pub use crate::app::Cut;
 pub use crate::feed::Step;
 
-use crate::app::{App, Settings};
+use crate::app::{App, Settings, catalogue};
 use crate::clock::{Clock, entropy};
 use crate::db::{Location, On, args};
 use crate::feed::{Actor, Change, Mutation, tail};
-use crate::grants::Forget;
+use crate::grants::{Cached, Forget};
 use crate::http::layers::Edge;
 use crate::keys::KeySource;
 use crate::users::{first, store};
@@ -64,6 +66,15 @@ impl Service {
     pub async fn create_user(&self, username: &str, email: Option<&str>, password: &str) -> String {
         let created = first::create(&self.app, Actor::Operator, username, email, password).await;
         created.expect("the account is made").expect("the name is free").to_string()
+    }
+
+    /// Makes an account if its name and address are free; its id.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn try_create_user(&self, username: &str, email: Option<&str>, password: &str) -> Option<String> {
+        let created = first::create(&self.app, Actor::Operator, username, email, password).await;
+        created.expect("the account is made").map(|id| id.to_string())
     }
 
     /// Bans or unbans, as `hoody admin` does in another process: nothing is forgotten here until the
@@ -173,4 +184,53 @@ impl Service {
     pub async fn cut_database(&self) {
         self.app.db.close().await;
     }
+}
+
+/// What benchmarks time.
+impl Service {
+    /// The digest that the cache knows a credential by.
+    #[must_use]
+    pub fn digest(&self, text: &str) -> [u8; 32] {
+        *self.app.keys.cache_digest(text).bytes()
+    }
+
+    /// Form, digest, lookup, decision and usage of a credential in the cache; whether it may.
+    ///
+    /// # Panics
+    /// When it is not in the cache.
+    #[must_use]
+    pub fn decide_hot(&self, text: &str, permission: &str) -> bool {
+        let now = self.app.now();
+        let cached = self.cached_grant(text);
+        let attempt = attempt(permission);
+        let is_allowed = decide(&cached.grant, &attempt, now).is_ok();
+        if let Credential::Token(id) = cached.grant.credential {
+            self.app.recorder.note(&cached.usage, id, now, attempt.address);
+        }
+        is_allowed
+    }
+
+    /// The decision alone, on a grant that was looked up before.
+    ///
+    /// # Panics
+    /// When the credential is not in the cache.
+    pub fn decider(&self, text: &str, permission: &str) -> impl Fn() -> bool + use<> {
+        let cached = self.cached_grant(text);
+        let (attempt, now) = (attempt(permission), self.app.now());
+        move || decide(std::hint::black_box(&cached.grant), std::hint::black_box(&attempt), now).is_ok()
+    }
+
+    fn cached_grant(&self, text: &str) -> Arc<Cached> {
+        let app = &self.app;
+        let found = app.grants.find(text, LOOPBACK, &app.db, &app.keys, &app.clock).now_or_never();
+        found.expect("what is in the cache is there at once").expect("a grant")
+    }
+}
+
+const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+fn attempt(permission: &str) -> Attempt {
+    let permission = catalogue().leaf(permission);
+    let rule = Rule { accepts: Accepts::Any, permission, banned: false, unscoped: false };
+    Attempt { address: LOOPBACK, realm: None, rule }
 }

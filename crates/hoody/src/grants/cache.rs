@@ -27,7 +27,7 @@ pub(crate) struct Cached {
 
 impl Cached {
     pub(crate) fn new((grant, usage): (Grant, Usage)) -> Self {
-        Self { grant, usage, is_referenced: AtomicBool::new(true) }
+        Self { grant, usage, is_referenced: AtomicBool::new(false) }
     }
 
     fn concerns(&self) -> impl Iterator<Item = Forget> + '_ {

@@ -1,0 +1,291 @@
+//! The harness: a service on a database of its own, and clients that call it.
+//!
+//! `on_both!` makes two tests of one: `NAME::sqlite` and `NAME::postgres`. The second runs where
+//! `HOODY_TEST_POSTGRES` names a server (`./test` starts one); in CI its absence is a failure.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::body::Body;
+use hoody::testing::Service;
+use hoody_core::time::Timestamp;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use sqlx::Connection as _;
+
+/// When every test begins: 2026-03-02T09:15:42.118Z
+pub(crate) const START_MILLIS: i64 = 1_772_442_942_118;
+/// The password of every account that a test makes.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+/// Where clients are unless a test says otherwise.
+pub(crate) const HERE: &str = "203.0.113.7";
+/// Three realms.
+pub(crate) const REALM_A: &str = "aaaaaaaaaaaaaaaaaaaaaaaa";
+pub(crate) const REALM_B: &str = "bbbbbbbbbbbbbbbbbbbbbbbb";
+
+/// Makes of `async fn name(app: TestApp) { … }` a test on each engine.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)*) => { $(
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports, reason = "the body may need none of them")]
+            use super::*;
+            async fn run($app: $crate::support::TestApp) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                run($crate::support::TestApp::sqlite().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if let Some(app) = $crate::support::TestApp::postgres().await {
+                    run(app).await;
+                }
+            }
+        }
+    )* };
+}
+pub(crate) use on_both;
+
+/// A service on a database of its own, whose clock stands until it is moved.
+pub(crate) struct TestApp {
+    pub(crate) service: Service,
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) url: String,
+}
+
+impl TestApp {
+    pub(crate) async fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("hoody.db").display());
+        Self::open(directory, url).await
+    }
+
+    /// `None` where there is no server; a failure in CI.
+    pub(crate) async fn postgres() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let Ok(server) = std::env::var("HOODY_TEST_POSTGRES") else {
+            assert!(std::env::var_os("CI").is_none(), "CI must run the tests on PostgreSQL: use ./test");
+            eprintln!("skipped: HOODY_TEST_POSTGRES names no server (./test starts one)");
+            return None;
+        };
+        let name = format!("t{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut admin = sqlx::PgConnection::connect(&server).await.unwrap();
+        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::raw_sql(create).execute(&mut admin).await.unwrap();
+        admin.close().await.unwrap();
+        let url = server.replacen("/postgres?", &format!("/{name}?"), 1);
+        let directory = tempfile::tempdir().unwrap();
+        // A key is made unasked only for an embedded database.
+        std::fs::write(directory.path().join("master.key"), "5a".repeat(32)).unwrap();
+        Some(Self::open(directory, url).await)
+    }
+
+    async fn open(directory: tempfile::TempDir, url: String) -> Self {
+        let now = Timestamp::from_millis(START_MILLIS);
+        let service = Service::open(&url, directory.path(), "", now).await;
+        Self { service, directory, url }
+    }
+
+    /// Another node on the same database, its clock at the same instant.
+    pub(crate) async fn another_node(&self) -> Service {
+        self.another_node_behind("").await
+    }
+
+    /// Another node that trusts these proxies.
+    pub(crate) async fn another_node_behind(&self, trusted_proxies: &str) -> Service {
+        Service::open(&self.url, self.directory.path(), trusted_proxies, self.service.now()).await
+    }
+
+    /// Somebody without a credential.
+    pub(crate) fn anon(&self) -> Client {
+        Client::of(&self.service, None)
+    }
+
+    /// Somebody with this credential.
+    pub(crate) fn with(&self, credential: &str) -> Client {
+        Client::of(&self.service, Some(credential))
+    }
+
+    /// A new account, signed in.
+    pub(crate) async fn user(&self, username: &str) -> Client {
+        let email = format!("{username}@example.com");
+        self.service.create_user(username, Some(&email), PASSWORD).await;
+        self.login(username).await
+    }
+
+    /// A new session of an account: its access token and its refresh token.
+    pub(crate) async fn sign_in(&self, username: &str) -> (String, String) {
+        let body = json!({ "username": username, "password": PASSWORD });
+        let reply = self.anon().post("/api/v1/users/auth/login", body).await;
+        reply.expect(StatusCode::OK);
+        let text = |field: &str| reply.body["data"][field].as_str().unwrap().to_owned();
+        (text("token"), text("refreshToken"))
+    }
+
+    /// A new session of an account.
+    pub(crate) async fn login(&self, username: &str) -> Client {
+        let body = json!({ "username": username, "password": PASSWORD });
+        let reply = self.anon().post("/api/v1/users/auth/login", body).await;
+        reply.expect(StatusCode::OK);
+        self.with(reply.body["data"]["token"].as_str().unwrap())
+    }
+}
+
+/// Calls the service with one credential, from one address, to one host.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    service: Service,
+    pub(crate) credential: Option<String>,
+    address: IpAddr,
+    headers: Vec<(String, String)>,
+}
+
+/// A token and a client that uses it.
+#[derive(Debug, Clone)]
+pub(crate) struct Minted {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+    pub(crate) client: Client,
+}
+
+impl Client {
+    pub(crate) fn of(service: &Service, credential: Option<&str>) -> Self {
+        Self {
+            service: service.clone(),
+            credential: credential.map(str::to_owned),
+            address: HERE.parse().unwrap(),
+            headers: vec![("host".to_owned(), "api.localhost".to_owned())],
+        }
+    }
+
+    /// The same at another node.
+    pub(crate) fn at(&self, service: &Service) -> Self {
+        Self { service: service.clone(), ..self.clone() }
+    }
+
+    /// The same from another address.
+    pub(crate) fn from(&self, address: &str) -> Self {
+        Self { address: address.parse().unwrap(), ..self.clone() }
+    }
+
+    /// The same on another host.
+    pub(crate) fn host(&self, host: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.retain(|(name, _)| name != "host");
+        client.headers.push(("host".to_owned(), host.to_owned()));
+        client
+    }
+
+    /// The same on a realm's host.
+    pub(crate) fn realm(&self, realm: &str) -> Self {
+        self.host(&format!("{realm}.api.localhost"))
+    }
+
+    /// The same with one more header.
+    pub(crate) fn header(&self, name: &str, value: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.push((name.to_owned(), value.to_owned()));
+        client
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send(Method::GET, path, Vec::new()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.send(Method::DELETE, path, Vec::new()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
+        self.send(Method::POST, path, body.to_string().into_bytes()).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Reply {
+        self.send(Method::PUT, path, body.to_string().into_bytes()).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Reply {
+        self.send(Method::PATCH, path, body.to_string().into_bytes()).await
+    }
+
+    /// Sends these bytes as they are.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Reply {
+        self.send_body(method, path, Body::from(body)).await
+    }
+
+    /// Sends a body that may come in pieces.
+    pub(crate) async fn send_body(&self, method: Method, path: &str, body: Body) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        if let Some(credential) = &self.credential {
+            request = request.header("authorization", format!("Bearer {credential}"));
+        }
+        let peer = SocketAddr::new(self.address, 40_000);
+        let response = self.service.call(peer, request.body(body).unwrap()).await;
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Reply { status: parts.status, headers: parts.headers, body, text }
+    }
+
+    /// Makes a token; `body` is what the request says.
+    pub(crate) async fn mint(&self, body: Value) -> Minted {
+        let reply = self.post("/api/v1/auth/tokens", body).await;
+        reply.expect(StatusCode::CREATED);
+        let secret = reply.body["data"]["token"].as_str().unwrap().to_owned();
+        let id = reply.body["data"]["id"].as_str().unwrap().to_owned();
+        let client = Self::of(&self.service, Some(&secret));
+        Minted { id, secret, client }
+    }
+
+    /// Whether the credential works, and may do this: 204 or the refusal.
+    pub(crate) async fn check(&self, permission: &str) -> Reply {
+        let query = if permission.is_empty() { String::new() } else { format!("?permission={permission}") };
+        self.get(&format!("/api/v1/auth/check{query}")).await
+    }
+
+    /// The account's id.
+    pub(crate) async fn account(&self) -> String {
+        let reply = self.get("/api/v1/users/auth/me").await;
+        reply.body["data"]["id"].as_str().unwrap().to_owned()
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+    pub(crate) text: String,
+}
+
+impl Reply {
+    /// Fails the test unless this is the status.
+    #[track_caller]
+    pub(crate) fn expect(&self, status: StatusCode) -> &Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        if !self.body.is_null() && self.body.get("statusCode").is_some() {
+            assert_eq!(self.body["statusCode"], status.as_u16(), "{}", self.text);
+        }
+        self
+    }
+
+    /// Fails the test unless it is refused with this status and code.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, code: &str) -> &Self {
+        assert_eq!((self.status.as_u16(), self.body["code"].as_str()), (status, Some(code)), "{}", self.text);
+        assert!(self.body["message"].is_string() && self.body["error"].is_string(), "{}", self.text);
+        self
+    }
+
+    pub(crate) fn data(&self) -> &Value {
+        &self.body["data"]
+    }
+}
