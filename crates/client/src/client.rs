@@ -181,7 +181,12 @@ impl ClientBuilder {
             }
         }
         let http = builder.build().map_err(BuildError::Http)?;
-        Ok(Client { http, base: Arc::new(base), origin: Arc::new(given.origin()), credential: self.credential })
+        Ok(Client {
+            http,
+            base: Arc::new(base),
+            origin: Arc::new(given.origin()),
+            credential: self.credential,
+        })
     }
 }
 

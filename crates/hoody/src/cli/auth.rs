@@ -198,7 +198,7 @@ pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), F
             let request = args.request()?;
             let token =
                 context.call(async |client: &Client| client.tokens().update(id, &request).await).await?;
-            context.output.show(&token, || View::Line(format!("Updated token {}.", named(&token))))
+            context.output.show(&token, || View::Done(format!("Updated token {}.", named(&token))))
         }
         AuthCommand::Copy { id, args } => {
             let request = args.request();
@@ -292,7 +292,7 @@ fn row(token: &AuthToken) -> Vec<String> {
 async fn delete(context: &Context, id: TokenId) -> Result<(), Failure> {
     context.confirm(&format!("Delete token {id}?")).await?;
     context.call(async |client: &Client| client.tokens().delete(id).await).await?;
-    context.output.show(&Value::Null, || View::Line(format!("Deleted token {id}.")))
+    context.output.show(&Value::Null, || View::Done(format!("Deleted token {id}.")))
 }
 
 async fn add_realm(context: &Context, args: TokenRealmArgs) -> Result<(), Failure> {
@@ -301,7 +301,7 @@ async fn add_realm(context: &Context, args: TokenRealmArgs) -> Result<(), Failur
         context.call(async |client: &Client| client.tokens().add_realm(args.id, &change).await).await?;
     context
         .output
-        .show(&token, || View::Line(format!("Token {} is bound to {}.", named(&token), realms(&token))))
+        .show(&token, || View::Done(format!("Token {} is bound to {}.", named(&token), realms(&token))))
 }
 
 async fn remove_realm(context: &Context, args: TokenRealmArgs) -> Result<(), Failure> {
@@ -323,7 +323,7 @@ async fn remove_realm(context: &Context, args: TokenRealmArgs) -> Result<(), Fai
         context.call(async |client: &Client| client.tokens().remove_realm(args.id, &change).await).await?;
     context
         .output
-        .show(&token, || View::Line(format!("Token {} is bound to {}.", named(&token), realms(&token))))?;
+        .show(&token, || View::Done(format!("Token {} is bound to {}.", named(&token), realms(&token))))?;
     if token.realm_ids.is_empty() && !before.realm_ids.is_empty() {
         context.output.warn(&format!("this widened the token: {}", widened(&token)));
     }
@@ -351,7 +351,7 @@ async fn profile(context: &Context, command: ProfileCommand) -> Result<(), Failu
                 context.call(async |client: &Client| client.tokens().update_profile(&change).await).await?;
             context
                 .output
-                .show(&token, || View::Line(format!("Updated the profile of token {}.", named(&token))))
+                .show(&token, || View::Done(format!("Updated the profile of token {}.", named(&token))))
         }
         ProfileCommand::ByPublicKey { public_key } => {
             let profile = context

@@ -139,7 +139,7 @@ pub(crate) async fn run(context: &Context, command: ConfigCommand) -> Result<(),
             kind(&key)?;
             let profile = place.profile(context);
             context.file.update(|config| config_file::put(config.section_mut(profile), &key, None)).await?;
-            context.output.show(&Value::Null, || View::Line(format!("Unset {key}.")))
+            context.output.show(&Value::Null, || View::Done(format!("Unset {key}.")))
         }
     }
 }
@@ -249,7 +249,7 @@ async fn reset(context: &Context) -> Result<(), Failure> {
         .await?;
     }
     context.file.lock().await?.remove()?;
-    context.output.show(&Value::Null, || View::Line("The configuration is gone.".to_owned()))
+    context.output.show(&Value::Null, || View::Done("The configuration is gone.".to_owned()))
 }
 
 async fn set(context: &Context, key: &str, value: Option<String>, place: &Place) -> Result<(), Failure> {
@@ -263,7 +263,8 @@ async fn set(context: &Context, key: &str, value: Option<String>, place: &Place)
     let value = parse(kind, given.expose()).map_err(|problem| Failure::failed(format!("{key} {problem}")))?;
     let profile = place.profile(context);
     // A token is bound to the server that is in use when it is stored.
-    let origin = (key == "token").then(|| context.anonymous().map(|client| client.origin().clone())).transpose()?;
+    let origin =
+        (key == "token").then(|| context.anonymous().map(|client| client.origin().clone())).transpose()?;
     context
         .file
         .update(|config| {
@@ -275,7 +276,7 @@ async fn set(context: &Context, key: &str, value: Option<String>, place: &Place)
             }
         })
         .await?;
-    context.output.show(&Value::Null, || View::Line(format!("Set {key}.")))
+    context.output.show(&Value::Null, || View::Done(format!("Set {key}.")))
 }
 
 fn kind(key: &str) -> Result<Kind, Failure> {

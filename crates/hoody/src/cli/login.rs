@@ -121,7 +121,7 @@ pub(crate) async fn refresh(context: &Context, args: &RefreshArgs) -> Result<(),
                 let origin = client.origin();
                 context
                     .file
-                    .update(|config| stored.write(config.section_mut(context.profile()), &origin))
+                    .update(|config| stored.write(config.section_mut(context.profile()), origin))
                     .await?;
             }
             stored
@@ -275,9 +275,9 @@ fn report<T: serde::Serialize>(
         context.output.note(&message);
         return context.output.result(token.expose());
     }
-    context.output.show(data, || View::Line(message))
+    context.output.show(data, || View::Done(message))
 }
 
 fn say(context: &Context, message: &str) -> Result<(), Failure> {
-    context.output.show(&Value::Null, || View::Line(message.to_owned()))
+    context.output.show(&Value::Null, || View::Done(message.to_owned()))
 }

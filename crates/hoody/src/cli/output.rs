@@ -62,6 +62,8 @@ pub(crate) enum View {
     Details(Vec<(&'static str, String)>),
     /// One line.
     Line(String),
+    /// What was done; silent with `--quiet`.
+    Done(String),
 }
 
 /// Where and how to print.
@@ -128,7 +130,8 @@ impl Output {
 
     fn show_view(&self, view: View) -> Result<(), Failure> {
         match view {
-            View::Line(text) => self.result(&plain(&text)),
+            View::Done(_) if self.is_quiet => Ok(()),
+            View::Line(text) | View::Done(text) => self.result(&plain(&text)),
             View::Details(fields) => {
                 let rows = fields.into_iter().map(|(name, value)| vec![name.to_owned(), plain(&value)]);
                 self.result(&self.table(None, rows.collect()))
@@ -395,10 +398,11 @@ pub(crate) mod tests {
 
     #[test]
     fn quiet_silences_notes_but_not_warnings() {
-        let err = Captured::default();
-        let output = Output::new(Format::Table, true, Box::new(Captured::default()), Box::new(err.clone()));
+        let (out, err) = (Captured::default(), Captured::default());
+        let output = Output::new(Format::Table, true, Box::new(out.clone()), Box::new(err.clone()));
         output.note("chatter");
         output.warn("beware");
-        assert_eq!(err.text(), "warning: beware\n");
+        output.show(&(), || View::Done("chatter".into())).unwrap();
+        assert_eq!((out.text().as_str(), err.text().as_str()), ("", "warning: beware\n"));
     }
 }

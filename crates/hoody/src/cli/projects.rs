@@ -234,7 +234,7 @@ pub(crate) async fn run(context: &Context, command: ProjectsCommand) -> Result<(
             };
             let project =
                 context.call(async |client: &Client| client.projects().create(&request).await).await?;
-            context.output.show(&project, || View::Line(format!("Made project {}.", named(&project))))
+            context.output.show(&project, || View::Done(format!("Made project {}.", named(&project))))
         }
         ProjectsCommand::Update { id, alias, fields } => {
             let request = UpdateProject {
@@ -245,7 +245,7 @@ pub(crate) async fn run(context: &Context, command: ProjectsCommand) -> Result<(
             };
             let project =
                 context.call(async |client: &Client| client.projects().update(id, &request).await).await?;
-            context.output.show(&project, || View::Line(format!("Updated project {}.", named(&project))))
+            context.output.show(&project, || View::Done(format!("Updated project {}.", named(&project))))
         }
         ProjectsCommand::Delete { id, include_deleted_items } => {
             delete(context, id, include_deleted_items).await
@@ -281,7 +281,7 @@ async fn delete(context: &Context, id: ProjectId, include_deleted_items: bool) -
         .await?;
     context.output.show(&deleted, || {
         let counts = deleted.deleted;
-        View::Line(format!(
+        View::Done(format!(
             "Deleted project {id} with {} containers, {} permissions and {} aliases.",
             counts.containers, counts.permissions, counts.aliases
         ))
@@ -327,7 +327,7 @@ async fn permissions(context: &Context, command: PermissionsCommand) -> Result<(
                 })
                 .await?;
             context.output.show(&member, || {
-                View::Line(format!(
+                View::Done(format!(
                     "Account {user_id} may {} project {} ({}).",
                     level.level, project.id, member.id
                 ))
@@ -341,7 +341,7 @@ async fn permissions(context: &Context, command: PermissionsCommand) -> Result<(
                 })
                 .await?;
             context.output.show(&member, || {
-                View::Line(format!("Account {} may {} project {}.", member.user_id, level.level, project.id))
+                View::Done(format!("Account {} may {} project {}.", member.user_id, level.level, project.id))
             })
         }
         PermissionsCommand::Delete { project, permission_id } => {
@@ -351,7 +351,7 @@ async fn permissions(context: &Context, command: PermissionsCommand) -> Result<(
                     client.projects().permissions(project.id).delete(permission_id).await
                 })
                 .await?;
-            context.output.show(&Value::Null, || View::Line(format!("Deleted permission {permission_id}.")))
+            context.output.show(&Value::Null, || View::Done(format!("Deleted permission {permission_id}.")))
         }
     }
 }

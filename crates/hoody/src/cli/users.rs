@@ -150,7 +150,7 @@ async fn update(context: &Context, args: &UpdateArgs) -> Result<(), Failure> {
             client.users().update(id, &change).await
         })
         .await?;
-    context.output.show(&user, || View::Line("Updated the account.".to_owned()))?;
+    context.output.show(&user, || View::Done("Updated the account.".to_owned()))?;
     if ends_sessions {
         context.output.note("Every session has ended: `hoody login` starts a new one. Tokens go on working.");
     }

@@ -112,18 +112,22 @@ fn count(response: &Response) {
 
 /// One line for each request, at debug; what went wrong with us, at warn. Never a query, a header or a
 /// body: secrets travel there.
-struct Log(Option<(Method, String, u64)>);
+struct Log(Option<(Method, Uri, u64)>);
 
 impl Log {
     fn of(request: &Request<Body>, id: u64) -> Self {
         let is_wanted = tracing::enabled!(tracing::Level::WARN);
-        Self(is_wanted.then(|| (request.method().clone(), request.uri().path().to_owned(), id)))
+        // The target shares its bytes: nothing is copied unless a line is written.
+        Self(is_wanted.then(|| (request.method().clone(), request.uri().clone(), id)))
     }
 
     fn end(self, response: &Response, duration_ms: i64) {
-        let Some((method, path, id)) = self.0 else { return };
+        let Some((method, uri, id)) = self.0 else { return };
         let status = response.status().as_u16();
-        let path = redact(&path);
+        if status < 500 && !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let path = redact(uri.path());
         let deny = response.extensions().get::<Deny>().map(Deny::name);
         if status >= 500 {
             tracing::warn!(request.id = format!("{id:016x}"), %method, path, status, duration_ms, "request failed");

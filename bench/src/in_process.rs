@@ -1,0 +1,119 @@
+//! The parts of a check, without a socket: nanoseconds each, the median of several runs.
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::time::Instant;
+
+use hoody::testing::Service;
+use hoody_core::secret::TokenText;
+use hoody_core::time::Timestamp;
+use serde_json::{Value, json};
+
+const TOKENS: usize = 1_000;
+const PEER: &str = "127.0.0.1:40000";
+
+/// Measures and returns rows of a Markdown table.
+pub fn run(runtime: &tokio::runtime::Runtime) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (service, tokens) = runtime.block_on(prepare(directory.path()));
+    let mut rows = String::new();
+    let mut row = |name: &str, nanos: f64| {
+        let _ = writeln!(rows, "| {name} | {nanos:.0} |");
+    };
+    row("checksum and form of a token", median(&tokens, |token| {
+        let _ = black_box(TokenText::parse(black_box(token)));
+    }));
+    row("digest (HMAC-SHA-256 of the token)", median(&tokens, |token| {
+        black_box(service.digest(black_box(token)));
+    }));
+    let decide = service.decider(&tokens[0], "projects.read");
+    row("`core::grant::decide` alone", median(&tokens[..1], |_| assert!(decide())));
+    row("form, digest, lookup, decide, usage: 1,000 tokens in use", median(&tokens, |token| {
+        assert!(service.decide_hot(black_box(token), "projects.read"));
+    }));
+    row("the whole request without a socket", whole(runtime, &service, &tokens));
+    rows
+}
+
+async fn prepare(directory: &std::path::Path) -> (Service, Vec<String>) {
+    let url = format!("sqlite:{}", directory.join("hoody.db").display());
+    let now = Timestamp::from_millis(1_772_442_942_118);
+    let service = Service::open(&url, directory, "", now).await;
+    service.create_user("ada", None, "correct horse battery").await;
+    let login = json!({ "username": "ada", "password": "correct horse battery" });
+    let session = call(&service, "POST", "/api/v1/users/auth/login", None, Some(login)).await;
+    let session = session["data"]["token"].as_str().expect("a session").to_owned();
+    let mut tokens = Vec::new();
+    for _ in 0..TOKENS {
+        let made = call(&service, "POST", "/api/v1/auth/tokens", Some(&session), Some(json!({}))).await;
+        tokens.push(made["data"]["token"].as_str().expect("a token").to_owned());
+    }
+    service.poll().await;
+    for token in &tokens {
+        call(&service, "GET", "/api/v1/auth/check", Some(token), None).await;
+    }
+    (service, tokens)
+}
+
+async fn call(service: &Service, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> Value {
+    use http_body_util::BodyExt as _;
+    let response = service.call(PEER.parse().expect("a peer"), request(method, path, token, body)).await;
+    let bytes = response.into_body().collect().await.expect("a body").to_bytes();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
+fn request(
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: Option<Value>,
+) -> http::Request<axum::body::Body> {
+    let mut request = http::Request::builder().method(method).uri(path).header("host", "127.0.0.1:8080");
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let body = body.map_or_else(axum::body::Body::empty, |body| body.to_string().into());
+    request.body(body).expect("a request")
+}
+
+/// Nanoseconds for each call of `work`, the median of eleven runs of 200,000 calls.
+fn median(tokens: &[String], work: impl Fn(&str)) -> f64 {
+    const CALLS: usize = 200_000;
+    let mut runs: Vec<f64> = (0..11)
+        .map(|_| {
+            let began = Instant::now();
+            for token in tokens.iter().cycle().take(CALLS) {
+                work(token);
+            }
+            began.elapsed().as_secs_f64() * 1e9 / CALLS as f64
+        })
+        .collect();
+    runs.sort_by(f64::total_cmp);
+    runs[runs.len() / 2]
+}
+
+fn whole(runtime: &tokio::runtime::Runtime, service: &Service, tokens: &[String]) -> f64 {
+    const CALLS: usize = 100_000;
+    let peer = PEER.parse().expect("a peer");
+    let mut runs: Vec<f64> = (0..7)
+        .map(|_| {
+            runtime.block_on(async {
+                // Built beforehand: the parser is the HTTP library's.
+                let requests: Vec<_> = tokens
+                    .iter()
+                    .cycle()
+                    .take(CALLS)
+                    .map(|token| request("GET", "/api/v1/auth/check?permission=projects.read", Some(token), None))
+                    .collect();
+                let began = Instant::now();
+                for request in requests {
+                    let response = service.call(peer, request).await;
+                    assert_eq!(response.status(), 204);
+                }
+                began.elapsed().as_secs_f64() * 1e9 / CALLS as f64
+            })
+        })
+        .collect();
+    runs.sort_by(f64::total_cmp);
+    runs[runs.len() / 2]
+}
