@@ -61,16 +61,21 @@ impl MasterKey {
 
     /// Its name.
     #[must_use]
-    pub fn id(&self) -> KeyId {
+    pub const fn id(&self) -> KeyId {
         self.id
     }
 
     /// The key for `purpose` in the database with this id.
     #[must_use]
     pub fn derive(&self, database_id: &[u8], purpose: &str) -> MacKey {
+        MacKey::from_bytes(&self.derive_bytes(database_id, purpose))
+    }
+
+    /// The 32 bytes for `purpose` in the database with this id, for a cipher.
+    pub(crate) fn derive_bytes(&self, database_id: &[u8], purpose: &str) -> Zeroizing<[u8; 32]> {
         let mut key = Zeroizing::new([0; 32]);
         expand(&Hkdf::new(Some(database_id), &*self.bytes), purpose, &mut *key);
-        MacKey::from_bytes(&key)
+        key
     }
 
     /// The line of a key file that holds this key. Only for writing that file.
@@ -182,6 +187,14 @@ impl fmt::Debug for MacKey {
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MasterKey({})", self.id)
+    }
+}
+
+impl KeyId {
+    /// Its bytes, as sealed values begin with them.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 8] {
+        &self.0
     }
 }
 

@@ -20,6 +20,7 @@ pub mod password;
 pub mod permissions;
 #[doc(hidden)]
 pub mod properties;
+pub mod seal;
 pub mod secret;
 pub mod session;
 pub mod time;

@@ -146,7 +146,9 @@ impl Source {
             Self::Flag => format!("flag --{name}"),
             Self::Environment => {
                 let variable = NAMES.iter().find(|(known, _)| *known == name);
-                variable.map_or_else(|| "environment".to_owned(), |(_, variable)| (*variable).to_owned())
+                // The one name that only the environment has: HOODY_MASTER_KEY.
+                let other = || format!("HOODY_{}", name.to_uppercase().replace('-', "_"));
+                variable.map_or_else(other, |(_, variable)| (*variable).to_owned())
             }
             Self::File => "file".to_owned(),
             Self::Default => "default".to_owned(),
@@ -313,7 +315,7 @@ fn shown(
         Some((value, source)) if name == "database-url" => (name, without_password(value), *source),
         Some((value, source)) => (name, value.clone(), *source),
         None if name == "master-key-file" && matches!(keys, KeySource::Variable(_)) => {
-            (name, default, Source::Environment)
+            ("master-key", "not shown".to_owned(), Source::Environment)
         }
         None => (name, default, Source::Default),
     });

@@ -55,8 +55,7 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let app = App::open(config.settings, Clock::system())
         .await
         .with_context(|| format!("the {engine} database cannot be used"))?;
-    let made = first::ensure(&app, config.first_account).await?;
-    // Bound before anything is said: whoever reads the line may connect.
+    // Bound before the first account is made: a port that is taken must not cost its password.
     let listener = tokio::net::TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("listen: {} cannot be listened on", config.listen))?;
@@ -64,13 +63,24 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     if let Some((address, handle)) = metrics {
         telemetry::serve_metrics(address, handle, Arc::clone(&app)).await?;
     }
+    // Heard from here on: who reads the lines below may also stop it.
+    let stop = stop_signal()?;
+    let made = first::ensure(&app, config.first_account).await?;
     app.start();
-    announce(&app, local, &config.public_url, made.as_ref());
-    server::serve(listener, Edge::new(Arc::clone(&app)), stop_signal()?).await;
+    announce(&app, local, &at_port(config.public_url, local.port()), made.as_ref());
+    server::serve(listener, Edge::new(Arc::clone(&app)), stop).await;
     app.flush_usage().await;
     app.db.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Port 0 is whichever is free: what is shown names the one that it was.
+fn at_port(url: String, port: u16) -> String {
+    match url.strip_suffix(":0") {
+        Some(host) => format!("{host}:{port}"),
+        None => url,
+    }
 }
 
 /// One line that says where it listens, and the first command to try.

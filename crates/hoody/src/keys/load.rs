@@ -117,19 +117,24 @@ fn warn_if_open(path: &Path) {
 fn make(source: &KeySource) -> anyhow::Result<Keyring> {
     let KeySource::File(path) = source else { bail!("HOODY_MASTER_KEY is set but empty") };
     let key = MasterKey::from_bytes(entropy());
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
+    write_new(path, key.expose_line().as_bytes())
         .with_context(|| format!("the master key file {} cannot be made", path.display()))?;
-    file.write_all(key.expose_line().as_bytes())?;
-    // A database that outlives its key is lost: the key is on disk, name and all, before it is used.
-    file.sync_all()?;
-    if let Some(directory) = path.parent() {
-        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-        std::fs::File::open(directory)?.sync_all()?;
-    }
     tracing::info!(file = %path.display(), key = %key.id(), "made a master key: back it up, apart from the database");
     Ok(Keyring::of(key))
+}
+
+/// Makes a file that is whole and on disk, name and all, or not there: a database that outlives its key
+/// is lost, and half a key is none. A file that is there stays as it is.
+fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    // One that a crash left behind.
+    let _ = std::fs::remove_file(&draft);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::hard_link(&draft, path)?;
+    std::fs::remove_file(&draft)?;
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -6,16 +6,21 @@ mod load;
 use std::path::PathBuf;
 
 use hoody_core::keys::{KeyId, Keyring};
+use hoody_core::seal::{self, OpenError, Place, SealKey};
 use hoody_core::secret::{Digest, TokenKeys, TokenText};
 use hoody_core::session::SessionKey;
 
 pub(crate) use load::{KeySource, init, load};
+use zeroize::Zeroizing;
+
+use crate::clock::entropy;
 
 /// What is derived from the master keys for one database. The first of each signs, all verify.
 #[derive(Debug)]
 pub(crate) struct Keys {
     tokens: Vec<(KeyId, TokenKeys)>,
     sessions: Vec<SessionKey>,
+    seals: Vec<SealKey>,
 }
 
 impl Keys {
@@ -23,6 +28,7 @@ impl Keys {
         Self {
             tokens: ring.iter().map(|key| (key.id(), TokenKeys::derive(key, database_id))).collect(),
             sessions: ring.iter().map(|key| SessionKey::derive(key, database_id)).collect(),
+            seals: ring.iter().map(|key| SealKey::derive(key, database_id)).collect(),
         }
     }
 
@@ -44,6 +50,16 @@ impl Keys {
             return Vec::new();
         }
         self.tokens.iter().map(|(id, keys)| (*id, text.digest(keys))).collect()
+    }
+
+    /// Seals `plain` for `place` under the current key.
+    pub(crate) fn seal(&self, place: &Place<'_>, plain: &[u8]) -> Vec<u8> {
+        self.seals[0].seal(entropy(), place, plain)
+    }
+
+    /// Opens what was sealed for `place` under any key of the ring.
+    pub(crate) fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        seal::open(&self.seals, place, sealed)
     }
 
     /// The keys that sessions are signed and read with.
