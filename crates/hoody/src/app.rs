@@ -52,6 +52,8 @@ pub enum Cut {
 /// The running service.
 pub(crate) struct App {
     pub(crate) db: Db,
+    /// The same database, on connections that only the feed's tail uses.
+    pub(crate) tail_db: Db,
     pub(crate) keys: Keys,
     pub(crate) clock: Clock,
     pub(crate) grants: Arc<Grants>,
@@ -81,6 +83,7 @@ impl App {
         let app = Arc::new(Self {
             keys: Keys::derive(&ring, &opened.database_id),
             db: opened.db,
+            tail_db: opened.tail,
             clock,
             grants: Arc::new(Grants::new()),
             tail: Tail::default(),
@@ -102,6 +105,12 @@ impl App {
         tokio::spawn(tail::run(Arc::clone(self)));
         tokio::spawn(write_usage(Arc::clone(self)));
         tokio::spawn(crate::sessions::sweep(Arc::clone(self)));
+    }
+
+    /// Closes every connection to the database.
+    pub(crate) async fn close(&self) {
+        self.tail_db.close().await;
+        self.db.close().await;
     }
 
     /// A new id.

@@ -54,6 +54,23 @@ impl Service {
         Self { app, edge }
     }
 
+    /// Why the database at `url` cannot be opened with the key in `directory`; `None` when it can.
+    ///
+    /// # Panics
+    /// When `url` is no address of a database.
+    pub async fn refusal_to_open(url: &str, directory: &Path, now: Timestamp) -> Option<String> {
+        let settings = Settings {
+            database: Location::parse(url).expect("a database address"),
+            keys: KeySource::File(directory.join("master.key")),
+            data_dir: directory.to_owned(),
+            domain: Domain::parse("api.localhost").expect("a domain"),
+            trusted_proxies: TrustedProxies::default(),
+            exposure_warning: None,
+        };
+        let opened = App::open(settings, Clock::manual(now)).await;
+        opened.err().map(|error| format!("{error:#}"))
+    }
+
     /// Answers `request` as if it came from `peer`.
     pub async fn call(&self, peer: SocketAddr, request: ::http::Request<Body>) -> Response {
         self.edge.clone().handle(peer, request).await
@@ -182,7 +199,7 @@ impl Service {
 
     /// Closes every connection to the database: it cannot be reached any more.
     pub async fn cut_database(&self) {
-        self.app.db.close().await;
+        self.app.close().await;
     }
 }
 

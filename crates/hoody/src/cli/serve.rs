@@ -70,7 +70,7 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     announce(&app, local, &at_port(config.public_url, local.port()), made.as_ref());
     server::serve(listener, Edge::new(Arc::clone(&app)), stop).await;
     app.flush_usage().await;
-    app.db.close().await;
+    app.close().await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -20,7 +20,7 @@ pub(crate) use row::Row;
 #[derive(Debug, Clone)]
 pub(crate) enum Db {
     Sqlite { writer: Pool<Sqlite>, readers: Pool<Sqlite> },
-    Postgres(Pool<Postgres>),
+    Postgres { writers: Pool<Postgres>, readers: Pool<Postgres> },
 }
 
 /// One transaction. Dropped without [`Tx::commit`], it changes nothing.
@@ -89,7 +89,7 @@ async fn fetch(on: On<'_>, sql: &'static str, args: Vec<Arg>) -> Result<Vec<Row>
     }
     Ok(match on {
         On::Db(Db::Sqlite { readers, .. }) => rows!(SqliteArguments, readers, Row::Sqlite),
-        On::Db(Db::Postgres(pool)) => rows!(PgArguments, pool, Row::Postgres),
+        On::Db(Db::Postgres { readers, .. }) => rows!(PgArguments, readers, Row::Postgres),
         On::Tx(Tx::Sqlite(tx)) => rows!(SqliteArguments, &mut **tx, Row::Sqlite),
         On::Tx(Tx::Postgres(tx)) => rows!(PgArguments, &mut **tx, Row::Postgres),
     })
@@ -117,7 +117,7 @@ impl Db {
     pub(crate) async fn begin(&self) -> Result<Tx, DbError> {
         match self {
             Self::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
-            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin().await?)),
+            Self::Postgres { writers, .. } => Ok(Tx::Postgres(writers.begin().await?)),
         }
     }
 
@@ -129,7 +129,7 @@ impl Db {
                 let row = On::from(self).one("SELECT pos FROM feed_head WHERE id = 1", args![]).await?;
                 Ok((row.get("pos")?, None))
             }
-            Self::Postgres(_) => {
+            Self::Postgres { .. } => {
                 let sql = "SELECT pos, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now \
                            FROM feed_head WHERE id = 1";
                 let row = On::from(self).one(sql, args![]).await?;
@@ -145,7 +145,10 @@ impl Db {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { writers, readers } => {
+                readers.close().await;
+                writers.close().await;
+            }
         }
     }
 }

@@ -25,12 +25,16 @@ pub(crate) enum Location {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) db: Db,
+    /// Connections of its own for the feed's tail: whatever else waits for the database, a node must
+    /// learn what was revoked.
+    pub(crate) tail: Db,
     /// Made when the schema was first applied: the salt of every derived key.
     pub(crate) database_id: Vec<u8>,
 }
 
 const READERS: u32 = 4;
-const POSTGRES_CONNECTIONS: u32 = 16;
+const POSTGRES_READERS: u32 = 8;
+const POSTGRES_WRITERS: u32 = 12;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl std::fmt::Debug for Location {
@@ -71,24 +75,41 @@ impl Location {
 
     /// Opens it and applies the schema. `entropy` becomes the database's id when it is new.
     pub(crate) async fn open(&self, entropy: [u8; 16]) -> anyhow::Result<Opened> {
-        let db = match self {
+        let (db, tail) = match self {
             Self::Sqlite(path) => {
                 let options = sqlite_options(path);
-                let writer = pool::<sqlx::Sqlite>(1).connect_with(options.clone()).await?;
+                let writer = pool(1).connect_with(options.clone()).await?;
                 sqlite_migrator().run(&writer).await?;
-                let readers = pool::<sqlx::Sqlite>(READERS).connect_with(options.read_only(true)).await?;
-                Db::Sqlite { writer, readers }
+                let options = options.read_only(true);
+                let readers = pool(READERS).connect_with(options.clone()).await?;
+                let tail = pool(1).connect_with(options).await?;
+                (Db::Sqlite { writer: writer.clone(), readers }, Db::Sqlite { writer, readers: tail })
             }
             Self::Postgres(options) => {
-                let options = options.as_ref().clone().disable_statement_logging();
-                let pool = pool::<sqlx::Postgres>(POSTGRES_CONNECTIONS).connect_with(options).await?;
-                postgres_migrator().run(&pool).await?;
-                Db::Postgres(pool)
+                let options = postgres_options(options.as_ref().clone());
+                let writers = pool(POSTGRES_WRITERS).connect_with(options.clone()).await?;
+                postgres_migrator().run(&writers).await?;
+                let readers = pool(POSTGRES_READERS).connect_with(options.clone()).await?;
+                let tail = pool(1).connect_with(options).await?;
+                (
+                    Db::Postgres { writers: writers.clone(), readers },
+                    Db::Postgres { writers, readers: tail },
+                )
             }
         };
         let database_id = database_id(&db, entropy).await?;
-        Ok(Opened { db, database_id })
+        Ok(Opened { db, tail, database_id })
     }
+}
+
+/// No statement and no lock may hold a connection for ever.
+fn postgres_options(options: PgConnectOptions) -> PgConnectOptions {
+    let limits = [
+        ("statement_timeout", "10s"),
+        ("lock_timeout", "5s"),
+        ("idle_in_transaction_session_timeout", "30s"),
+    ];
+    options.options(limits).application_name("hoody").disable_statement_logging()
 }
 
 fn pool<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {

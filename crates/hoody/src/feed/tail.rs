@@ -49,7 +49,7 @@ pub(crate) async fn run(app: Arc<App>) {
 pub(crate) async fn poll(app: &App) -> Result<(), DbError> {
     let _one_at_a_time = app.tail.is_polling.lock().await;
     let polled_at = app.clock.boot_millis();
-    let (head, database_now) = app.db.head().await?;
+    let (head, database_now) = app.tail_db.head().await?;
     if let Some(database_now) = database_now {
         app.clock.follow(database_now);
     }
@@ -70,7 +70,7 @@ pub(crate) async fn poll(app: &App) -> Result<(), DbError> {
 async fn apply(app: &App, applied: i64, head: i64) -> Result<(), DbError> {
     let mut place = (applied, i64::MAX);
     loop {
-        let rows = store::forgets_after(&app.db, place, head).await?;
+        let rows = store::forgets_after(&app.tail_db, place, head).await?;
         let Some((last, _)) = rows.last() else { return Ok(()) };
         place = *last;
         let forgets: Vec<_> = rows.iter().map(|(_, forget)| *forget).collect();

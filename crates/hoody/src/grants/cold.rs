@@ -22,6 +22,9 @@ type Landing = Shared<BoxFuture<'static, Result<Arc<Cached>, NoGrant>>>;
 /// What tests put between a read and the cache.
 pub(crate) type Hook = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
+/// How often a read is made again when what it concerns is forgotten while it is under way.
+const READS: usize = 4;
+
 /// The reads that are under way.
 #[derive(Default)]
 pub(super) struct Flights {
@@ -75,27 +78,29 @@ async fn fly(
     digest: Digest,
     wanted: &Wanted,
     db: &Db,
-    epoch: Epoch,
+    mut epoch: Epoch,
     hook: Option<Hook>,
 ) -> Result<Arc<Cached>, NoGrant> {
-    let found = read(db, wanted).await.map_err(|error| {
-        tracing::warn!(%error, "a credential could not be looked up");
-        NoGrant::Unavailable
-    })?;
-    if let Some(hook) = hook {
-        hook().await;
-    }
-    match found {
-        Some(found) => {
-            let cached = Arc::new(Cached::new(found));
-            grants.cache.insert(digest, &cached, epoch);
-            Ok(cached)
+    for _ in 0..READS {
+        let found = read(db, wanted).await.map_err(|error| {
+            tracing::warn!(%error, "a credential could not be looked up");
+            NoGrant::Unavailable
+        })?;
+        if let Some(hook) = &hook {
+            hook().await;
         }
-        None => {
+        let Some(found) = found else {
             grants.cache.insert_unknown(digest, epoch);
-            Err(NoGrant::Unknown)
+            return Err(NoGrant::Unknown);
+        };
+        let cached = Arc::new(Cached::new(found));
+        if grants.cache.insert(digest, &cached, epoch) {
+            return Ok(cached);
         }
+        // Something that it concerns was forgotten meanwhile: what was read may be what was taken away.
+        epoch = grants.cache.epoch();
     }
+    Err(NoGrant::Unavailable)
 }
 
 /// Asks the database.

@@ -129,14 +129,16 @@ impl Grants {
         };
         metrics::counter!("hoody_grants_cold_reads_total").increment(1);
         let place = self.gate.enter(address, self.cache.was_known(&digest)).await?;
-        if !is_fresh {
-            // Read for this request alone: what is read now may be out of date before the next poll.
-            let read = tokio::time::timeout(STALE_READ_LIMIT, cold::read(db, &wanted));
-            let found = read.await.map_err(|_| NoGrant::Unavailable)?.map_err(|_| NoGrant::Unavailable)?;
-            return found.map(Cached::new).map(Arc::new).ok_or(NoGrant::Unknown);
+        let mut result = Err(NoGrant::Unavailable);
+        if is_fresh {
+            let flight = self.flights.join(self, digest, wanted.clone(), db);
+            let landed = tokio::time::timeout(COLD_READ_LIMIT, flight).await;
+            result = landed.unwrap_or(Err(NoGrant::Unavailable));
         }
-        let flight = self.flights.join(self, digest, wanted, db);
-        let result = tokio::time::timeout(COLD_READ_LIMIT, flight).await.unwrap_or(Err(NoGrant::Unavailable));
+        // Judged when it is decided: the read may have taken longer than this node stayed fresh.
+        if !is_fresh || result.is_ok() && !self.is_fresh(clock.boot_millis()) {
+            result = read_stale(db, &wanted).await;
+        }
         place.leave(result.as_ref().err() == Some(&NoGrant::Unknown));
         result
     }
@@ -170,6 +172,13 @@ impl Grants {
     pub(crate) fn hold_cold_reads(&self, hook: cold::Hook) {
         self.flights.hold(hook);
     }
+}
+
+/// Reads for one request alone: what is read now may be out of date before the next poll.
+async fn read_stale(db: &Db, wanted: &Wanted) -> Result<Arc<Cached>, NoGrant> {
+    let found = tokio::time::timeout(STALE_READ_LIMIT, cold::read(db, wanted)).await;
+    let found = found.map_err(|_| NoGrant::Unavailable)?.map_err(|_| NoGrant::Unavailable)?;
+    found.map(Cached::new).map(Arc::new).ok_or(NoGrant::Unknown)
 }
 
 fn read_session(text: &str, keys: &Keys, clock: &Clock) -> Result<session::Claims, NoGrant> {

@@ -100,5 +100,13 @@ fn finish(mut document: OpenApi) -> OpenApi {
         .description(Some("A session's access token (JWT), or an `hdy_` token"))
         .build();
     document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    for item in document.paths.paths.values_mut() {
+        // PUT and PATCH share a handler and with it a name; in the document each name stands once.
+        if let (Some(put), Some(patch)) = (&item.put, &mut item.patch)
+            && put.operation_id == patch.operation_id
+        {
+            patch.operation_id = put.operation_id.as_ref().map(|name| format!("{name}_by_patch"));
+        }
+    }
     document
 }

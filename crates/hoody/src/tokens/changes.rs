@@ -45,6 +45,7 @@ pub(crate) async fn update_token(
     token.settle();
     let act = if only_disables { Act::Disable } else { Act::Change { after: &token.limits, enables } };
     judge(&grant, id, &before.limits, act)?;
+    keep_last_realm(&caller, &before, &token)?;
     if token.alias != before.alias
         && store::is_alias_taken(&mut mutation.tx, token.account, &token.alias, id).await?
     {
@@ -125,10 +126,7 @@ pub(crate) async fn remove_token_realm(
     token.realm_ids.retain(|realm| *realm != change.realm_id);
     token.settle();
     judge(&grant, id, &before.limits, Act::Change { after: &token.limits, enables: false })?;
-    let widens = !token.limits.realms.within(&before.limits.realms);
-    if widens && caller.token().is_some() {
-        return Err(forbidden("Insufficient permissions: only a session may take a token's last realm away"));
-    }
+    keep_last_realm(&caller, &before, &token)?;
     let token = write(mutation, &before, token).await?;
     Ok(Answer::ok("Realm removed from auth token successfully", token.shown(None)))
 }
@@ -177,6 +175,16 @@ pub(super) fn judge(grant: &Grant, id: TokenId, before: &Limits, act: Act<'_>) -
         Refusal::Hidden => NOT_FOUND,
         Refusal::Forbidden => forbidden("Insufficient permissions: a token cannot give what it does not have itself"),
     })
+}
+
+/// Without its last realm a token works in more places than before: only a session may do that, by
+/// whatever route.
+fn keep_last_realm(caller: &AnyCaller, before: &Token, after: &Token) -> Result<(), Error> {
+    let loses_last = after.realm_ids.is_empty() && !before.realm_ids.is_empty();
+    if loses_last && caller.token().is_some() {
+        return Err(forbidden("Insufficient permissions: only a session may take a token's last realm away"));
+    }
+    Ok(())
 }
 
 fn forbidden(message: &str) -> Error {

@@ -19,6 +19,7 @@ pub(super) async fn run(config: Config, command: &KeysCommand) -> anyhow::Result
             let opened = config.settings.database.open(entropy()).await?;
             let now = Clock::system().now();
             let ring = crate::keys::init(&config.settings.keys, &opened.db, now).await?;
+            opened.tail.close().await;
             opened.db.close().await;
             let id = ring.first().id();
             output::note(&format!(

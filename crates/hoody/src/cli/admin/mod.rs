@@ -53,5 +53,5 @@ pub(crate) async fn run(args: &AdminArgs) -> anyhow::Result<()> {
 }
 
 async fn close(app: Arc<App>) {
-    app.db.close().await;
+    app.close().await;
 }
