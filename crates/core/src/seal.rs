@@ -125,7 +125,13 @@ mod tests {
     }
 
     fn place() -> Place<'static> {
-        Place { table: "vault", column: "value", account: UserId::from_bytes([1; 12]), realm: None, row: b"key" }
+        Place {
+            table: "vault",
+            column: "value",
+            account: UserId::from_bytes([1; 12]),
+            realm: None,
+            row: b"key",
+        }
     }
 
     #[test]

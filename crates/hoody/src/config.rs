@@ -177,7 +177,8 @@ impl ServerFlags {
 
 fn read_file(path: Option<String>) -> anyhow::Result<BTreeMap<String, String>> {
     let Some(path) = path else { return Ok(BTreeMap::new()) };
-    let text = std::fs::read_to_string(&path).with_context(|| format!("the config file {path} cannot be read"))?;
+    let text =
+        std::fs::read_to_string(&path).with_context(|| format!("the config file {path} cannot be read"))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         // Not the error itself: it quotes the line, which may hold a password.
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
@@ -262,7 +263,8 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn url(text: &str) -> Result<String, String> {
-    let uri: http::Uri = text.parse().map_err(|_| "must be an address such as https://api.example.com".to_owned())?;
+    let uri: http::Uri =
+        text.parse().map_err(|_| "must be an address such as https://api.example.com".to_owned())?;
     let is_plain = uri.path() == "/" && uri.query().is_none();
     match (uri.scheme_str(), uri.authority()) {
         (Some("http" | "https"), Some(authority)) if is_plain && !authority.as_str().contains('@') => {
@@ -272,7 +274,11 @@ fn url(text: &str) -> Result<String, String> {
     }
 }
 
-fn key_source(values: &Values, env: Environment<'_>, data_dir: &std::path::Path) -> anyhow::Result<KeySource> {
+fn key_source(
+    values: &Values,
+    env: Environment<'_>,
+    data_dir: &std::path::Path,
+) -> anyhow::Result<KeySource> {
     let file = values.get("master-key-file");
     match (file, env("HOODY_MASTER_KEY")) {
         (Some(_), Some(_)) => {

@@ -5,9 +5,9 @@
 //! shows the client nothing but that it happened.
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
 use hoody_core::grant::Deny;
 use hoody_core::invalid::Invalid;
+use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::db::DbError;
@@ -57,11 +57,14 @@ impl Error {
     }
 
     fn told(&self) -> Told {
-        let plain = |status, code, message: &str| Told { status, code, message: message.to_owned(), data: None };
+        let plain =
+            |status, code, message: &str| Told { status, code, message: message.to_owned(), data: None };
         match self {
             Self::Denied(deny, leaf) => told_deny(*deny, leaf.as_deref()),
             Self::Invalid(invalid) => told_invalid(invalid),
-            Self::BadCredentials => plain(StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials"),
+            Self::BadCredentials => {
+                plain(StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials")
+            }
             Self::NotFound { code, message } => plain(StatusCode::NOT_FOUND, code, message),
             Self::Forbidden { code, message } => plain(StatusCode::FORBIDDEN, code, message),
             Self::Conflict { code, message } => plain(StatusCode::CONFLICT, code, message),
@@ -70,9 +73,11 @@ impl Error {
                 "PAYLOAD_TOO_LARGE",
                 &format!("The body is larger than {limit} bytes"),
             ),
-            Self::MethodNotAllowed => {
-                plain(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "This path does not take this method")
-            }
+            Self::MethodNotAllowed => plain(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                "This path does not take this method",
+            ),
             Self::Timeout => plain(StatusCode::SERVICE_UNAVAILABLE, "TIMEOUT", "The request took too long"),
             Self::Unavailable(message) => plain(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message),
             Self::Internal(_) => plain(

@@ -89,7 +89,12 @@ impl Service {
     ///
     /// # Panics
     /// When the database fails.
-    pub async fn try_create_user(&self, username: &str, email: Option<&str>, password: &str) -> Option<String> {
+    pub async fn try_create_user(
+        &self,
+        username: &str,
+        email: Option<&str>,
+        password: &str,
+    ) -> Option<String> {
         let created = first::create(&self.app, Actor::Operator, username, email, password).await;
         created.expect("the account is made").map(|id| id.to_string())
     }
@@ -100,7 +105,8 @@ impl Service {
     /// # Panics
     /// When there is no such account or the database fails.
     pub async fn ban_elsewhere(&self, username: &str, is_banned: bool) {
-        let user = store::find_by_username(&self.app.db, username).await.expect("a read").expect("an account");
+        let user =
+            store::find_by_username(&self.app.db, username).await.expect("a read").expect("an account");
         self.elsewhere(async |mutation| {
             store::update_ban(&mut mutation.tx, user.id, is_banned, mutation.now).await.expect("a write");
             let change = Change::new("user.banned", user.id, "user", user.id);

@@ -130,9 +130,11 @@ impl Cli {
         Self::parse_all(&arguments).map_err(|error| {
             output::usage(&error);
             let is_wrong = error.use_stderr();
-            let group = arguments.iter().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-"));
-            let is_server =
-                group.and_then(|word| word.to_str()).is_some_and(|word| SERVER_GROUPS.contains(&word));
+            // A flag of the client in front of them may have a value: what clap makes of the words counts.
+            let lenient = command().ignore_errors(true).try_get_matches_from(&arguments);
+            let is_server = lenient.is_ok_and(|matches| {
+                matches.subcommand_name().is_some_and(|name| SERVER_GROUPS.contains(&name))
+            });
             ExitCode::from(if !is_wrong {
                 0
             } else if is_server {

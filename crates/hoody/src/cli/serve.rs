@@ -23,8 +23,10 @@ use crate::users::first::{self, Made, PasswordPlace};
 ///
 /// With no flag and no file it works: data in ./hoody-data, keys made, the first account made.
 #[derive(Debug, Args)]
-#[command(after_help = "EXAMPLES:\n  hoody serve\n  hoody serve --listen 0.0.0.0:8080 --trusted-proxies 10.0.0.0/8\n  \
-    HOODY_DATABASE_URL=postgres://hoody@db/hoody hoody serve --check-config")]
+#[command(
+    after_help = "EXAMPLES:\n  hoody serve\n  hoody serve --listen 0.0.0.0:8080 --trusted-proxies 10.0.0.0/8\n  \
+    HOODY_DATABASE_URL=postgres://hoody@db/hoody hoody serve --check-config"
+)]
 pub(crate) struct ServeArgs {
     /// Check the settings and exit
     #[arg(long)]
@@ -49,7 +51,8 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     telemetry::init_logs(&config.log, config.is_log_json)?;
     keep_files_private();
     let _lock = lock_data_dir(&config.data_dir)?;
-    let metrics = config.metrics_listen.map(|address| telemetry::init_metrics().map(|handle| (address, handle)));
+    let metrics =
+        config.metrics_listen.map(|address| telemetry::init_metrics().map(|handle| (address, handle)));
     let metrics = metrics.transpose()?;
     let engine = config.settings.database.engine();
     let app = App::open(config.settings, Clock::system())
@@ -98,7 +101,11 @@ fn announce(app: &App, local: std::net::SocketAddr, public_url: &str, made: Opti
         )),
         PasswordPlace::Terminal => {}
         PasswordPlace::File(path) => {
-            output::note(&format!("The first account is {:?}, its password is in {}", made.username, path.display()));
+            output::note(&format!(
+                "The first account is {:?}, its password is in {}",
+                made.username,
+                path.display()
+            ));
         }
     }
     let base = if local.ip().is_loopback() && local.port() == 8080 {

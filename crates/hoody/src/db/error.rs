@@ -37,7 +37,8 @@ fn is_passing(code: &str) -> bool {
     let postgres = code.len() == 5
         && (["08", "53", "57"].iter().any(|class| code.starts_with(class))
             || ["40001", "40P01", "25006", "55P03"].contains(&code));
-    let sqlite = code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14)) && code.len() < 5;
+    let sqlite =
+        code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14)) && code.len() < 5;
     postgres || sqlite
 }
 

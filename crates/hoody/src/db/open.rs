@@ -91,10 +91,7 @@ impl Location {
                 postgres_migrator().run(&writers).await?;
                 let readers = pool(POSTGRES_READERS).connect_with(options.clone()).await?;
                 let tail = pool(1).connect_with(options).await?;
-                (
-                    Db::Postgres { writers: writers.clone(), readers },
-                    Db::Postgres { writers, readers: tail },
-                )
+                (Db::Postgres { writers: writers.clone(), readers }, Db::Postgres { writers, readers: tail })
             }
         };
         let database_id = database_id(&db, entropy).await?;

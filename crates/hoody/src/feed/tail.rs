@@ -25,7 +25,11 @@ pub(crate) struct Tail {
 
 impl Default for Tail {
     fn default() -> Self {
-        Self { applied: AtomicI64::new(-1), is_reachable: AtomicBool::new(true), is_polling: Default::default() }
+        Self {
+            applied: AtomicI64::new(-1),
+            is_reachable: AtomicBool::new(true),
+            is_polling: Default::default(),
+        }
     }
 }
 
@@ -38,7 +42,9 @@ pub(crate) async fn run(app: Arc<App>) {
         let result = poll(&app).await;
         let was_reachable = app.tail.is_reachable.swap(result.is_ok(), Ordering::Relaxed);
         match result {
-            Err(error) if was_reachable => tracing::warn!(%error, "the feed cannot be read; nothing is answered from the cache once it is stale"),
+            Err(error) if was_reachable => {
+                tracing::warn!(%error, "the feed cannot be read; nothing is answered from the cache once it is stale")
+            }
             Ok(()) if !was_reachable => tracing::info!("the feed can be read again"),
             _ => {}
         }

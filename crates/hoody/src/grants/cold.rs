@@ -106,7 +106,9 @@ async fn fly(
 /// Asks the database.
 pub(super) async fn read(db: &Db, wanted: &Wanted) -> Result<Option<(Grant, Usage)>, DbError> {
     match wanted {
-        Wanted::Session(claims) => Ok(store::find_session(db, claims).await?.map(|grant| (grant, Usage::never()))),
+        Wanted::Session(claims) => {
+            Ok(store::find_session(db, claims).await?.map(|grant| (grant, Usage::never())))
+        }
         Wanted::Token(digests) => {
             for (index, (_, digest)) in digests.iter().enumerate() {
                 if let Some(found) = store::find_token(db, digest).await? {

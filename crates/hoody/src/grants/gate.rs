@@ -71,10 +71,7 @@ impl Default for Gate {
 
 impl Door {
     fn new(inside: usize, waiting: usize) -> Self {
-        Self {
-            permits: Arc::new(Semaphore::new(inside)),
-            places: Arc::new(Semaphore::new(inside + waiting)),
-        }
+        Self { permits: Arc::new(Semaphore::new(inside)), places: Arc::new(Semaphore::new(inside + waiting)) }
     }
 }
 
@@ -157,7 +154,8 @@ impl Place {
 }
 
 fn forget_the_oldest(suspects: &mut HashMap<IpAddr, Suspect>) {
-    let oldest = suspects.iter().filter(|(_, suspect)| suspect.here == 0).min_by_key(|(_, suspect)| suspect.last);
+    let oldest =
+        suspects.iter().filter(|(_, suspect)| suspect.here == 0).min_by_key(|(_, suspect)| suspect.last);
     if let Some(address) = oldest.map(|(address, _)| *address) {
         suspects.remove(&address);
     }
@@ -179,9 +177,7 @@ fn lock(suspects: &Mutex<HashMap<IpAddr, Suspect>>) -> MutexGuard<'_, HashMap<Ip
 fn neighbourhood(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
-        }
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
     }
 }
 

@@ -25,8 +25,8 @@ use hoody_core::id::{SessionId, TokenId, UserId};
 use hoody_core::secret::TokenText;
 use hoody_core::session::{self, Kind};
 
-pub(crate) use cache::Cached;
 use cache::Cache;
+pub(crate) use cache::Cached;
 use cold::Flights;
 use gate::Gate;
 
@@ -104,7 +104,8 @@ impl Grants {
         clock: &Clock,
     ) -> Result<Arc<Cached>, NoGrant> {
         let token = TokenText::parse(text);
-        if token.is_err() && (text.starts_with(hoody_core::secret::PREFIX) || !session::looks_like_jwt(text)) {
+        if token.is_err() && (text.starts_with(hoody_core::secret::PREFIX) || !session::looks_like_jwt(text))
+        {
             return Err(NoGrant::Unknown);
         }
         let digest = keys.cache_digest(text);

@@ -47,10 +47,7 @@ pub(crate) async fn find_token_by_id(on: impl Into<On<'_>>, id: TokenId) -> Resu
 
 /// The grant of the session that `claims` speak of, if they still hold: not ended, of the account's
 /// generation, of the current pair or the one just replaced.
-pub(crate) async fn find_session(
-    on: impl Into<On<'_>>,
-    claims: &Claims,
-) -> Result<Option<Grant>, DbError> {
+pub(crate) async fn find_session(on: impl Into<On<'_>>, claims: &Claims) -> Result<Option<Grant>, DbError> {
     let Some(row) = on.into().find(SESSION, args![claims.sid]).await? else { return Ok(None) };
     let rotation = Rotation {
         account: row.get("user_id")?,

@@ -58,7 +58,8 @@ impl Recorder {
     /// Notes that `token` was used, if its last note is old enough.
     pub(crate) fn note(&self, usage: &Usage, token: TokenId, at: Timestamp, address: IpAddr) {
         let last = usage.0.load(Ordering::Relaxed);
-        if at.millis() < last.saturating_add(USAGE_INTERVAL) {
+        // As the statement has it: what is noted here is written there.
+        if at.millis() <= last.saturating_add(USAGE_INTERVAL) {
             return;
         }
         let claim = usage.0.compare_exchange(last, at.millis(), Ordering::Relaxed, Ordering::Relaxed);
@@ -95,10 +96,10 @@ mod tests {
         let usage = Usage::never();
         let token = TokenId::from_bytes([1; 12]);
         let address = IpAddr::from([203, 0, 113, 1]);
-        for millis in (0..60_000).step_by(100) {
+        for millis in 0..60_000 {
             recorder.note(&usage, token, Timestamp::from_millis(millis), address);
         }
         let written: Vec<_> = notes.drain().iter().map(|note| note.at.millis()).collect();
-        assert_eq!(written, [0, 30_000]);
+        assert_eq!(written, [0, 30_001]);
     }
 }

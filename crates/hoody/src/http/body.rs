@@ -2,9 +2,9 @@
 
 use axum::body::Body;
 use axum::extract::FromRequest;
+use hoody_core::invalid::Invalid;
 use http::{Request, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hoody_core::invalid::Invalid;
 use serde_json::Value;
 
 use super::Shared;

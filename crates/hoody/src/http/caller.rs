@@ -9,13 +9,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::header::{AUTHORIZATION, HOST};
-use http::request::Parts;
 use hoody_core::address::client_address;
 use hoody_core::grant::{Accepts, Attempt, Credential, Deny, Grant, Rule, decide};
 use hoody_core::host::{host_of_request, realm_of_host};
 use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::invalid::Invalid;
+use http::header::{AUTHORIZATION, HOST};
+use http::request::Parts;
 
 use super::Shared;
 use crate::app::{App, catalogue};
@@ -209,7 +209,10 @@ fn origin(parts: &Parts, app: &App) -> Result<Origin, Error> {
     let peer = peer.ok_or_else(|| Error::internal(anyhow::anyhow!("a request without a peer")))?;
     let forwarded = parts.headers.get_all("x-forwarded-for").iter().map(http::HeaderValue::as_bytes);
     let address = client_address(peer, forwarded, &app.trusted_proxies).map_err(|_| {
-        Invalid::rule("INVALID_FORWARDED_FOR", "X-Forwarded-For of the proxy cannot be read, or has more than 32 entries")
+        Invalid::rule(
+            "INVALID_FORWARDED_FOR",
+            "X-Forwarded-For of the proxy cannot be read, or has more than 32 entries",
+        )
     })?;
     Ok(Origin { address, realm: realm(parts, app)? })
 }

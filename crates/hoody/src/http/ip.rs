@@ -1,10 +1,10 @@
 //! `GET /ip`: what the server sees of its caller (`contract/utilities.md`).
 
 use axum::extract::State;
+use hoody_core::grant::{Accepts, Rule};
+use hoody_core::wire::{Envelope, IpInfo};
 use http::HeaderMap;
 use http::request::Parts;
-use hoody_core::grant::{Accepts, Rule};
-use hoody_core::wire::IpInfo;
 
 use super::caller::{Origin, admit};
 use super::{Answer, Shared};
@@ -16,7 +16,7 @@ const SECRET_HEADERS: [&str; 5] =
 
 /// What the server sees of its caller
 #[utoipa::path(get, path = "/api/v1/ip", operation_id = "get_ip", tag = "utilities",
-    responses((status = 200, body = IpInfo)))]
+    responses((status = 200, body = Envelope<IpInfo>)))]
 pub(crate) async fn get_ip(
     State(app): State<Shared>,
     origin: Origin,
@@ -44,8 +44,11 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 fn shown_headers(headers: &HeaderMap) -> std::collections::BTreeMap<String, String> {
     let shown = headers.iter().map(|(name, value)| {
         let is_secret = SECRET_HEADERS.contains(&name.as_str());
-        let value =
-            if is_secret { "[redacted]".into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
+        let value = if is_secret {
+            "[redacted]".into()
+        } else {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        };
         (name.as_str().to_owned(), value)
     });
     shown.collect()

@@ -1,9 +1,9 @@
 //! Parts of the path.
 
 use axum::extract::{FromRequestParts, RawPathParams};
-use http::request::Parts;
 use hoody_core::id::Id;
 use hoody_core::invalid::Invalid;
+use http::request::Parts;
 
 use super::Shared;
 use crate::error::Error;
@@ -56,6 +56,10 @@ async fn params(parts: &mut Parts, state: &Shared) -> Result<Vec<(String, String
 fn id_at<K>(params: &[(String, String)], index: usize) -> Result<Id<K>, Error> {
     let (name, value) = params.get(index).map_or(("id", ""), |(name, value)| (name, value));
     value.parse().map_err(|_| {
-        Invalid::rule("INVALID_ID_FORMAT", format!("Invalid ID format: {name} must be 24 lowercase hex digits")).into()
+        Invalid::rule(
+            "INVALID_ID_FORMAT",
+            format!("Invalid ID format: {name} must be 24 lowercase hex digits"),
+        )
+        .into()
     })
 }

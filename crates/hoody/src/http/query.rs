@@ -1,9 +1,9 @@
 //! Query strings: names and values, each read with the rule that it must keep.
 
 use axum::extract::FromRequestParts;
-use http::request::Parts;
 use hoody_core::id::RealmId;
 use hoody_core::invalid::Invalid;
+use http::request::Parts;
 
 use super::Shared;
 use crate::error::Error;

@@ -40,7 +40,9 @@ pub(crate) async fn load(source: &KeySource, db: &Db, now: Timestamp) -> anyhow:
     let ring = match read(source)? {
         Some(ring) => ring,
         None if known.is_empty() && matches!(db, Db::Sqlite { .. }) => make(source)?,
-        None => bail!("there is no master key in {source:?}: bring the file, or make a key for a new database with `hoody admin keys init`"),
+        None => bail!(
+            "there is no master key in {source:?}: bring the file, or make a key for a new database with `hoody admin keys init`"
+        ),
     };
     accept(&ring, known, source, db, now).await?;
     Ok(ring)
@@ -99,11 +101,13 @@ fn read(source: &KeySource) -> anyhow::Result<Option<Keyring>> {
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                return Err(error).with_context(|| format!("the master key file {} cannot be read", path.display()));
+                return Err(error)
+                    .with_context(|| format!("the master key file {} cannot be read", path.display()));
             }
         },
     };
-    let ring = Keyring::parse(&content).with_context(|| format!("the master key in {source:?} cannot be used"))?;
+    let ring =
+        Keyring::parse(&content).with_context(|| format!("the master key in {source:?} cannot be used"))?;
     Ok(Some(ring))
 }
 

@@ -41,7 +41,8 @@ pub(crate) async fn login(
     let mut mutation = Mutation::begin_as(&app, Actor::Nobody).await?;
     mutation.lock_account(user.id).await?;
     // Read again under the lock: the password may have been changed, the account banned meanwhile.
-    let now_stored = users::store::find_user(&mut mutation.tx, user.id).await?.ok_or(Error::BadCredentials)?;
+    let now_stored =
+        users::store::find_user(&mut mutation.tx, user.id).await?.ok_or(Error::BadCredentials)?;
     if now_stored.is_banned || now_stored.password_hash.expose() != user.password_hash.expose() {
         return Err(Error::BadCredentials);
     }
@@ -54,8 +55,7 @@ pub(crate) async fn login(
     };
     let ip = origin.address.to_string();
     store::insert_session(&mut mutation.tx, &rotation, attempt.client, &ip).await?;
-    let recent_login_ips =
-        store::list_recent_addresses(&mut mutation.tx, user.id, rotation.session).await?;
+    let recent_login_ips = store::list_recent_addresses(&mut mutation.tx, user.id, rotation.session).await?;
     let auth_token_count = tokens::store::count_active(&mut mutation.tx, user.id, mutation.now).await?;
     let payload = serde_json::json!({ "ip_address": ip, "client": attempt.client });
     mutation.tell(Change::new("session.created", user.id, "session", rotation.session).with(payload));

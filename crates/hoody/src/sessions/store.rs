@@ -52,10 +52,7 @@ pub(crate) async fn insert_session(
     Ok(())
 }
 
-pub(crate) async fn find_session(
-    on: impl Into<On<'_>>,
-    id: SessionId,
-) -> Result<Option<Session>, DbError> {
+pub(crate) async fn find_session(on: impl Into<On<'_>>, id: SessionId) -> Result<Option<Session>, DbError> {
     on.into().find(FIND, args![id]).await?.map(|row| read(&row)).transpose()
 }
 
@@ -113,10 +110,5 @@ fn read(row: &Row) -> Result<Session, DbError> {
     };
     let is_ended = row.get::<Option<Timestamp>>("ended_at")?.is_some()
         || row.get::<i64>("account_generation")? != rotation.generation;
-    Ok(Session {
-        rotation,
-        expires_at: row.get("expires_at")?,
-        is_ended,
-        is_banned: row.get("is_banned")?,
-    })
+    Ok(Session { rotation, expires_at: row.get("expires_at")?, is_ended, is_banned: row.get("is_banned")? })
 }

@@ -173,7 +173,9 @@ pub(super) fn writes(grant: &Grant) -> bool {
 pub(super) fn judge(grant: &Grant, id: TokenId, before: &Limits, act: Act<'_>) -> Result<(), Error> {
     may_act(grant, writes(grant), id, before, act).map_err(|refusal| match refusal {
         Refusal::Hidden => NOT_FOUND,
-        Refusal::Forbidden => forbidden("Insufficient permissions: a token cannot give what it does not have itself"),
+        Refusal::Forbidden => {
+            forbidden("Insufficient permissions: a token cannot give what it does not have itself")
+        }
     })
 }
 

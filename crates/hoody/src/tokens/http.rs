@@ -35,8 +35,11 @@ pub(crate) async fn list_tokens(
 ) -> Result<Answer<Vec<wire::AuthToken>>, Error> {
     let tokens = store::list_tokens(&app.db, caller.account()).await?;
     let total = tokens.len();
-    let shown: Vec<_> =
-        tokens.into_iter().filter(|token| is_visible(&caller, token)).map(|token| token.shown(None)).collect();
+    let shown: Vec<_> = tokens
+        .into_iter()
+        .filter(|token| is_visible(&caller, token))
+        .map(|token| token.shown(None))
+        .collect();
     // A session on a realm's host asked for that realm; only a token can be shown less than it asked for.
     let is_cut = caller.token().is_some() && shown.len() < total;
     Ok(Answer::ok("Auth tokens retrieved successfully", shown).truncated(is_cut))
@@ -245,7 +248,8 @@ pub(super) fn duplicate_alias(alias: &str) -> Error {
 /// Refuses one more active token than an account may have. The account is locked, so the count holds.
 pub(super) async fn check_limit(mutation: &mut Mutation, token: &Token) -> Result<(), Error> {
     let now = mutation.now;
-    if !token.is_active(now) || store::count_active(&mut mutation.tx, token.account, now).await? < MAX_ACTIVE {
+    if !token.is_active(now) || store::count_active(&mut mutation.tx, token.account, now).await? < MAX_ACTIVE
+    {
         return Ok(());
     }
     let message = format!(

@@ -161,7 +161,9 @@ impl UserChange {
         if let Some(Some(metadata)) = metadata
             && serde_json::to_string(metadata).map_or(0, |text| text.len()) > MAX_METADATA
         {
-            return Err(Invalid::validation(format!("metadata must not be larger than {MAX_METADATA} bytes")));
+            return Err(Invalid::validation(format!(
+                "metadata must not be larger than {MAX_METADATA} bytes"
+            )));
         }
         Ok(Self {
             alias: alias.map(names::display_alias).transpose()?.map(str::to_owned),

@@ -85,10 +85,7 @@ impl Passwords {
         Ok(matches && is_known)
     }
 
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Error> {
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
         let permits = self.enter().await?;
         let task = tokio::task::spawn_blocking(move || {
             let done = work();
@@ -110,7 +107,8 @@ impl Passwords {
 fn hash(password: &[u8]) -> Result<PasswordHash, Error> {
     let salt: [u8; 16] = entropy();
     let hash = Argon2::default().hash_password_with_salt(password, &salt);
-    hash.map(|hash| PasswordHash(hash.to_string())).map_err(|error| Error::internal(anyhow::anyhow!("{error}")))
+    hash.map(|hash| PasswordHash(hash.to_string()))
+        .map_err(|error| Error::internal(anyhow::anyhow!("{error}")))
 }
 
 fn matches(password: &[u8], hash: &PasswordHash) -> Result<bool, Error> {

@@ -39,10 +39,7 @@ pub(crate) async fn find_user(on: impl Into<On<'_>>, id: UserId) -> Result<Optio
 }
 
 /// By the exact username.
-pub(crate) async fn find_by_username(
-    on: impl Into<On<'_>>,
-    username: &str,
-) -> Result<Option<User>, DbError> {
+pub(crate) async fn find_by_username(on: impl Into<On<'_>>, username: &str) -> Result<Option<User>, DbError> {
     on.into().find(BY_USERNAME, args![username]).await?.map(|row| read(&row)).transpose()
 }
 

@@ -29,7 +29,6 @@ macro_rules! on_both {
     ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)*) => { $(
         $(#[$meta])*
         mod $name {
-            #[allow(unused_imports, reason = "the body may need none of them")]
             use super::*;
             async fn run($app: $crate::support::TestApp) $body
 
@@ -87,6 +86,12 @@ impl TestApp {
         let now = Timestamp::from_millis(START_MILLIS);
         let service = Service::open(&url, directory.path(), "", now).await;
         Self { service, directory, url }
+    }
+
+    /// Lets time pass, and the node read the feed as it does all the time: it is fresh afterwards.
+    pub(crate) async fn later(&self, millis: i64) {
+        self.service.advance(millis);
+        assert!(self.service.poll().await, "the feed can be read");
     }
 
     /// Another node on the same database, its clock at the same instant.
