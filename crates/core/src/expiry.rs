@@ -69,7 +69,7 @@ fn invalid_format(value: &Value) -> Invalid {
     Invalid::rule(
         "INVALID_EXPIRATION_FORMAT",
         format!(
-            "Invalid expiration format: expires_at is {shown}, must be an ISO 8601 instant, a Unix time in \
+            "Invalid expiration format: expires_at is {shown}; it must be an ISO 8601 instant, a Unix time in \
              seconds or milliseconds, \"today\", \"tomorrow\" or null"
         ),
     )

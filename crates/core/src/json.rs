@@ -4,6 +4,7 @@
 //! says (depth). [`Fields`] reads an object key by key and reports all its schema violations at once,
 //! each with its JSON pointer. Nothing here echoes a value, and keys only cut to 64 characters.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
@@ -13,6 +14,9 @@ use crate::invalid::{Invalid, Violation};
 
 /// How deep arrays and objects may be nested.
 pub const MAX_DEPTH: usize = 64;
+/// How many values one body may have: each costs many times its text, and a body of 2 MiB has room for a
+/// million of them.
+pub const MAX_VALUES: usize = 100_000;
 /// The most violations that are reported for one body.
 pub const MAX_VIOLATIONS: usize = 20;
 /// The most characters of bad input that an error repeats.
@@ -22,10 +26,11 @@ const MAX_ECHO: usize = 64;
 ///
 /// # Errors
 /// 400 `VALIDATION_ERROR` when the bytes are not JSON, have anything after the value, name a key twice
-/// in one object or nest deeper than 64.
+/// in one object, nest deeper than 64 or have more than [`MAX_VALUES`] values.
 pub fn parse(bytes: &[u8]) -> Result<Value, Invalid> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: 0 }.deserialize(&mut deserializer);
+    let left = Cell::new(MAX_VALUES);
+    let value = Strict { depth: 0, left: &left }.deserialize(&mut deserializer);
     value
         .and_then(|value| deserializer.end().map(|()| value))
         .map_err(|error| Invalid::validation(format!("The body is not valid JSON: {error}")))
@@ -57,27 +62,32 @@ pub fn pointer(parent: &str, key: &str) -> String {
 
 /// Builds a value at this depth, watching depth and keys.
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'a> {
     depth: usize,
+    /// How many more values there may be.
+    left: &'a Cell<usize>,
 }
 
-impl Strict {
+impl Strict<'_> {
     fn below<E: de::Error>(self) -> Result<Self, E> {
         if self.depth == MAX_DEPTH {
             return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels")));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self { depth: self.depth + 1, left: self.left })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
     fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let left = self.left.get().checked_sub(1);
+        let left = left.ok_or_else(|| de::Error::custom(format_args!("more than {MAX_VALUES} values")))?;
+        self.left.set(left);
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,7 +12,9 @@ use crate::http::Shared;
 
 /// Sends what is logged to stderr, as lines for people or as JSON.
 pub(crate) fn init_logs(filter: &str, is_json: bool) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).with_context(|| format!("log: {filter:?} is no filter"))?;
+    // The drivers repeat every notice of the server; whoever wants them says so.
+    let quiet = format!("sqlx=warn,{filter}");
+    let filter = EnvFilter::try_new(quiet).with_context(|| format!("log: {filter:?} is no filter"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let result = if is_json {
         builder.json().flatten_event(true).try_init()

@@ -172,7 +172,10 @@ fn bad_entry(index: usize, entry: &str) -> Invalid {
     let entry = quoted(entry);
     Invalid::rule(
         "INVALID_IP_FORMAT",
-        format!("Invalid IP address or CIDR format: ip_whitelist entry {index} is {entry}"),
+        format!(
+            "Invalid IP address or CIDR format: ip_whitelist entry {index} is {entry}; it must be *, an address, \
+             or a network such as 10.0.0.0/8"
+        ),
     )
 }
 

@@ -19,6 +19,9 @@ use crate::http::server;
 use crate::telemetry;
 use crate::users::first::{self, Made, PasswordPlace};
 
+/// How long the last writes may take, after the last requests.
+const LAST_WRITES: std::time::Duration = std::time::Duration::from_millis(1_500);
+
 /// Runs the service
 ///
 /// With no flag and no file it works: data in ./hoody-data, keys made, the first account made.
@@ -72,8 +75,14 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     app.start();
     announce(&app, local, &at_port(config.public_url, local.port()), made.as_ref());
     server::serve(listener, Edge::new(Arc::clone(&app)), stop).await;
-    app.flush_usage().await;
-    app.close().await;
+    // A database that does not answer must not keep the process from ending in time.
+    let last_writes = async {
+        app.flush_usage().await;
+        app.close().await;
+    };
+    if tokio::time::timeout(LAST_WRITES, last_writes).await.is_err() {
+        tracing::warn!("the database did not let go in time");
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -113,7 +122,11 @@ fn announce(app: &App, local: std::net::SocketAddr, public_url: &str, made: Opti
     } else {
         format!("HOODY_BASE_URL=http://{local} ")
     };
-    output::note(&format!("Try: {base}hoody auth login --username {}", made.username));
+    let password = match &made.place {
+        PasswordPlace::File(path) => format!(" --password-file {}", path.display()),
+        PasswordPlace::Given | PasswordPlace::Terminal => String::new(),
+    };
+    output::note(&format!("Try: {base}hoody auth login --username {}{password}", made.username));
 }
 
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {

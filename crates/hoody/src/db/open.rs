@@ -8,7 +8,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions, SqlSafeStr};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
 use super::{Arg, Db, DbError, On, args};
 
@@ -36,6 +36,8 @@ const READERS: u32 = 4;
 const POSTGRES_READERS: u32 = 8;
 const POSTGRES_WRITERS: u32 = 12;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a connection may take to become free of what was given up.
+const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
 impl std::fmt::Debug for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -73,6 +75,14 @@ impl Location {
         }
     }
 
+    /// Whether there is something at that place; a server is asked when it is opened.
+    pub(crate) fn is_there(&self) -> bool {
+        match self {
+            Self::Sqlite(path) => path.exists(),
+            Self::Postgres(_) => true,
+        }
+    }
+
     /// Opens it and applies the schema. `entropy` becomes the database's id when it is new.
     pub(crate) async fn open(&self, entropy: [u8; 16]) -> anyhow::Result<Opened> {
         let (db, tail) = match self {
@@ -87,10 +97,12 @@ impl Location {
             }
             Self::Postgres(options) => {
                 let options = postgres_options(options.as_ref().clone());
-                let writers = pool(POSTGRES_WRITERS).connect_with(options.clone()).await?;
+                // A pool would only say that it waited in vain.
+                options.connect().await?.close().await?;
+                let writers = postgres_pool(POSTGRES_WRITERS).connect_with(options.clone()).await?;
                 postgres_migrator().run(&writers).await?;
-                let readers = pool(POSTGRES_READERS).connect_with(options.clone()).await?;
-                let tail = pool(1).connect_with(options).await?;
+                let readers = postgres_pool(POSTGRES_READERS).connect_with(options.clone()).await?;
+                let tail = postgres_pool(1).connect_with(options).await?;
                 (Db::Postgres { writers: writers.clone(), readers }, Db::Postgres { writers, readers: tail })
             }
         };
@@ -117,6 +129,17 @@ fn pool<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
+}
+
+/// A connection that was given up in the middle of a statement first finishes it. Behind a network that
+/// swallows everything that takes minutes, with its place in the pool taken: it is cut instead.
+fn postgres_pool(connections: u32) -> PoolOptions<sqlx::Postgres> {
+    pool(connections).after_release(|connection: &mut sqlx::PgConnection, _| {
+        Box::pin(async move {
+            let answer = tokio::time::timeout(RELEASE_LIMIT, connection.ping()).await;
+            answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+        })
+    })
 }
 
 fn sqlite_options(path: &std::path::Path) -> SqliteConnectOptions {

@@ -106,6 +106,16 @@ impl Mutation {
     /// Begins a mutation by `caller`, whose grant is read and judged again in the transaction: a cached
     /// grant may let a request read, never write.
     pub(crate) async fn begin(app: &Arc<App>, caller: &AnyCaller) -> Result<(Self, Grant), Error> {
+        Self::begin_with(app, caller, None).await
+    }
+
+    /// As [`begin`](Self::begin), and `other`'s mutations wait too. Accounts are locked in the order of
+    /// their ids: two that change each other's things never wait for each other.
+    pub(crate) async fn begin_with(
+        app: &Arc<App>,
+        caller: &AnyCaller,
+        other: Option<UserId>,
+    ) -> Result<(Self, Grant), Error> {
         let account = caller.cached.grant.account;
         let credential = caller.cached.grant.credential;
         let actor = match credential {
@@ -113,14 +123,17 @@ impl Mutation {
             Credential::Token(id) => Actor::Token(id),
         };
         let mut mutation = Self::begin_as(app, actor).await?;
-        mutation.lock_account(account).await?;
-        let expires_at = caller.cached.grant.limits.expires_at;
-        let found = match credential {
-            Credential::Token(id) => grant_store::find_token_by_id(&mut mutation.tx, id).await?,
-            Credential::Session(id) => {
-                let expires_at = expires_at.unwrap_or(Timestamp::MIN);
-                grant_store::find_session_by_id(&mut mutation.tx, id, expires_at).await?
+        let other = other.unwrap_or(account);
+        mutation.lock_account(account.min(other)).await?;
+        if account != other {
+            mutation.lock_account(account.max(other)).await?;
+        }
+        let found = match (credential, &caller.cached.claims) {
+            (Credential::Token(id), _) => grant_store::find_token_by_id(&mut mutation.tx, id).await?,
+            (Credential::Session(_), Some(claims)) => {
+                grant_store::find_session(&mut mutation.tx, claims).await?
             }
+            (Credential::Session(_), None) => None,
         };
         let judged = match &found {
             Some(grant) => decide(grant, &caller.attempt, mutation.now),
@@ -150,7 +163,10 @@ impl Mutation {
 
     /// Waits until no other mutation of the account is under way; false when there is no such account.
     pub(crate) async fn lock_account(&mut self, account: UserId) -> Result<bool, DbError> {
-        Ok(self.tx.execute(LOCK_ACCOUNT, args![account]).await? == 1)
+        let is_there = self.tx.execute(LOCK_ACCOUNT, args![account]).await? == 1;
+        // The wait may have been long: what has expired meanwhile has expired.
+        self.now = self.app.clock.now();
+        Ok(is_there)
     }
 
     /// Adds a feed row.

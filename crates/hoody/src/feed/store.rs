@@ -16,6 +16,17 @@ const FORGETS: &str = "SELECT pos, seq, forget_kind, forget_id FROM feed \
      WHERE (pos > $1 OR (pos = $1 AND seq > $2)) AND pos <= $3 AND forget_kind IS NOT NULL \
      ORDER BY pos, seq LIMIT 1000";
 
+const MARK: &str = "SELECT at, resource_id FROM feed WHERE pos = $1 AND seq = 0";
+
+/// What tells a position from the same position of another history: when it was written, and of what.
+pub(super) type Mark = Option<(i64, Vec<u8>)>;
+
+/// The mark of a position; `None` where nothing was written there.
+pub(super) async fn mark(db: &Db, pos: i64) -> Result<Mark, DbError> {
+    let row = On::from(db).find(MARK, args![pos]).await?;
+    row.map(|row| Ok((row.get("at")?, row.get("resource_id")?))).transpose()
+}
+
 /// Appends the rows of one mutation at the next position.
 pub(super) async fn append(
     tx: &mut Tx,

@@ -14,13 +14,16 @@ use crate::db::DbError;
 
 /// How often the head is asked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// How long one statement of a poll may take; its connection is given up then.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(1);
 
 /// How far this node is.
 #[derive(Debug)]
 pub(crate) struct Tail {
     applied: AtomicI64,
     is_reachable: AtomicBool,
-    is_polling: tokio::sync::Mutex<()>,
+    /// Held while a poll is under way: the mark of what was applied, and whether the last poll failed.
+    is_polling: tokio::sync::Mutex<(store::Mark, bool)>,
 }
 
 impl Default for Tail {
@@ -43,7 +46,7 @@ pub(crate) async fn run(app: Arc<App>) {
         let was_reachable = app.tail.is_reachable.swap(result.is_ok(), Ordering::Relaxed);
         match result {
             Err(error) if was_reachable => {
-                tracing::warn!(%error, "the feed cannot be read; nothing is answered from the cache once it is stale")
+                tracing::warn!(%error, "the feed cannot be read; nothing is answered from the cache once it is stale");
             }
             Ok(()) if !was_reachable => tracing::info!("the feed can be read again"),
             _ => {}
@@ -53,22 +56,31 @@ pub(crate) async fn run(app: Arc<App>) {
 
 /// Asks for the head once and applies everything up to it.
 pub(crate) async fn poll(app: &App) -> Result<(), DbError> {
-    let _one_at_a_time = app.tail.is_polling.lock().await;
+    let mut state = app.tail.is_polling.lock().await;
+    let (mark, failed) = &mut *state;
+    // Until this poll is through.
+    let failed_before = std::mem::replace(failed, true);
     let polled_at = app.clock.boot_millis();
-    let (head, database_now) = app.tail_db.head().await?;
+    let (head, database_now) = in_time(app.tail_db.head()).await?;
     if let Some(database_now) = database_now {
         app.clock.follow(database_now);
     }
     let applied = app.tail.applied.load(Ordering::SeqCst);
+    let has_moved = head != applied || failed_before;
     if applied < 0 {
         // Nothing was read before the first poll, so there is nothing to forget.
-    } else if head < applied {
+    } else if head < applied || has_moved && in_time(store::mark(&app.tail_db, applied)).await? != *mark {
+        // Also when the other history has come further than this node was: a fail-over that lost commits.
         tracing::warn!(head, applied, "the feed went back: the database was restored; forgetting everything");
         app.grants.forget_all();
     } else if head > applied {
         apply(app, applied, head).await?;
     }
+    if has_moved {
+        *mark = in_time(store::mark(&app.tail_db, head)).await?;
+    }
     app.tail.applied.store(head, Ordering::SeqCst);
+    *failed = false;
     app.grants.refresh(polled_at);
     Ok(())
 }
@@ -76,10 +88,16 @@ pub(crate) async fn poll(app: &App) -> Result<(), DbError> {
 async fn apply(app: &App, applied: i64, head: i64) -> Result<(), DbError> {
     let mut place = (applied, i64::MAX);
     loop {
-        let rows = store::forgets_after(&app.tail_db, place, head).await?;
+        let rows = in_time(store::forgets_after(&app.tail_db, place, head)).await?;
         let Some((last, _)) = rows.last() else { return Ok(()) };
         place = *last;
         let forgets: Vec<_> = rows.iter().map(|(_, forget)| *forget).collect();
         app.grants.forget(&forgets);
     }
+}
+
+/// A connection that swallows statements must not keep this node from asking on another.
+async fn in_time<T>(statement: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
+    let done = tokio::time::timeout(STATEMENT_LIMIT, statement).await;
+    done.unwrap_or(Err(DbError::Unavailable(sqlx::Error::PoolTimedOut)))
 }

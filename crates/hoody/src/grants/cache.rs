@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hoody_core::grant::{Credential, Grant};
 use hoody_core::secret::Digest;
+use hoody_core::session::Claims;
 
 use super::Forget;
 use super::usage::Usage;
@@ -21,13 +22,15 @@ use super::usage::Usage;
 pub(crate) struct Cached {
     pub(crate) grant: Grant,
     pub(crate) usage: Usage,
+    /// What a session's token says, to hold it against the session again; `None` for a token.
+    pub(crate) claims: Option<Box<Claims>>,
     /// Read since the eviction's hand came by.
     is_referenced: AtomicBool,
 }
 
 impl Cached {
-    pub(crate) fn new((grant, usage): (Grant, Usage)) -> Self {
-        Self { grant, usage, is_referenced: AtomicBool::new(false) }
+    pub(crate) fn new((grant, usage): (Grant, Usage), claims: Option<Box<Claims>>) -> Self {
+        Self { grant, usage, claims, is_referenced: AtomicBool::new(false) }
     }
 
     fn concerns(&self) -> impl Iterator<Item = Forget> + '_ {
@@ -271,7 +274,7 @@ mod tests {
             is_banned: false,
             limits: Limits::of_session(Timestamp::MAX),
         };
-        Arc::new(Cached::new((grant, Usage::never())))
+        Arc::new(Cached::new((grant, Usage::never()), None))
     }
 
     #[test]

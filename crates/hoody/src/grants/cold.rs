@@ -15,7 +15,7 @@ use hoody_core::secret::Digest;
 use super::cache::{Cached, Epoch};
 use super::store;
 use super::usage::Usage;
-use super::{Grants, NoGrant, Wanted};
+use super::{COLD_READ_LIMIT, Grants, NoGrant, Wanted};
 use crate::db::{Db, DbError};
 
 type Landing = Shared<BoxFuture<'static, Result<Arc<Cached>, NoGrant>>>;
@@ -52,7 +52,10 @@ impl Flights {
         let (grants, db) = (Arc::clone(grants), db.clone());
         let hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let flight = tokio::spawn(async move {
-            let result = fly(&grants, digest, &wanted, &db, epoch, hook).await;
+            // Here, not where it is waited for: who asks again must not join a read that hangs.
+            let flight = fly(&grants, digest, &wanted, &db, epoch, hook);
+            let result = tokio::time::timeout(COLD_READ_LIMIT, flight).await;
+            let result = result.unwrap_or(Err(NoGrant::Unavailable));
             grants.flights.land(&digest, epoch);
             result
         });
@@ -93,7 +96,7 @@ async fn fly(
             grants.cache.insert_unknown(digest, epoch);
             return Err(NoGrant::Unknown);
         };
-        let cached = Arc::new(Cached::new(found));
+        let cached = Arc::new(Cached::new(found, wanted.claims()));
         if grants.cache.insert(digest, &cached, epoch) {
             return Ok(cached);
         }
@@ -110,9 +113,11 @@ pub(super) async fn read(db: &Db, wanted: &Wanted) -> Result<Option<(Grant, Usag
             Ok(store::find_session(db, claims).await?.map(|grant| (grant, Usage::never())))
         }
         Wanted::Token(digests) => {
-            for (index, (_, digest)) in digests.iter().enumerate() {
+            // The current key's once more at the end: another reader may have moved the token to it meanwhile.
+            let again = digests.first().filter(|_| digests.len() > 1);
+            for (index, (_, digest)) in digests.iter().chain(again).enumerate() {
                 if let Some(found) = store::find_token(db, digest).await? {
-                    if index > 0 {
+                    if (1..digests.len()).contains(&index) {
                         rekey(db, digest, &digests[0]).await;
                     }
                     return Ok(Some(found));

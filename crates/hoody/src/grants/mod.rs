@@ -84,6 +84,15 @@ enum Wanted {
     Session(Box<session::Claims>),
 }
 
+impl Wanted {
+    fn claims(&self) -> Option<Box<session::Claims>> {
+        match self {
+            Self::Token(_) => None,
+            Self::Session(claims) => Some(claims.clone()),
+        }
+    }
+}
+
 impl Grants {
     pub(crate) fn new() -> Self {
         Self {
@@ -129,12 +138,14 @@ impl Grants {
             Err(_) => Wanted::Session(Box::new(read_session(text, keys, clock)?)),
         };
         metrics::counter!("hoody_grants_cold_reads_total").increment(1);
-        let place = self.gate.enter(address, self.cache.was_known(&digest)).await?;
+        // Waiting for a place counts: a node that is not fresh answers or refuses soon.
+        let limit = if is_fresh { COLD_READ_LIMIT } else { STALE_READ_LIMIT };
+        let place = self.gate.enter(address, self.cache.was_known(&digest));
+        let place = tokio::time::timeout(limit, place).await.map_err(|_| NoGrant::Unavailable)??;
         let mut result = Err(NoGrant::Unavailable);
         if is_fresh {
             let flight = self.flights.join(self, digest, wanted.clone(), db);
-            let landed = tokio::time::timeout(COLD_READ_LIMIT, flight).await;
-            result = landed.unwrap_or(Err(NoGrant::Unavailable));
+            result = flight.await;
         }
         // Judged when it is decided: the read may have taken longer than this node stayed fresh.
         if !is_fresh || result.is_ok() && !self.is_fresh(clock.boot_millis()) {
@@ -179,7 +190,8 @@ impl Grants {
 async fn read_stale(db: &Db, wanted: &Wanted) -> Result<Arc<Cached>, NoGrant> {
     let found = tokio::time::timeout(STALE_READ_LIMIT, cold::read(db, wanted)).await;
     let found = found.map_err(|_| NoGrant::Unavailable)?.map_err(|_| NoGrant::Unavailable)?;
-    found.map(Cached::new).map(Arc::new).ok_or(NoGrant::Unknown)
+    let cached = found.map(|found| Arc::new(Cached::new(found, wanted.claims())));
+    cached.ok_or(NoGrant::Unknown)
 }
 
 fn read_session(text: &str, keys: &Keys, clock: &Clock) -> Result<session::Claims, NoGrant> {

@@ -74,18 +74,6 @@ pub(crate) async fn find_session(on: impl Into<On<'_>>, claims: &Claims) -> Resu
     Ok(Some(session_grant(&row, rotation.session, expires_at)?))
 }
 
-/// The grant of the session with this id as it stands, for one that a request already showed.
-pub(crate) async fn find_session_by_id(
-    on: impl Into<On<'_>>,
-    id: SessionId,
-    expires_at: Timestamp,
-) -> Result<Option<Grant>, DbError> {
-    let Some(row) = on.into().find(SESSION, args![id]).await? else { return Ok(None) };
-    let is_over = row.get::<Option<Timestamp>>("ended_at")?.is_some()
-        || row.get::<i64>("account_generation")? != row.get::<i64>("generation")?;
-    if is_over { Ok(None) } else { session_grant(&row, id, expires_at).map(Some) }
-}
-
 fn session_grant(row: &Row, id: SessionId, expires_at: Timestamp) -> Result<Grant, DbError> {
     Ok(Grant {
         account: row.get("user_id")?,

@@ -114,7 +114,7 @@ pub(crate) async fn update_project(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::Project>, Error> {
     let change = ProjectChange::parse(&body)?;
-    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let (mut mutation, grant) = begin_on(&app, &caller, id).await?;
     let before = find_target(&mut mutation, &caller, id, PermissionLevel::Edit).await?;
     let mut project = before.clone();
     change.put_into(&mut project);
@@ -164,7 +164,7 @@ pub(crate) async fn delete_project(
     query: Query,
 ) -> Result<Answer<wire::DeletedProject>, Error> {
     let with_items = query.flag("include_deleted_items", false)?;
-    let (mut mutation, _) = Mutation::begin(&app, &caller).await?;
+    let (mut mutation, _) = begin_on(&app, &caller, id).await?;
     let project = find_target(&mut mutation, &caller, id, PermissionLevel::Delete).await?;
     if project.is_default {
         return Err(forbidden("the default project cannot be deleted"));
@@ -210,6 +210,17 @@ pub(super) async fn find_visible(
 ) -> Result<Project, Error> {
     let project = store::find_project(on, caller.account(), id).await?;
     project.filter(|project| project.is_in(caller.attempt.realm)).ok_or(NOT_FOUND)
+}
+
+/// Begins a mutation on a project: its owner's account is locked from the start. A project never changes
+/// its owner, so what is read before the transaction holds in it.
+pub(super) async fn begin_on(
+    app: &Shared,
+    caller: &AnyCaller,
+    id: ProjectId,
+) -> Result<(Mutation, Grant), Error> {
+    let seen = store::find_project(&app.db, caller.account(), id).await?;
+    Mutation::begin_with(app, caller, seen.map(|project| project.owner)).await
 }
 
 /// The project that is to be changed, as it is now and stays until the transaction ends: whoever changes

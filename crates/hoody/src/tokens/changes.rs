@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use hoody_core::acting::{Act, Refusal, may_act};
-use hoody_core::grant::{Grant, Limits};
+use hoody_core::grant::{Deny, Grant, Limits};
 use hoody_core::id::{TokenId, noun};
 use hoody_core::token::{RealmChange, TokenChange};
 use hoody_core::wire;
@@ -16,7 +16,7 @@ use crate::app::catalogue;
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
 use crate::grants::Forget;
-use crate::http::caller::{AnyCaller, Valid};
+use crate::http::caller::{AnyCaller, Valid, denied};
 use crate::http::{Answer, Caller, IdPath, JsonBody, Shared};
 
 /// Changes a token; what is left out stays as it is
@@ -32,6 +32,9 @@ pub(crate) async fn update_token(
     let change = TokenChange::parse(&body, app.now(), catalogue())?;
     let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
     let before = find_target(&mut mutation, &caller, &grant, id).await?;
+    if change.public_key.is_some() || change.public_storage.is_some() {
+        may_publish(&grant)?;
+    }
     let mut token = before.clone();
     let only_disables = change.is_enabled == Some(false) && names_only_is_enabled(&body);
     let enables = change.is_enabled == Some(true);
@@ -187,6 +190,14 @@ fn keep_last_realm(caller: &AnyCaller, before: &Token, after: &Token) -> Result<
         return Err(forbidden("Insufficient permissions: only a session may take a token's last realm away"));
     }
     Ok(())
+}
+
+/// A token needs the same permission for a public profile by whatever route; a session holds all.
+fn may_publish(grant: &Grant) -> Result<(), Error> {
+    match catalogue().leaf("resources.auth_token_public_profile") {
+        Some(leaf) if !grant.limits.permissions.has(leaf) => Err(denied(Deny::Permission(leaf))),
+        _ => Ok(()),
+    }
 }
 
 fn forbidden(message: &str) -> Error {

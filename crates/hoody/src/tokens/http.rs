@@ -34,23 +34,27 @@ pub(crate) async fn list_tokens(
     caller: Caller<Valid>,
 ) -> Result<Answer<Vec<wire::AuthToken>>, Error> {
     let tokens = store::list_tokens(&app.db, caller.account()).await?;
-    let total = tokens.len();
-    let shown: Vec<_> = tokens
-        .into_iter()
-        .filter(|token| is_visible(&caller, token))
-        .map(|token| token.shown(None))
-        .collect();
-    // A session on a realm's host asked for that realm; only a token can be shown less than it asked for.
-    let is_cut = caller.token().is_some() && shown.len() < total;
+    // Who asks on a realm's host asks for that realm; only what is hidden beyond that is left out.
+    let asked: Vec<_> = tokens.into_iter().filter(|token| is_in_realm(&caller, token)).collect();
+    let total = asked.len();
+    let visible = asked.into_iter().filter(|token| is_visible(&caller, token));
+    let shown: Vec<_> = visible.map(|token| token.shown(None)).collect();
+    let is_cut = shown.len() < total;
     Ok(Answer::ok("Auth tokens retrieved successfully", shown).truncated(is_cut))
 }
 
 /// Whether the caller may see this token of its account: in the host's realm, and within what a calling
 /// token may do itself.
 pub(super) fn is_visible(caller: &AnyCaller, token: &Token) -> bool {
+    is_in_realm(caller, token)
+        && (caller.token() == Some(token.id)
+            || may_act(caller.grant(), true, token.id, &token.limits, Act::See).is_ok())
+}
+
+/// A token that asks finds itself in every realm where it works.
+fn is_in_realm(caller: &AnyCaller, token: &Token) -> bool {
     let in_realm = caller.attempt.realm.is_none_or(|realm| token.realm_ids.contains(&realm));
-    let own = caller.token() == Some(token.id);
-    own || in_realm && may_act(caller.grant(), true, token.id, &token.limits, Act::See).is_ok()
+    in_realm || caller.token() == Some(token.id)
 }
 
 /// One token

@@ -50,9 +50,9 @@ pub(crate) async fn ensure(app: &Arc<App>, wanted: FirstAccount) -> anyhow::Resu
         return Ok(None);
     }
     let username = wanted.username.unwrap_or_else(|| "admin".to_owned());
-    names::username(&username).map_err(|error| invalid("HOODY_ADMIN_USERNAME", error))?;
+    names::username(&username).map_err(|error| invalid("HOODY_ADMIN_USERNAME", &error))?;
     if let Some(email) = &wanted.email {
-        names::email(email).map_err(|error| invalid("HOODY_ADMIN_EMAIL", error))?;
+        names::email(email).map_err(|error| invalid("HOODY_ADMIN_EMAIL", &error))?;
     }
     let (password, place) = match wanted.password {
         Some(given) => (Zeroizing::new(given.expose().to_owned()), PasswordPlace::Given),
@@ -60,14 +60,16 @@ pub(crate) async fn ensure(app: &Arc<App>, wanted: FirstAccount) -> anyhow::Resu
         None => {
             let path = file(&app.data_dir);
             let password = random_password();
-            write_file(&path, &username, &password)?;
+            write_file(&path, &password)?;
             (password, PasswordPlace::File(path))
         }
     };
-    password::check_new(&password).map_err(|error| invalid("HOODY_ADMIN_PASSWORD", error))?;
+    password::check_new(&password).map_err(|error| invalid("HOODY_ADMIN_PASSWORD", &error))?;
     if create(app, Actor::Operator, &username, wanted.email.as_deref(), &password).await?.is_none() {
         // Another node was first; its account stands.
-        forget_file(&app.data_dir, &username);
+        if let PasswordPlace::File(path) = &place {
+            let _ = std::fs::remove_file(path);
+        }
         return Ok(None);
     }
     Ok(Some(Made { username, password, place }))
@@ -95,12 +97,12 @@ pub(crate) async fn create(
 }
 
 /// Removes the file with the first password once that account has another.
-pub(crate) fn forget_file(data_dir: &Path, username: &str) {
-    let path = file(data_dir);
-    let Ok(content) = std::fs::read_to_string(&path).map(Zeroizing::new) else { return };
-    if content.lines().any(|line| line == format!("username: {username}"))
-        && let Err(error) = std::fs::remove_file(&path)
-    {
+pub(crate) async fn forget_file(app: &App, account: UserId) {
+    let path = file(&app.data_dir);
+    if !path.exists() || !matches!(store::find_first(&app.db).await, Ok(Some(first)) if first == account) {
+        return;
+    }
+    if let Err(error) = std::fs::remove_file(&path) {
         tracing::warn!(%error, file = %path.display(), "the first password's file could not be removed");
     }
 }
@@ -109,11 +111,12 @@ fn file(data_dir: &Path) -> PathBuf {
     data_dir.join("first-password")
 }
 
-fn write_file(path: &Path, username: &str, password: &str) -> anyhow::Result<()> {
+fn write_file(path: &Path, password: &str) -> anyhow::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(path).with_context(|| format!("{} cannot be written", path.display()))?;
-    file.write_all(format!("username: {username}\npassword: {password}\n").as_bytes())?;
+    file.write_all(password.as_bytes())?;
+    file.write_all(b"\n")?;
     file.sync_all()?;
     Ok(())
 }
@@ -133,8 +136,8 @@ fn random_password() -> Zeroizing<String> {
     password
 }
 
-fn invalid(name: &str, error: hoody_core::invalid::Invalid) -> anyhow::Error {
-    anyhow::anyhow!("{name}: {}", sentence(&error))
+fn invalid(name: &str, error: &hoody_core::invalid::Invalid) -> anyhow::Error {
+    anyhow::anyhow!("{name}: {}", sentence(error))
 }
 
 /// What an input error says, for a terminal.

@@ -133,7 +133,7 @@ async fn apply(
     mutation.tell(told);
     mutation.commit().await?;
     if password.is_some() {
-        first::forget_file(&app.data_dir, &user.username);
+        first::forget_file(app, id).await;
     }
     user.updated_at = now;
     Ok(user)
@@ -168,7 +168,7 @@ impl UserChange {
         Ok(Self {
             alias: alias.map(names::display_alias).transpose()?.map(str::to_owned),
             public_key: public_key.map(|key| key.map(names::public_key).transpose()).transpose()?,
-            metadata: metadata.map(|metadata| metadata.cloned()),
+            metadata: metadata.map(Option::<&Map<_, _>>::cloned),
             password: new.map(|new| read_password(new, current)).transpose()?,
         })
     }

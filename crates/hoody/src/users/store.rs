@@ -21,6 +21,7 @@ const BY_ID: &str = user!("WHERE id = $1");
 const BY_USERNAME: &str = user!("WHERE username = $1");
 const BY_EMAIL: &str = user!("WHERE email_fold = $1");
 const ALL: &str = user!("ORDER BY created_at, id LIMIT 10000");
+const FIRST: &str = "SELECT id FROM users ORDER BY created_at, id LIMIT 1";
 const COUNT: &str = "SELECT COUNT(*) AS n FROM (SELECT 1 FROM users LIMIT 1) AS some_users";
 const INSERT: &str = "INSERT INTO users (id, username, username_fold, email, email_fold, alias, password_hash, \
      email_verified, is_banned, generation, version, created_at, updated_at) \
@@ -50,6 +51,11 @@ pub(crate) async fn find_by_email(on: impl Into<On<'_>>, email: &str) -> Result<
 
 pub(crate) async fn list_users(on: impl Into<On<'_>>) -> Result<Vec<User>, DbError> {
     on.into().list(ALL, args![]).await?.iter().map(read).collect()
+}
+
+/// The first account of all.
+pub(crate) async fn find_first(on: impl Into<On<'_>>) -> Result<Option<UserId>, DbError> {
+    on.into().find(FIRST, args![]).await?.map(|row| row.get("id")).transpose()
 }
 
 /// Whether there is no account at all.

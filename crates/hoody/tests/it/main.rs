@@ -1,17 +1,28 @@
 //! The service through its real router on a real database, on both engines. One file a noun.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests, too, end at the first surprise")]
+#![expect(clippy::print_stderr, reason = "why a test did not run")]
+
 mod support;
 
 mod bad_input;
+mod cache;
+mod freshness;
 mod input_threats;
+mod matrix;
+mod mutations;
 mod openapi;
 mod projects;
+mod routes;
 mod sessions;
 mod shapes;
+mod threats;
+mod threats_secrets;
 mod token_acting;
 mod token_life;
 mod token_profiles;
 mod token_realms;
 mod token_sequences;
 mod tokens;
+mod usage;
 mod users;

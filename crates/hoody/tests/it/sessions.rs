@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::support::{PASSWORD, TestApp, on_both};
+use crate::support::{PASSWORD, on_both};
 
 const LOGIN: &str = "/api/v1/users/auth/login";
 const REFRESH: &str = "/api/v1/users/auth/refresh";

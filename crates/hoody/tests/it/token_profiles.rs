@@ -111,4 +111,15 @@ on_both! {
         app.service.poll().await;
         assert_eq!(found(&caller).await, "nobody", "nor one of a banned account");
     }
+
+    async fn threat_19_a_public_profile_needs_its_permission_by_whatever_route(app: TestApp) {
+        let user = app.user("ada").await;
+        let token = user.mint(json!({"permissions": {"projects": {"update": true}}})).await;
+        let path = format!("/api/v1/auth/tokens/{}", token.id);
+        let storage = json!({"public_storage": {"name": "somebody else"}});
+        token.client.put(&path, storage.clone()).await.refused(403, "INSUFFICIENT_PERMISSIONS");
+        token.client.put("/api/v1/auth/tokens/me/public-profile", storage.clone()).await
+            .refused(403, "INSUFFICIENT_PERMISSIONS");
+        user.put(&path, storage).await.expect(StatusCode::OK);
+    }
 }

@@ -6,6 +6,7 @@ mod users;
 
 use std::sync::Arc;
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use crate::app::App;
@@ -40,14 +41,24 @@ pub(crate) async fn run(args: &AdminArgs) -> anyhow::Result<()> {
     let config = Config::load(&args.server, &environment)?;
     crate::telemetry::init_logs("warn", false)?;
     super::serve::keep_files_private();
-    super::serve::make_data_dir(&config.data_dir)?;
     match &args.command {
         AdminCommand::Users(command) => {
+            if !config.settings.database.is_there() && !command.may_begin() {
+                // A mistyped directory must not look like lost accounts.
+                bail!(
+                    "there is no database in {}: is --data-dir right? `hoody serve` makes one",
+                    config.data_dir.display()
+                );
+            }
+            super::serve::make_data_dir(&config.data_dir)?;
             let app = App::open(config.settings, Clock::system()).await?;
             users::run(&app, command).await?;
             close(app).await;
         }
-        AdminCommand::Keys(command) => keys::run(config, command).await?,
+        AdminCommand::Keys(command) => {
+            super::serve::make_data_dir(&config.data_dir)?;
+            keys::run(config, command).await?;
+        }
     }
     Ok(())
 }

@@ -56,6 +56,13 @@ pub(super) enum UsersCommand {
     },
 }
 
+impl UsersCommand {
+    /// Whether it makes sense on a database that is not there yet.
+    pub(super) fn may_begin(&self) -> bool {
+        matches!(self, Self::Create { .. })
+    }
+}
+
 /// Where a password comes from.
 #[derive(Debug, Args)]
 pub(super) struct PasswordArgs {
@@ -145,7 +152,7 @@ async fn set_password(app: &Arc<App>, name: &str, password: &PasswordArgs) -> an
     let change = Change::new("account.updated", user.id, "account", user.id);
     mutation.tell(change.with(json!({ "password": true })).forgetting(Forget::Account(user.id)));
     mutation.commit().await.map_err(plain)?;
-    forget_file(&app.data_dir, &user.username);
+    forget_file(app, user.id).await;
     output::note(&format!("Set the password of {}; its sessions are ended.", user.username));
     Ok(())
 }

@@ -6,7 +6,7 @@ use hoody_core::id::{MemberId, ProjectId, noun};
 use hoody_core::wire::{self, PermissionLevel, ProjectMember};
 
 use super::super::body::{NewMember, parse_new_level};
-use super::super::http::{find_target, find_visible, forbidden, limit_reached};
+use super::super::http::{begin_on, find_target, find_visible, forbidden, limit_reached};
 use super::super::{MAX_MEMBERS, Project};
 use super::store;
 use crate::error::Error;
@@ -55,7 +55,7 @@ pub(crate) async fn grant_project_permission(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<ProjectMember>, Error> {
     let new = NewMember::parse(&body)?;
-    let (mut mutation, _) = Mutation::begin(&app, &caller).await?;
+    let (mut mutation, _) = begin_on(&app, &caller, id).await?;
     let project = find_target(&mut mutation, &caller, id, PermissionLevel::Edit).await?;
     require_within(&project, new.level)?;
     if new.user_id == project.owner {
@@ -95,7 +95,7 @@ pub(crate) async fn update_project_permission(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<ProjectMember>, Error> {
     let level = parse_new_level(&body)?;
-    let (mut mutation, _) = Mutation::begin(&app, &caller).await?;
+    let (mut mutation, _) = begin_on(&app, &caller, id).await?;
     let (project, mut member) = find_member(&mut mutation, &caller, id, permission_id).await?;
     require_within(&project, level)?;
     if member.permission_level != level {
@@ -121,7 +121,7 @@ pub(crate) async fn revoke_project_permission(
     caller: Caller<MembersRemove>,
     TwoIds(id, permission_id): TwoIds<noun::Project, noun::Member>,
 ) -> Result<Answer<()>, Error> {
-    let (mut mutation, _) = Mutation::begin(&app, &caller).await?;
+    let (mut mutation, _) = begin_on(&app, &caller, id).await?;
     let (project, member) = find_member(&mut mutation, &caller, id, permission_id).await?;
     if !store::delete_member(&mut mutation.tx, id, permission_id).await? {
         return Err(NOT_FOUND);

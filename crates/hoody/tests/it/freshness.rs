@@ -1,0 +1,294 @@
+//! Freshness: how long one node answers from what it knows while another changes it, and what it does
+//! when it cannot know.
+
+use std::time::Duration;
+
+use hoody::testing::Service;
+use http::StatusCode;
+use serde_json::json;
+use sqlx::Connection as _;
+
+use crate::support::{Client, HERE, Minted, PASSWORD, Reply, TestApp, on_both};
+
+/// For how long after a poll the cache answers, in milliseconds.
+const FRESH_FOR: i64 = 800;
+/// How long something in the background may take to happen. It takes 50 ms.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+async fn good(client: &Client) -> Reply {
+    client.check("projects.read").await
+}
+
+async fn disable(owner: &Client, token: &Minted) {
+    let path = format!("/api/v1/auth/tokens/{}", token.id);
+    owner.patch(&path, json!({ "is_enabled": false })).await.expect(StatusCode::OK);
+}
+
+fn unavailable(reply: &Reply) {
+    reply.refused(503, "UNAVAILABLE");
+    assert_eq!(reply.headers["retry-after"], "1");
+}
+
+/// Asks until the answer is this, or fails when it takes too long.
+async fn until(client: &Client, status: u16, code: &str) {
+    let asking = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        loop {
+            ticks.tick().await;
+            let reply = good(client).await;
+            if reply.status == status && reply.body["code"] == code {
+                return;
+            }
+        }
+    };
+    assert!(tokio::time::timeout(DEADLINE, asking).await.is_ok(), "no {status} {code} in {DEADLINE:?}");
+}
+
+/// A token that is hot on a second node, which has just polled.
+async fn hot_on_two(app: &TestApp) -> (Client, Minted, Service, Client) {
+    let owner = app.user("ada").await;
+    let token = owner.mint(json!({})).await;
+    let second = app.another_node().await;
+    let there = token.client.at(&second);
+    good(&token.client).await.expect(StatusCode::NO_CONTENT);
+    good(&there).await.expect(StatusCode::NO_CONTENT);
+    (owner, token, second, there)
+}
+
+on_both! {
+    async fn another_node_refuses_after_its_next_poll(app: TestApp) {
+        let (owner, token, second, there) = hot_on_two(&app).await;
+        disable(&owner, &token).await;
+        good(&token.client).await.refused(401, "INVALID_TOKEN");
+        // Its clock stands still and it did not poll: it cannot know.
+        good(&there).await.expect(StatusCode::NO_CONTENT);
+        assert!(second.poll().await);
+        good(&there).await.refused(401, "INVALID_TOKEN");
+    }
+
+    async fn a_node_whose_polls_stop_asks_the_database(app: TestApp) {
+        let (owner, token, second, there) = hot_on_two(&app).await;
+        disable(&owner, &token).await;
+        second.advance(FRESH_FOR - 1);
+        good(&there).await.expect(StatusCode::NO_CONTENT);
+        second.advance(1);
+        good(&there).await.refused(401, "INVALID_TOKEN");
+        // What it reads then is for that request alone.
+        owner
+            .patch(&format!("/api/v1/auth/tokens/{}", token.id), json!({ "is_enabled": true }))
+            .await
+            .expect(StatusCode::OK);
+        good(&there).await.expect(StatusCode::NO_CONTENT);
+        disable(&owner, &token).await;
+        good(&there).await.refused(401, "INVALID_TOKEN");
+    }
+
+    async fn only_a_poll_makes_a_node_fresh_again(app: TestApp) {
+        let (owner, token, second, there) = hot_on_two(&app).await;
+        second.advance(FRESH_FOR);
+        assert_eq!(there.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+        // Neither its own reads nor its own changes do.
+        good(&there).await.expect(StatusCode::NO_CONTENT);
+        owner.at(&second).mint(json!({})).await;
+        assert_eq!(there.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+        disable(&owner, &token).await;
+        assert!(second.poll().await);
+        there.get("/readyz").await.expect(StatusCode::OK);
+        good(&there).await.refused(401, "INVALID_TOKEN");
+    }
+
+    async fn without_a_database_a_node_answers_while_it_is_fresh_and_then_refuses(app: TestApp) {
+        let (owner, _, second, there) = hot_on_two(&app).await;
+        let cold = owner.mint(json!({})).await.client.at(&second);
+        second.cut_database().await;
+        assert!(!second.poll().await);
+        good(&there).await.expect(StatusCode::NO_CONTENT);
+        unavailable(&good(&cold).await);
+        second.advance(FRESH_FOR);
+        unavailable(&good(&there).await);
+        assert!(!second.poll().await);
+        unavailable(&good(&there).await);
+        unavailable(&there.get("/api/v1/projects").await);
+        assert_eq!(there.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+        there.get("/livez").await.expect(StatusCode::OK);
+        // The other node is not concerned.
+        good(&there.at(&app.service)).await.expect(StatusCode::NO_CONTENT);
+    }
+
+    async fn a_read_that_lands_when_the_node_is_stale_is_read_again(app: TestApp) {
+        let owner = app.user("ada").await;
+        let token = owner.mint(json!({})).await;
+        let second = app.another_node().await;
+        let reached = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+        let released = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+        second.hold_cold_reads({
+            let (reached, released) = (reached.clone(), released.clone());
+            move || {
+                let (reached, released) = (reached.clone(), released.clone());
+                async move {
+                    reached.add_permits(1);
+                    released.acquire().await.unwrap().forget();
+                }
+            }
+        });
+        let there = token.client.at(&second);
+        let held = tokio::spawn(async move { good(&there).await });
+        reached.acquire().await.unwrap().forget();
+        disable(&owner, &token).await;
+        // No poll tells the second node; but when it decides, it knows that it knows nothing.
+        second.advance(FRESH_FOR);
+        released.add_permits(1);
+        held.await.unwrap().refused(401, "INVALID_TOKEN");
+    }
+
+    async fn a_database_that_stalls_makes_a_stale_node_refuse_soon_and_not_wait(app: TestApp) {
+        // On SQLite no reader waits for anybody.
+        if app.url.starts_with("sqlite") {
+            return;
+        }
+        let (_, _, second, there) = hot_on_two(&app).await;
+        second.advance(FRESH_FOR);
+        let mut stalled = sqlx::PgConnection::connect(&app.url).await.unwrap();
+        sqlx::raw_sql("BEGIN; LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")
+            .execute(&mut stalled)
+            .await
+            .unwrap();
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..3_000 {
+            let there = there.clone();
+            all.spawn(async move { good(&there).await });
+        }
+        let replies = tokio::time::timeout(Duration::from_secs(3), all.join_all()).await.expect("soon");
+        for reply in replies {
+            unavailable(&reply);
+        }
+        stalled.close().await.unwrap();
+        good(&there).await.expect(StatusCode::NO_CONTENT);
+    }
+
+    async fn a_feed_that_went_back_empties_the_cache(app: TestApp) {
+        let (_, _, second, there) = hot_on_two(&app).await;
+        assert!(second.poll().await);
+        assert_eq!(second.cached(), 1);
+        app.service.tamper("UPDATE tokens SET is_enabled = FALSE").await;
+        app.service.tamper("UPDATE feed_head SET pos = 0 WHERE id = 1").await;
+        good(&there).await.expect(StatusCode::NO_CONTENT);
+        assert!(second.poll().await);
+        assert_eq!(second.cached(), 0);
+        good(&there).await.refused(401, "INVALID_TOKEN");
+    }
+
+    async fn a_ban_beside_the_server_is_in_force_after_one_poll(app: TestApp) {
+        let owner = app.user("ada").await;
+        let token = owner.mint(json!({})).await;
+        for client in [&owner, &token.client] {
+            good(client).await.expect(StatusCode::NO_CONTENT);
+        }
+        app.service.ban_elsewhere("ada", true).await;
+        assert!(app.service.poll().await);
+        for client in [&owner, &token.client] {
+            good(client).await.refused(403, "ACCOUNT_BANNED");
+        }
+        app.service.ban_elsewhere("ada", false).await;
+        assert!(app.service.poll().await);
+        for client in [&owner, &token.client] {
+            good(client).await.expect(StatusCode::NO_CONTENT);
+        }
+    }
+
+    async fn the_tail_in_the_background_applies_what_happens_elsewhere(app: TestApp) {
+        let (owner, token, second, there) = hot_on_two(&app).await;
+        second.start();
+        app.service.start();
+        disable(&owner, &token).await;
+        until(&there, 401, "INVALID_TOKEN").await;
+        app.service.ban_elsewhere("ada", true).await;
+        until(&owner, 403, "ACCOUNT_BANNED").await;
+        until(&owner.at(&second), 403, "ACCOUNT_BANNED").await;
+    }
+
+    async fn more_changes_than_are_read_at_once_are_all_applied_by_one_poll(app: TestApp) {
+        let (owner, token, second, there) = hot_on_two(&app).await;
+        let rows = "WITH RECURSIVE more (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < 2500) \
+             INSERT INTO feed (pos, seq, at, event_type, account_id, actor_kind, resource_type, resource_id, \
+             realm_ids, payload, forget_kind, forget_id) \
+             SELECT head.pos + more.n, 0, 0, 'test', users.id, 'nobody', 'user', users.id, '', '{}', 'token', \
+             users.id \
+             FROM more CROSS JOIN users CROSS JOIN feed_head head WHERE users.username = 'ada'";
+        assert_eq!(app.service.tamper(rows).await, 2_500);
+        app.service.tamper("UPDATE feed_head SET pos = pos + 2500 WHERE id = 1").await;
+        disable(&owner, &token).await;
+        assert!(second.poll().await);
+        good(&there).await.refused(401, "INVALID_TOKEN");
+    }
+
+    async fn many_rows_of_one_position_are_all_applied(app: TestApp) {
+        let (_, _, second, there) = hot_on_two(&app).await;
+        app.service.tamper("UPDATE feed_head SET pos = pos + 1 WHERE id = 1").await;
+        let rows = "WITH RECURSIVE more (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < 1500) \
+             INSERT INTO feed (pos, seq, at, event_type, account_id, actor_kind, resource_type, resource_id, \
+             realm_ids, payload, forget_kind, forget_id) \
+             SELECT head.pos, more.n, 0, 'test', users.id, 'nobody', 'user', users.id, '', '{}', \
+             CASE WHEN more.n = 1500 THEN 'account' ELSE 'token' END, users.id \
+             FROM more CROSS JOIN users CROSS JOIN feed_head head WHERE users.username = 'ada'";
+        assert_eq!(app.service.tamper(rows).await, 1_500);
+        app.service.tamper("UPDATE tokens SET is_enabled = FALSE").await;
+        assert!(second.poll().await);
+        good(&there).await.refused(401, "INVALID_TOKEN");
+    }
+
+    async fn threat_09_a_revocation_counts_in_its_own_millisecond(app: TestApp) {
+        // The clock stands still: all of this is one instant.
+        let owner = app.user("ada").await;
+        let (first, second) = (owner.mint(json!({})).await, owner.mint(json!({})).await);
+        for token in [&first, &second] {
+            good(&token.client).await.expect(StatusCode::NO_CONTENT);
+        }
+        owner.delete(&format!("/api/v1/auth/tokens/{}", first.id)).await.expect(StatusCode::OK);
+        good(&first.client).await.refused(401, "INVALID_TOKEN");
+        let now = app.service.now().millis();
+        owner
+            .put(&format!("/api/v1/auth/tokens/{}", second.id), json!({ "expires_at": now + 1 }))
+            .await
+            .expect(StatusCode::OK);
+        good(&second.client).await.expect(StatusCode::NO_CONTENT);
+        app.service.advance(1);
+        good(&second.client).await.refused(401, "TOKEN_EXPIRED");
+
+        let (old, refresh_token) = app.sign_in("ada").await;
+        let old = app.with(&old);
+        good(&old).await.expect(StatusCode::NO_CONTENT);
+        owner.post("/api/v1/users/auth/logout", json!({})).await.expect(StatusCode::OK);
+        let new = app.login("ada").await;
+        good(&old).await.refused(401, "INVALID_TOKEN");
+        good(&owner).await.refused(401, "INVALID_TOKEN");
+        good(&new).await.expect(StatusCode::NO_CONTENT);
+        let replayed = json!({ "refreshToken": refresh_token });
+        app.anon().post("/api/v1/users/auth/refresh", replayed).await.refused(401, "INVALID_TOKEN");
+
+        let path = format!("/api/v1/users/{}", new.account().await);
+        let body = json!({ "password": "another horse battery", "current_password": PASSWORD });
+        new.put(&path, body).await.expect(StatusCode::OK);
+        good(&new).await.refused(401, "INVALID_TOKEN");
+        app.service.ban_elsewhere("ada", true).await;
+        app.service.poll().await;
+        let body = json!({ "username": "ada", "password": "another horse battery" });
+        app.anon().post("/api/v1/users/auth/login", body).await.refused(401, "INVALID_CREDENTIALS");
+    }
+
+    async fn time_never_runs_backwards(app: TestApp) {
+        let owner = app.user("ada").await;
+        let ends = app.service.now().millis() + 400;
+        let token = owner.mint(json!({ "expires_at": ends })).await;
+        good(&token.client).await.expect(StatusCode::NO_CONTENT);
+        app.service.advance(500);
+        good(&token.client).await.refused(401, "TOKEN_EXPIRED");
+        let latest = app.service.now();
+        app.service.advance(-400);
+        assert_eq!(app.service.now(), latest);
+        good(&token.client).await.refused(401, "TOKEN_EXPIRED");
+        let made = owner.get(&format!("/api/v1/auth/tokens/{}", owner.mint(json!({})).await.id)).await;
+        assert_eq!(made.data()["created_at"], json!(latest));
+        assert_eq!(owner.from(HERE).get("/api/v1/ip").await.data()["timestamp"], json!(latest));
+    }
+}

@@ -1,0 +1,221 @@
+//! Every operation of the service: what it asks of its caller, and a request that succeeds when the
+//! caller may. `matrix` walks all of them, `mutations` those that change something.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use hoody_core::permissions::Catalogue;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Client, PASSWORD, REALM_A, REALM_B, Reply, TestApp};
+
+/// What an operation asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Nothing.
+    Public,
+    /// A credential that is in force.
+    Valid,
+    /// The same, of a banned account too.
+    ValidOrBanned,
+    /// A session, or a token with any leaf that changes something.
+    Writer,
+    /// A session.
+    Session,
+    /// A session; a token is told so with 401.
+    Minting,
+    /// A token, on the base host too when it is bound to realms.
+    Itself,
+    /// A token with this leaf.
+    OwnToken(&'static str),
+    /// A session, or a token with this leaf.
+    Leaf(&'static str),
+}
+
+/// One operation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Operation {
+    pub(crate) method: &'static str,
+    /// As it is in `openapi.json`.
+    pub(crate) path: &'static str,
+    pub(crate) needs: Needs,
+    /// Whether a caller's own row is judged again in its transaction.
+    pub(crate) mutates: bool,
+    body: &'static str,
+}
+
+const fn reads(method: &'static str, path: &'static str, needs: Needs) -> Operation {
+    Operation { method, path, needs, mutates: false, body: "" }
+}
+
+const fn asks(method: &'static str, path: &'static str, needs: Needs, body: &'static str) -> Operation {
+    Operation { method, path, needs, mutates: false, body }
+}
+
+const fn changes(method: &'static str, path: &'static str, needs: Needs, body: &'static str) -> Operation {
+    Operation { method, path, needs, mutates: true, body }
+}
+
+use Needs::{Itself, Leaf, Minting, OwnToken, Public, Session, Valid, ValidOrBanned, Writer};
+
+const PROFILE: Needs = OwnToken("resources.auth_token_public_profile");
+const LEVEL: &str = r#"{"permission_level": "edit"}"#;
+const MEMBER: &str = "/api/v1/projects/{id}/permissions/{permission_id}";
+
+/// One line an operation. Logout is the last: it ends the sessions that the others use.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    // sessions
+    asks("POST", "/api/v1/users/auth/login", Public, r#"{"username": "ada", "password": "{password}"}"#),
+    asks("POST", "/api/v1/users/auth/refresh", Public, r#"{"refreshToken": "{refresh}"}"#),
+    // users
+    reads("GET", "/api/v1/users/auth/me", ValidOrBanned),
+    reads("GET", "/api/v1/users/me", ValidOrBanned),
+    reads("GET", "/api/v1/users/{id}", ValidOrBanned),
+    changes("PUT", "/api/v1/users/{id}", Session, r#"{"alias": "Ada {unique}"}"#),
+    changes("PATCH", "/api/v1/users/{id}", Session, r#"{"alias": "Ada {unique}"}"#),
+    // tokens
+    reads("GET", "/api/v1/auth/tokens", Valid),
+    changes("POST", "/api/v1/auth/tokens", Minting, "{}"),
+    reads("GET", "/api/v1/auth/tokens/me", Itself),
+    changes(
+        "PUT",
+        "/api/v1/auth/tokens/me/public-profile",
+        PROFILE,
+        r#"{"public_storage": {"n": {unique}}}"#,
+    ),
+    changes(
+        "PATCH",
+        "/api/v1/auth/tokens/me/public-profile",
+        PROFILE,
+        r#"{"public_storage": {"n": {unique}}}"#,
+    ),
+    reads("GET", "/api/v1/auth/tokens/public-profiles/{public_key}", Valid),
+    reads("GET", "/api/v1/auth/tokens/templates", Valid),
+    reads("GET", "/api/v1/auth/tokens/{id}", Valid),
+    changes("PUT", "/api/v1/auth/tokens/{id}", Writer, r#"{"alias": "renamed {unique}"}"#),
+    changes("PATCH", "/api/v1/auth/tokens/{id}", Writer, r#"{"is_enabled": false}"#),
+    changes("DELETE", "/api/v1/auth/tokens/{id}", Writer, ""),
+    changes("POST", "/api/v1/auth/tokens/{id}/copy", Minting, "{}"),
+    changes("POST", "/api/v1/auth/tokens/{id}/add-realm", Writer, r#"{"realm_id": "{realm}"}"#),
+    changes("POST", "/api/v1/auth/tokens/{id}/remove-realm", Writer, r#"{"realm_id": "{realm}"}"#),
+    // projects and realms
+    reads("GET", "/api/v1/projects", Leaf("projects.read")),
+    changes("POST", "/api/v1/projects", Leaf("projects.create"), r#"{"alias": "made {unique}"}"#),
+    reads("GET", "/api/v1/projects/{id}", Leaf("projects.read")),
+    changes("PUT", "/api/v1/projects/{id}", Leaf("projects.update"), r#"{"alias": "put {unique}"}"#),
+    changes("PATCH", "/api/v1/projects/{id}", Leaf("projects.update"), r#"{"alias": "patched {unique}"}"#),
+    changes("DELETE", "/api/v1/projects/{id}", Leaf("projects.delete"), ""),
+    reads("GET", "/api/v1/projects/{id}/stats", Leaf("projects.read")),
+    reads("GET", "/api/v1/projects/{id}/permissions", Leaf("projects.read")),
+    changes(
+        "POST",
+        "/api/v1/projects/{id}/permissions",
+        Leaf("projects.members.invite"),
+        r#"{"user_id": "{carol}", "permission_level": "read"}"#,
+    ),
+    changes("PUT", MEMBER, Leaf("projects.members.change_roles"), LEVEL),
+    changes("PATCH", MEMBER, Leaf("projects.members.change_roles"), LEVEL),
+    changes("DELETE", MEMBER, Leaf("projects.members.remove"), ""),
+    reads("GET", "/api/v1/realms", Leaf("resources.realms")),
+    // decisions for others, utilities, probes
+    reads("GET", "/api/v1/auth/check", Valid),
+    reads("GET", "/api/v1/ip", Public),
+    reads("GET", "/livez", Public),
+    reads("GET", "/readyz", Public),
+    changes("POST", "/api/v1/users/auth/logout", ValidOrBanned, ""),
+];
+
+impl Operation {
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// The leaf that a token needs, or one that will do where any that changes something does.
+    pub(crate) fn leaf(&self) -> &'static str {
+        match self.needs {
+            Leaf(leaf) | OwnToken(leaf) => leaf,
+            _ => "projects.update",
+        }
+    }
+}
+
+/// The permissions tree with these leaves.
+pub(crate) fn tree(wanted: impl Fn(&str) -> bool) -> Value {
+    let catalogue = Catalogue::hoody();
+    let wanted = catalogue.leaves().filter(|(_, leaf)| wanted(&leaf.path)).map(|(permission, _)| permission);
+    catalogue.to_tree(wanted.collect())
+}
+
+/// A request that can be sent by anybody.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Asked {
+    pub(crate) async fn by(&self, client: &Client) -> Reply {
+        client.send(self.method.clone(), &self.path, self.body.clone()).await
+    }
+}
+
+/// An account `ada` with things that requests can be about, and `carol`, whom projects are shared with.
+pub(crate) struct World<'a> {
+    pub(crate) app: &'a TestApp,
+    /// Ada, signed in.
+    pub(crate) owner: Client,
+    pub(crate) refresh_token: String,
+    ada: String,
+    carol: String,
+    next: AtomicU32,
+}
+
+impl<'a> World<'a> {
+    pub(crate) async fn new(app: &'a TestApp) -> Self {
+        let owner = app.user("ada").await;
+        let carol = app.service.create_user("carol", None, PASSWORD).await;
+        let (_, refresh_token) = app.sign_in("ada").await;
+        let ada = owner.account().await;
+        Self { app, owner, refresh_token, ada, carol, next: AtomicU32::new(0) }
+    }
+
+    /// A request for `operation` about things that were made for it alone.
+    pub(crate) async fn ask(&self, operation: &Operation) -> Asked {
+        let unique = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = match operation.path {
+            path if path.contains("{public_key}") => {
+                let key = format!("{unique:064x}");
+                self.owner.mint(json!({ "public_key": key })).await;
+                path.replace("{public_key}", &key)
+            }
+            path if path.starts_with("/api/v1/auth/tokens/{id}") => {
+                let realms = if path.ends_with("remove-realm") { vec![REALM_A, REALM_B] } else { vec![] };
+                let target = self.owner.mint(json!({ "permissions": {}, "realm_ids": realms })).await;
+                path.replace("{id}", &target.id)
+            }
+            path if path.starts_with("/api/v1/projects/{id}") => self.project_path(path, unique).await,
+            path => path.replace("{id}", &self.ada),
+        };
+        let body = operation
+            .body
+            .replace("{unique}", &unique.to_string())
+            .replace("{password}", PASSWORD)
+            .replace("{refresh}", &self.refresh_token)
+            .replace("{realm}", REALM_A)
+            .replace("{carol}", &self.carol);
+        Asked { method: operation.method.parse().unwrap(), path, body: body.into_bytes() }
+    }
+
+    async fn project_path(&self, path: &str, unique: u32) -> String {
+        let made = self.owner.post("/api/v1/projects", json!({ "alias": format!("target {unique}") })).await;
+        let project = made.data()["id"].as_str().unwrap();
+        let mut path = path.replace("{id}", project);
+        if path.contains("{permission_id}") {
+            let shared = json!({ "user_id": self.carol, "permission_level": "read" });
+            let shared = self.owner.post(&format!("/api/v1/projects/{project}/permissions"), shared).await;
+            path = path.replace("{permission_id}", shared.data()["id"].as_str().unwrap());
+        }
+        path
+    }
+}
