@@ -8,7 +8,7 @@ use http::request::Parts;
 use super::Shared;
 use crate::error::Error;
 
-/// The id in the path; with two, the first is [`IdPath`]'s and the second is reached by [`second_id`].
+/// The one id in the path; where there are two, see [`TwoIds`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IdPath<K>(pub(crate) Id<K>);
 
