@@ -96,11 +96,13 @@ impl Location {
                 (Db::Sqlite { writer: writer.clone(), readers }, Db::Sqlite { writer, readers: tail })
             }
             Self::Postgres(options) => {
+                // On a connection without limits: a migration may be long, and another node's is waited for.
+                // It also says what is wrong, where a pool would only say that it waited in vain.
+                let mut connection = options.as_ref().clone().disable_statement_logging().connect().await?;
+                postgres_migrator().run(&mut connection).await?;
+                connection.close().await?;
                 let options = postgres_options(options.as_ref().clone());
-                // A pool would only say that it waited in vain.
-                options.connect().await?.close().await?;
                 let writers = postgres_pool(POSTGRES_WRITERS).connect_with(options.clone()).await?;
-                postgres_migrator().run(&writers).await?;
                 let readers = postgres_pool(POSTGRES_READERS).connect_with(options.clone()).await?;
                 let tail = postgres_pool(1).connect_with(options).await?;
                 (Db::Postgres { writers: writers.clone(), readers }, Db::Postgres { writers, readers: tail })

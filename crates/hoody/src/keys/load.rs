@@ -10,7 +10,7 @@ use hoody_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::clock::entropy;
-use crate::db::{Db, On, args};
+use crate::db::{Db, DbError, On, args};
 
 /// Where the master keys are.
 #[derive(Clone)]
@@ -31,6 +31,7 @@ impl std::fmt::Debug for KeySource {
 }
 
 const KNOWN: &str = "SELECT id FROM master_keys ORDER BY created_at, id";
+const LOCK: &str = "UPDATE feed_head SET pos = pos WHERE id = 1";
 const ADD: &str = "INSERT INTO master_keys (id, created_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
 
 /// The master keys of `db`. An empty database takes the first key it is given; a key is made unasked
@@ -63,8 +64,11 @@ pub(crate) async fn init(source: &KeySource, db: &Db, now: Timestamp) -> anyhow:
 }
 
 async fn known_keys(db: &Db) -> anyhow::Result<Vec<String>> {
-    let rows = On::from(db).list(KNOWN, args![]).await?;
-    Ok(rows.iter().map(|row| row.get("id")).collect::<Result<_, _>>()?)
+    Ok(list_ids(db).await?)
+}
+
+async fn list_ids(on: impl Into<On<'_>>) -> Result<Vec<String>, DbError> {
+    on.into().list(KNOWN, args![]).await?.iter().map(|row| row.get("id")).collect()
 }
 
 async fn accept(
@@ -86,7 +90,14 @@ async fn accept(
         );
     }
     let mut tx = db.begin().await?;
-    tx.execute(ADD, args![first, now]).await?;
+    // Two first starts with two keys: the second waits here and finds the first one's.
+    tx.execute(LOCK, args![]).await?;
+    let known: Vec<String> = list_ids(&mut tx).await?;
+    if known.is_empty() {
+        tx.execute(ADD, args![&first, now]).await?;
+    } else if !known.contains(&first) {
+        bail!("another node has just put this database under {}: bring that key file", known.join(", "));
+    }
     tx.commit().await?;
     Ok(())
 }

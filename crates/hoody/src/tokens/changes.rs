@@ -10,7 +10,7 @@ use hoody_core::id::{TokenId, noun};
 use hoody_core::token::{RealmChange, TokenChange};
 use hoody_core::wire;
 
-use super::http::{NOT_FOUND, check_limit, duplicate_alias, is_visible};
+use super::http::{NOT_FOUND, check_limit, check_size, duplicate_alias, is_visible};
 use super::{Token, store};
 use crate::app::catalogue;
 use crate::error::Error;
@@ -219,6 +219,10 @@ pub(super) async fn write(mut mutation: Mutation, before: &Token, mut token: Tok
     }
     token.updated_at = mutation.now;
     store::update_token(&mut mutation.tx, &token).await?;
+    // What makes a token smaller or shuts it off is never refused for that.
+    if token.size() > before.size() {
+        check_size(&mut mutation, token.account).await?;
+    }
     let event = match (before.is_enabled, token.is_enabled) {
         (true, false) => "auth.token.disabled",
         (false, true) => "auth.token.enabled",

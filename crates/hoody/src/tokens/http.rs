@@ -4,14 +4,14 @@
 use axum::extract::State;
 use hoody_core::acting::{Act, may_act};
 use hoody_core::grant::{Limits, Realms};
-use hoody_core::id::{TokenId, noun};
+use hoody_core::id::{TokenId, UserId, noun};
 use hoody_core::invalid::Invalid;
 use hoody_core::names;
 use hoody_core::secret::TokenSecret;
 use hoody_core::token::{NewToken, TokenCopy};
 use hoody_core::wire;
 
-use super::{MAX_ACTIVE, Token, store};
+use super::{MAX_ACTIVE, MAX_HELD, MAX_TOKENS, Token, store};
 use crate::app::{App, catalogue};
 use crate::clock::entropy;
 use crate::error::Error;
@@ -234,6 +234,7 @@ async fn mint(
             let payload = serde_json::json!({ "alias": token.alias });
             let change = Change::new("auth.token.created", token.account, "auth_token", token.id);
             mutation.tell(change.in_realms(&token.realm_ids).with(payload));
+            check_size(&mut mutation, token.account).await?;
             mutation.commit().await?;
             return Ok(token.shown(Some(&secret)));
         }
@@ -259,5 +260,19 @@ pub(super) async fn check_limit(mutation: &mut Mutation, token: &Token) -> Resul
     let message = format!(
         "This account already has the maximum number of active API tokens ({MAX_ACTIVE}). Delete some first"
     );
+    Err(Error::Conflict { code: "AUTH_TOKEN_LIMIT_REACHED", message })
+}
+
+/// Refuses what was just written when the account's tokens are too many or too large to be listed.
+pub(super) async fn check_size(mutation: &mut Mutation, account: UserId) -> Result<(), Error> {
+    let (count, bytes) = store::measure(&mut mutation.tx, account).await?;
+    let limit = if count > MAX_TOKENS {
+        format!("{MAX_TOKENS} API tokens, expired ones included. Delete some first")
+    } else if bytes > MAX_HELD {
+        format!("{MAX_HELD} bytes of public storages, addresses and realms in its API tokens")
+    } else {
+        return Ok(());
+    };
+    let message = format!("This account already has the maximum: {limit}");
     Err(Error::Conflict { code: "AUTH_TOKEN_LIMIT_REACHED", message })
 }

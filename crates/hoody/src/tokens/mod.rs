@@ -19,6 +19,10 @@ use crate::app::catalogue;
 
 /// How many tokens that have not expired an account may have.
 pub(crate) const MAX_ACTIVE: u64 = 1_000;
+/// How many tokens an account may have, expired ones too: all of them are in one list.
+pub(crate) const MAX_TOKENS: i64 = 10_000;
+/// How many bytes the storages, addresses and realms of an account's tokens may have together.
+pub(crate) const MAX_HELD: i64 = 8 * 1024 * 1024;
 
 /// A token as it is stored; its secret is not.
 #[derive(Debug, Clone)]
@@ -53,6 +57,13 @@ impl Token {
     /// Whether it counts against the account's limit: disabled ones do, expired ones do not.
     pub(crate) fn is_active(&self, now: Timestamp) -> bool {
         self.limits.expires_at.is_none_or(|end| end > now)
+    }
+
+    /// How many bytes its storage, addresses and realms have, roughly.
+    pub(crate) fn size(&self) -> usize {
+        let storage =
+            self.public_storage.clone().map_or(0, |storage| Value::Object(storage).to_string().len());
+        storage + self.limits.addresses.to_stored().len() + self.realm_ids.len() * 25
     }
 
     /// The token as its account sees it; `secret` only right after it was made.

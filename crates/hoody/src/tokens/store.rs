@@ -30,6 +30,9 @@ const BY_PUBLIC_KEY: &str = "SELECT t.public_key, t.public_storage FROM tokens t
      ORDER BY CASE WHEN t.user_id = $2 THEN 0 ELSE 1 END, t.created_at, t.id LIMIT 1";
 const COUNT_ACTIVE: &str =
     "SELECT COUNT(*) AS n FROM tokens WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > $2)";
+const HELD: &str = "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(COALESCE(octet_length(public_storage), 0) \
+     + octet_length(ip_whitelist) + octet_length(realm_ids)), 0) AS BIGINT) AS bytes \
+     FROM tokens WHERE user_id = $1";
 const ALIAS_TAKEN: &str = "SELECT 1 AS one FROM tokens WHERE user_id = $1 AND alias = $2 AND id <> $3";
 const INSERT: &str = "INSERT INTO tokens (id, user_id, digest, key_id, alias, public_key, public_storage, \
      ip_whitelist, realm_ids, allow_no_realm, permissions, vault_access, event_access, expires_at, is_enabled, \
@@ -76,6 +79,12 @@ pub(crate) async fn count_active(
     now: Timestamp,
 ) -> Result<u64, DbError> {
     Ok(on.into().one(COUNT_ACTIVE, args![account, now]).await?.get::<i64>("n")?.unsigned_abs())
+}
+
+/// How many tokens the account has, expired ones too, and how many bytes their lists and storages have.
+pub(crate) async fn measure(on: impl Into<On<'_>>, account: UserId) -> Result<(i64, i64), DbError> {
+    let row = on.into().one(HELD, args![account]).await?;
+    Ok((row.get("n")?, row.get("bytes")?))
 }
 
 /// Whether another token than `but` has this alias. Holds until COMMIT for whoever locked the account.
