@@ -267,4 +267,12 @@ mod tests {
         assert!(!key.verifies(b"message", &[]));
         assert!(!key.verifies(b"messagf", &code));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_file_is_read_or_refused(bytes: Vec<u8>, lines in "([0-9a-fA-F]{0,66}\\n){0,4}") {
+            crate::properties::key_file(&bytes);
+            crate::properties::key_file(lines.as_bytes());
+        }
+    }
 }

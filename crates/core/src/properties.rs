@@ -11,7 +11,10 @@ use crate::host::{Domain, HostError, host_of_request, realm_of_host};
 use crate::id::{RealmId, TokenId};
 use crate::invalid::Invalid;
 use crate::json;
+use crate::keys::{Keyring, MasterKey};
 use crate::permissions::Catalogue;
+use crate::secret::{TokenKeys, TokenText};
+use crate::session::SessionKey;
 use crate::time::Timestamp;
 use crate::token::{NewToken, ProfileChange, RealmChange, TokenChange, TokenCopy};
 
@@ -204,5 +207,28 @@ pub fn timestamp(text: &str) {
     if let Ok(instant) = Timestamp::parse(text) {
         assert!((Timestamp::MIN..=Timestamp::MAX).contains(&instant));
         assert_eq!(Timestamp::parse(&instant.to_string()), Ok(instant));
+    }
+}
+
+/// A token's text: read or refused; what is read has our form, and only keys that made it say so.
+pub fn token_text(text: &str) {
+    let keys = |seed| TokenKeys::derive(&MasterKey::from_bytes([seed; 32]), b"database");
+    let Ok(read) = TokenText::parse(text) else { return };
+    assert_eq!(text.len(), crate::secret::LENGTH);
+    assert!(text.starts_with(crate::secret::PREFIX));
+    assert!(!(read.is_made_with(&keys(1)) && read.is_made_with(&keys(2))));
+}
+
+/// A session token that nobody signed: refused, whatever it is.
+pub fn session_token(text: &str) {
+    let key = SessionKey::derive(&MasterKey::from_bytes([1; 32]), b"database");
+    assert!(crate::session::verify(text, &[key]).is_err());
+}
+
+/// A key file: read or refused without showing any of it; what is read has a first key.
+pub fn key_file(bytes: &[u8]) {
+    match Keyring::parse(bytes) {
+        Ok(ring) => assert!(ring.iter().next().is_some()),
+        Err(error) => assert!(error.to_string().len() < 100),
     }
 }

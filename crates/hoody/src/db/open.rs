@@ -185,3 +185,28 @@ fn migrator<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Mi
     });
     Migrator::with_migrations(migrations.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// The schema of PostgreSQL is SQLite's with its own names of types, file by file.
+    #[test]
+    fn both_engines_have_the_same_schema() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let names = |engine: &str| {
+            let files = std::fs::read_dir(folder.join(engine)).unwrap();
+            let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names("sqlite"), names("postgres"));
+        for name in names("sqlite") {
+            let read = |engine: &str| std::fs::read_to_string(folder.join(engine).join(&name)).unwrap();
+            let words = |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
+            let translated =
+                read("sqlite").replace(" BLOB", " BYTEA").replace(" TEXT", " TEXT COLLATE \"C\"");
+            assert_eq!(words(&read("postgres")), words(&translated), "{name:?}");
+        }
+    }
+}
