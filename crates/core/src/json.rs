@@ -4,9 +4,12 @@
 //! says (depth). [`Fields`] reads an object key by key and reports all its schema violations at once,
 //! each with its JSON pointer. Nothing here echoes a value, and keys only cut to 64 characters.
 
+mod large;
+
 use std::cell::Cell;
 use std::fmt;
 
+pub use large::{Taken, escape_into, take_text};
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
