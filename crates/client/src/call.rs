@@ -13,7 +13,7 @@ use crate::client::{Client, bearer};
 use crate::error::{ApiError, Error};
 use crate::retry;
 
-/// What is read of an answer at most.
+/// What is read of an answer at most, unless the call says otherwise.
 const LARGEST: usize = 16 * 1024 * 1024;
 
 /// A request to be.
@@ -23,6 +23,7 @@ pub(crate) struct Call {
     query: Vec<(&'static str, String)>,
     body: Option<Zeroizing<Vec<u8>>>,
     is_signed: bool,
+    largest: usize,
 }
 
 /// The part of an envelope that a caller gets.
@@ -37,7 +38,7 @@ impl Call {
     /// A call of `route`, a path below `/api/v1/`.
     pub(crate) fn new(method: Method, route: &'static str) -> Self {
         let segments = route.split('/').map(str::to_owned).collect();
-        Self { method, segments, query: Vec::new(), body: None, is_signed: true }
+        Self { method, segments, query: Vec::new(), body: None, is_signed: true, largest: LARGEST }
     }
 
     pub(crate) fn get(route: &'static str) -> Self {
@@ -69,6 +70,12 @@ impl Call {
 
     pub(crate) fn json<T: Serialize>(mut self, body: &T) -> Self {
         self.body = Some(Zeroizing::new(serde_json::to_vec(body).expect("wire types are plain JSON")));
+        self
+    }
+
+    /// Reads an answer of so many bytes.
+    pub(crate) fn up_to(mut self, largest: usize) -> Self {
+        self.largest = largest;
         self
     }
 
@@ -163,8 +170,8 @@ impl Call {
     async fn read(&self, client: &Client, mut response: Response) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) = response.chunk().await.map_err(|error| failure(client, error))? {
-            if body.len() + chunk.len() > LARGEST {
-                return Err(Error::TooLarge { route: self.route(), limit: LARGEST });
+            if body.len() + chunk.len() > self.largest {
+                return Err(Error::TooLarge { route: self.route(), limit: self.largest });
             }
             body.extend_from_slice(&chunk);
         }

@@ -3,8 +3,8 @@
 //! A [`Client`] speaks to one base address with one credential. It asks again by itself where that is
 //! safe (429, 503, a lost connection), follows no redirect, and never logs or prints a secret.
 //! Everything it sends and gets is in [`wire`]; the calls are grouped as the routes are:
-//! [`Client::tokens`], [`Client::projects`], [`Client::users`], [`Client::realms`], and the sessions on
-//! the client itself.
+//! [`Client::tokens`], [`Client::projects`], [`Client::users`], [`Client::realms`], [`Client::vault`],
+//! and the sessions on the client itself.
 //!
 //! ```no_run
 //! use hoody_client::{Client, wire::{CreateToken, Login, Secret}};
@@ -32,7 +32,7 @@ mod error;
 mod resolve;
 mod retry;
 
-pub use api::{MemberQuery, Members, ProjectQuery, Projects, Realms, SortOrder, TokenList, Tokens, Users};
+pub use api::{MemberQuery, Members, ProjectQuery, Projects, Realms, SortOrder, TokenList, Tokens, Users, Vault};
 pub use base::{Base, BaseError, Origin};
 pub use client::{Client, ClientBuilder};
 pub use error::{ApiError, BuildError, Error};

@@ -2,7 +2,7 @@
 //!
 //! A [`Grant`] is what a credential stands for, read from storage or a cache; an [`Attempt`] is what a
 //! request wants. [`decide`] puts them together and names the first rule that fails, in the order of
-//! `design.md` 3: enabled, not expired, account in good standing, address, realm, kind, permission.
+//! `design.md` 3: enabled, not expired, account in good standing, address, realm, kind, permission, flag.
 //! The same function serves the API, `auth check` and everything else that judges a credential.
 
 use std::net::IpAddr;
@@ -84,6 +84,8 @@ pub struct Rule {
     pub accepts: Accepts,
     /// The permission it needs of a token, if any.
     pub permission: Option<Permission>,
+    /// Whether it needs of a token that it may open the vault.
+    pub vault: bool,
     /// Whether a banned account may use it: profile reads and logout.
     pub banned: bool,
     /// Whether a token bound to realms may use it on the base host: to learn its realms.
@@ -130,6 +132,8 @@ pub enum Deny {
     TokenRequired,
     /// It lacks this permission.
     Permission(Permission),
+    /// It has the permission, but was not made to open the vault.
+    VaultAccess,
 }
 
 impl Deny {
@@ -149,6 +153,7 @@ impl Deny {
             Self::SessionRequired => "session_required",
             Self::TokenRequired => "token_required",
             Self::Permission(_) => "permission",
+            Self::VaultAccess => "vault_access",
         }
     }
 }
@@ -174,6 +179,7 @@ pub fn decide(grant: &Grant, attempt: &Attempt, now: Timestamp) -> Result<(), De
     attempt.rule.accepts.admit(grant.credential)?;
     match attempt.rule.permission {
         Some(needed) if !grant.limits.permissions.has(needed) => Err(Deny::Permission(needed)),
+        _ if attempt.rule.vault && !grant.limits.vault_access => Err(Deny::VaultAccess),
         _ => Ok(()),
     }
 }
@@ -310,7 +316,13 @@ mod tests {
         Attempt {
             address: "203.0.113.7".parse().unwrap(),
             realm: None,
-            rule: Rule { accepts: Accepts::Any, permission: None, banned: false, unscoped: false },
+            rule: Rule {
+                accepts: Accepts::Any,
+                permission: None,
+                vault: false,
+                banned: false,
+                unscoped: false,
+            },
         }
     }
 
@@ -329,9 +341,10 @@ mod tests {
         grant.limits.realms = Realms::Only(Box::new([realm(1)]));
         let mut attempt = attempt();
         attempt.rule.permission = Some(read);
+        attempt.rule.vault = true;
         attempt.rule.accepts = Accepts::Session;
         let mut seen = Vec::new();
-        for _ in 0..8 {
+        for _ in 0..9 {
             let Err(deny) = decide(&grant, &attempt, NOW) else { break };
             seen.push(deny);
             match deny {
@@ -343,6 +356,7 @@ mod tests {
                 Deny::Realm(_) => attempt.realm = Some(realm(1)),
                 Deny::SessionRequired => attempt.rule.accepts = Accepts::Any,
                 Deny::Permission(_) => grant.limits.permissions = PermissionSet::EMPTY.with(read),
+                Deny::VaultAccess => grant.limits.vault_access = true,
                 other => panic!("{other:?}"),
             }
         }
@@ -356,7 +370,8 @@ mod tests {
                 Deny::RealmRequired,
                 Deny::Realm(realm(2)),
                 Deny::SessionRequired,
-                Deny::Permission(read)
+                Deny::Permission(read),
+                Deny::VaultAccess
             ]
         );
         assert_eq!(decide(&grant, &attempt, NOW), Ok(()));
@@ -402,6 +417,29 @@ mod tests {
             assert_eq!(decide(&token, &attempt, NOW), of_token);
             assert_eq!(decide(&session, &attempt, NOW), of_session);
         }
+    }
+
+    #[test]
+    fn the_vault_needs_both_the_permission_and_the_flag() {
+        let vault = Catalogue::hoody().leaf("resources.vault").unwrap();
+        let mut attempt = attempt();
+        attempt.rule.permission = Some(vault);
+        attempt.rule.vault = true;
+        for (permissions, flag, expected) in [
+            (PermissionSet::EMPTY, false, Err(Deny::Permission(vault))),
+            (PermissionSet::EMPTY, true, Err(Deny::Permission(vault))),
+            (PermissionSet::ALL, false, Err(Deny::VaultAccess)),
+            (PermissionSet::EMPTY.with(vault), true, Ok(())),
+        ] {
+            let mut grant = token();
+            grant.limits.permissions = permissions;
+            grant.limits.vault_access = flag;
+            assert_eq!(decide(&grant, &attempt, NOW), expected);
+        }
+        let mut session = token();
+        session.credential = Credential::Session(SessionId::from_bytes([3; 12]));
+        session.limits = Limits::of_session(NOW.plus(1));
+        assert_eq!(decide(&session, &attempt, NOW), Ok(()));
     }
 
     fn realms() -> impl Strategy<Value = Realms> {

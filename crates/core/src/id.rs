@@ -33,6 +33,10 @@ pub mod noun {
         Project,
         /// A grant of a project to another account.
         Member,
+        /// A key of the vault.
+        VaultKey,
+        /// One value of a key of the vault.
+        VaultValue,
     }
 }
 
@@ -48,6 +52,10 @@ pub type RealmId = Id<noun::Realm>;
 pub type ProjectId = Id<noun::Project>;
 /// A project's permission row.
 pub type MemberId = Id<noun::Member>;
+/// A key of the vault.
+pub type VaultKeyId = Id<noun::VaultKey>;
+/// One value of a key of the vault.
+pub type VaultValueId = Id<noun::VaultValue>;
 
 /// Twelve bytes that name one thing of the noun `K`.
 pub struct Id<K> {

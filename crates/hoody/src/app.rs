@@ -19,6 +19,7 @@ use crate::grants::usage::{Notes, Recorder};
 use crate::grants::{Grants, usage};
 use crate::keys::{KeySource, Keys};
 use crate::users::password::Passwords;
+use crate::vault;
 
 /// The tree of permissions that this server knows.
 pub(crate) fn catalogue() -> &'static Catalogue {
@@ -60,6 +61,7 @@ pub(crate) struct App {
     pub(crate) tail: Tail,
     pub(crate) recorder: Recorder,
     pub(crate) passwords: Passwords,
+    pub(crate) vault: vault::Gate,
     pub(crate) domain: Domain,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) data_dir: PathBuf,
@@ -89,6 +91,7 @@ impl App {
             tail: Tail::default(),
             recorder,
             passwords: Passwords::new(),
+            vault: vault::Gate::new(),
             domain: settings.domain,
             trusted_proxies: settings.trusted_proxies,
             data_dir: settings.data_dir,

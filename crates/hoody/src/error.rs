@@ -25,6 +25,8 @@ pub(crate) enum Error {
     NotFound { code: &'static str, message: &'static str },
     /// The caller may not do this, for a reason beyond its permissions.
     Forbidden { code: &'static str, message: String },
+    /// It is well-formed, and more than there is room for.
+    Refused { code: &'static str, message: &'static str },
     /// It contradicts what is there.
     Conflict { code: &'static str, message: String },
     /// The body is larger than the route takes, in bytes.
@@ -41,7 +43,8 @@ pub(crate) enum Error {
 
 /// `error` carries the code itself for these; everything else has the reason phrase there
 /// (`contract/README.md` 3).
-const NEWER_CODES: [&str; 3] = ["DUPLICATE_ALIAS", "IP_WHITELIST_TOO_LARGE", "AUTH_TOKEN_LIMIT_REACHED"];
+const NEWER_CODES: [&str; 4] =
+    ["DUPLICATE_ALIAS", "IP_WHITELIST_TOO_LARGE", "AUTH_TOKEN_LIMIT_REACHED", "VAULT_LIMIT_EXCEEDED"];
 
 /// What an error says on the wire.
 struct Told {
@@ -67,6 +70,7 @@ impl Error {
             }
             Self::NotFound { code, message } => plain(StatusCode::NOT_FOUND, code, message),
             Self::Forbidden { code, message } => plain(StatusCode::FORBIDDEN, code, message),
+            Self::Refused { code, message } => plain(StatusCode::BAD_REQUEST, code, message),
             Self::Conflict { code, message } => plain(StatusCode::CONFLICT, code, message),
             Self::TooLarge { limit } => plain(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -114,6 +118,11 @@ fn told_deny(deny: Deny, leaf: Option<&str>) -> Told {
         Deny::TokenRequired => {
             (forbidden, "INSUFFICIENT_PERMISSIONS", "This endpoint requires auth token authentication")
         }
+        Deny::VaultAccess => (
+            forbidden,
+            "INSUFFICIENT_PERMISSIONS",
+            "Insufficient permissions: the token was made without vault_access",
+        ),
         Deny::Permission(_) => {
             let message = match leaf {
                 Some(leaf) => format!("Insufficient permissions: {leaf} is required"),

@@ -20,6 +20,7 @@ mod telemetry;
 pub mod testing;
 mod tokens;
 mod users;
+mod vault;
 
 pub use cli::run;
 pub use http::router::openapi;

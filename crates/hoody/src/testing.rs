@@ -254,6 +254,6 @@ const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 fn attempt(permission: &str) -> Attempt {
     let permission = catalogue().leaf(permission);
-    let rule = Rule { accepts: Accepts::Any, permission, banned: false, unscoped: false };
+    let rule = Rule { accepts: Accepts::Any, permission, vault: false, banned: false, unscoped: false };
     Attempt { address: LOOPBACK, realm: None, rule }
 }

@@ -6,8 +6,10 @@ mod sessions;
 mod tokens;
 mod users;
 mod utilities;
+mod vault;
 
 pub use projects::{MemberQuery, Members, ProjectQuery, Projects, SortOrder};
 pub use realms::Realms;
 pub use tokens::{TokenList, Tokens};
 pub use users::Users;
+pub use vault::Vault;

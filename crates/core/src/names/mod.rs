@@ -15,6 +15,7 @@ use crate::invalid::Invalid;
 const MAX_EMAIL: usize = 255;
 const MAX_TOKEN_ALIAS: usize = 254;
 const MAX_ALIAS: usize = 100;
+const MAX_VAULT_KEY: usize = 255;
 
 /// Words that only this service may call itself, alone or beside other words.
 const RESERVED: [&str; 12] = [
@@ -135,6 +136,21 @@ pub fn token_alias(text: &str) -> Result<&str, Invalid> {
     ))
 }
 
+/// Checks the name of a key in the vault: 1 to 255 letters, digits, dots, underscores and hyphens. Not `.`
+/// and `..`: whoever sends them in a path asks for another one, the vault itself.
+///
+/// # Errors
+/// `VALIDATION_ERROR`.
+pub fn vault_key(text: &str) -> Result<&str, Invalid> {
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if plain && (1..=MAX_VAULT_KEY).contains(&text.len()) && !matches!(text, "." | "..") {
+        return Ok(text);
+    }
+    Err(Invalid::validation(format!(
+        "key must have 1 to {MAX_VAULT_KEY} letters, digits, dots, underscores or hyphens, and not be `.` or `..`"
+    )))
+}
+
 /// Checks the alias of a project: 1 to 100 characters, one of them visible, no control characters.
 ///
 /// # Errors
@@ -220,6 +236,18 @@ mod tests {
         match result {
             Err(Invalid::Rule { code, .. }) => code,
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_key_of_the_vault_is_one_part_of_a_path() {
+        let longest = "k".repeat(255);
+        for good in ["a", "db.password", "A-Z_0-9", "...", ".env", &longest] {
+            assert_eq!(vault_key(good), Ok(good));
+        }
+        let too_long = "k".repeat(256);
+        for bad in ["", ".", "..", "a b", "a/b", "ä", "a\u{0}", "%2e", &too_long] {
+            assert_eq!(code(vault_key(bad)), "VALIDATION_ERROR", "{bad}");
         }
     }
 

@@ -14,6 +14,7 @@ mod sessions;
 mod tokens;
 mod users;
 mod utilities;
+mod vault;
 
 pub use envelope::{Envelope, ErrorBody, Pagination};
 pub use projects::{
@@ -30,6 +31,7 @@ pub use tokens::{
 };
 pub use users::{Me, Profile, ReducedMe, ReducedUser, UpdateUser, User, UserProfile};
 pub use utilities::IpInfo;
+pub use vault::{SetVaultKey, VaultCleared, VaultKey, VaultRecord, VaultStats};
 
 use serde::{Deserialize, Deserializer};
 
@@ -61,6 +63,24 @@ mod tests {
         assert!(matches!(read.public_key, Some(None)));
         assert!(matches!(read.expires_at, Some(None)));
         assert!(read.alias.is_none());
+    }
+
+    #[test]
+    fn a_key_of_the_vault_in_no_realm_says_so_with_an_empty_string() {
+        let body = json!({
+            "key": "db", "realm_id": "", "metadata": null, "size_bytes": 6, "value": "canary",
+            "created_at": "2026-03-02T09:15:42.118Z", "updated_at": "2026-03-02T09:15:42.118Z"
+        });
+        let record: VaultRecord = serde_json::from_value(body.clone()).unwrap();
+        assert_eq!((record.realm_id, record.value.expose()), (None, "canary"));
+        assert_eq!(serde_json::to_value(&record).unwrap(), body);
+        assert!(!format!("{record:?}").contains("canary"));
+        let mut in_realm = body;
+        in_realm["realm_id"] = json!("507f1f77bcf86cd799439012");
+        let key: VaultKey = serde_json::from_value(in_realm).unwrap();
+        assert_eq!(key.realm_id, Some("507f1f77bcf86cd799439012".parse().unwrap()));
+        let cleared = SetVaultKey { metadata: Some(None), ..SetVaultKey::default() };
+        assert_eq!(serde_json::to_value(&cleared).unwrap(), json!({"value": "", "metadata": null}));
     }
 
     #[test]

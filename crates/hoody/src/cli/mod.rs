@@ -21,6 +21,7 @@ pub(crate) mod serve;
 mod settings;
 mod token_args;
 mod users;
+mod vault;
 
 #[cfg(test)]
 mod tests;
@@ -97,6 +98,9 @@ enum ClientCommand {
     /// Accounts
     #[command(subcommand, visible_aliases = ["user", "u"], after_help = "EXAMPLES:\n  hoody users me")]
     Users(users::UsersCommand),
+    /// Secrets and settings, sealed at rest
+    #[command(subcommand, visible_alias = "v", after_help = "EXAMPLES:\n  hoody vault list")]
+    Vault(vault::VaultCommand),
     /// The caller's address as the server sees it
     #[command(subcommand, after_help = "EXAMPLES:\n  hoody ip get")]
     Ip(ip::IpCommand),
@@ -252,6 +256,7 @@ async fn dispatch(context: &Context, command: ClientCommand) -> Result<(), Failu
         ClientCommand::Projects(command) => projects::run(context, command).await,
         ClientCommand::Realms(command) => realms::run(context, command).await,
         ClientCommand::Users(command) => users::run(context, command).await,
+        ClientCommand::Vault(command) => vault::run(context, command).await,
         ClientCommand::Ip(command) => ip::run(context, command).await,
         ClientCommand::Config(command) => config::run(context, command).await,
         ClientCommand::Completions { shell } => completions(shell),

@@ -169,13 +169,22 @@ impl Output {
 
     /// A line of the result itself, exactly as it is: a secret to be piped on, a path, a script.
     pub(crate) fn result(&self, text: &str) -> Result<(), Failure> {
+        self.write(&[text.as_bytes(), b"\n"])
+    }
+
+    /// A result to its last byte, with no line end added.
+    pub(crate) fn exact(&self, text: &str) -> Result<(), Failure> {
+        self.write(&[text.as_bytes()])
+    }
+
+    fn write(&self, parts: &[&[u8]]) -> Result<(), Failure> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).map_err(
-            |error| match error.kind() {
+        parts.iter().try_for_each(|part| out.write_all(part)).and_then(|()| out.flush()).map_err(|error| {
+            match error.kind() {
                 ErrorKind::BrokenPipe => Failure::new(Exit::PipeClosed, ""),
                 _ => Failure::failed(format!("cannot write the result: {error}")),
-            },
-        )
+            }
+        })
     }
 
     /// Something worth knowing, for people; silent with `--quiet`.

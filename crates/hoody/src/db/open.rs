@@ -172,11 +172,17 @@ async fn database_id(db: &Db, entropy: [u8; 16]) -> Result<Vec<u8>, DbError> {
 }
 
 fn sqlite_migrator() -> Migrator {
-    migrator([(1, "start", include_str!("../../migrations/sqlite/0001_start.sql"))])
+    migrator([
+        (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
+        (2, "vault", include_str!("../../migrations/sqlite/0002_vault.sql")),
+    ])
 }
 
 fn postgres_migrator() -> Migrator {
-    migrator([(1, "start", include_str!("../../migrations/postgres/0001_start.sql"))])
+    migrator([
+        (1, "start", include_str!("../../migrations/postgres/0001_start.sql")),
+        (2, "vault", include_str!("../../migrations/postgres/0002_vault.sql")),
+    ])
 }
 
 fn migrator<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Migrator {

@@ -53,6 +53,8 @@ pub(crate) trait Needs: 'static {
     const ACCEPTS: Accepts = Accepts::Any;
     /// Which permission, as a path of the catalogue.
     const LEAF: Option<&'static str> = None;
+    /// Whether a token must have been made to open the vault.
+    const VAULT: bool = false;
     /// Whether a banned account may.
     const BANNED: bool = false;
     /// Whether a token bound to realms may on the base host.
@@ -68,6 +70,7 @@ macro_rules! needs {
     )* };
     (@ ACCEPTS $value:expr) => { const ACCEPTS: Accepts = $value; };
     (@ LEAF $value:expr) => { const LEAF: Option<&'static str> = Some($value); };
+    (@ VAULT $value:expr) => { const VAULT: bool = $value; };
     (@ BANNED $value:expr) => { const BANNED: bool = $value; };
     (@ UNSCOPED $value:expr) => { const UNSCOPED: bool = $value; };
 }
@@ -101,6 +104,8 @@ needs! {
     MembersChange { LEAF = "projects.members.change_roles" }
     /// Ending a share.
     MembersRemove { LEAF = "projects.members.remove" }
+    /// The vault, in all ways.
+    Vault { LEAF = "resources.vault", VAULT = true }
 }
 
 impl AnyCaller {
@@ -140,6 +145,7 @@ impl<R: Needs> FromRequestParts<Shared> for Caller<R> {
         let rule = Rule {
             accepts: R::ACCEPTS,
             permission: R::LEAF.map(permission).transpose()?,
+            vault: R::VAULT,
             banned: R::BANNED,
             unscoped: R::UNSCOPED,
         };

@@ -22,7 +22,7 @@ pub(crate) async fn get_ip(
     origin: Origin,
     parts: Parts,
 ) -> Result<Answer<IpInfo>, Error> {
-    let rule = Rule { accepts: Accepts::Any, permission: None, banned: false, unscoped: true };
+    let rule = Rule { accepts: Accepts::Any, permission: None, vault: false, banned: false, unscoped: true };
     let is_logged = admit(&parts, &app, rule).await.is_ok();
     let data = IpInfo {
         ip: origin.address.to_string(),

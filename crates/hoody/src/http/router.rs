@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{Shared, ip, probes};
 use crate::error::Error;
-use crate::{gate, projects, realms, sessions, tokens, users};
+use crate::{gate, projects, realms, sessions, tokens, users, vault};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
@@ -62,6 +62,15 @@ fn routes() -> OpenApiRouter<Shared> {
         ))
         // realms
         .routes(routes!(realms::http::list_realms))
+        // vault
+        .routes(routes!(vault::http::get_vault_stats))
+        .routes(routes!(vault::http::list_vault_keys))
+        .routes(routes!(
+            vault::http::get_vault_key,
+            vault::http::set_vault_key,
+            vault::http::delete_vault_key
+        ))
+        .routes(routes!(vault::http::clear_vault))
         // decisions for others
         .routes(routes!(gate::http::check))
         // utilities and probes

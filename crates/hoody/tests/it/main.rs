@@ -26,3 +26,4 @@ mod token_sequences;
 mod tokens;
 mod usage;
 mod users;
+mod vault;
