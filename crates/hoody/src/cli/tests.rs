@@ -66,6 +66,13 @@ fn token(realms: &[&str], is_new: bool) -> Value {
     token
 }
 
+fn vault_record(value: &str) -> Value {
+    json!({
+        "key": "tls.key", "realm_id": "", "metadata": null, "size_bytes": value.len(), "value": value,
+        "created_at": "2025-11-09T15:00:00.000Z", "updated_at": "2025-11-09T15:00:00.000Z"
+    })
+}
+
 async fn play(
     State(stage): State<Arc<Stage>>,
     method: Method,
@@ -110,6 +117,15 @@ async fn play(
             200,
             json!({"projects": [], "pagination": {"total": 0, "page": 1, "limit": 10, "totalPages": 0}}),
         ),
+        ("GET", "/api/v1/vault/keys/tls.key") => answer(200, vault_record("-----BEGIN\nx\n")),
+        ("PUT", path) if path.starts_with("/api/v1/vault/keys/") => {
+            let text = uri.query().unwrap_or_default().to_owned() + body["value"].as_str().unwrap();
+            let metadata = body.get("metadata").map_or("kept".to_owned(), Value::to_string);
+            stage.seen.lock().unwrap().push((text, metadata));
+            answer(200, vault_record(body["value"].as_str().unwrap()))
+        }
+        ("GET", "/api/v1/vault/keys") => answer(200, json!([])),
+        ("DELETE", "/api/v1/vault") => answer(200, json!({"deleted_count": 3})),
         ("POST", "/api/v1/auth/tokens") => answer(201, token(&[], true)),
         ("GET", "/api/v1/auth/tokens") => answer(200, json!([token(&[], false)])),
         ("PUT", _) => answer(200, token(&[], false)),
@@ -478,4 +494,47 @@ async fn a_login_in_json_is_the_data_and_quiet_is_quiet() {
     assert_eq!(run.err, "");
     let run = desk.run(&[&LOGIN[..], &["--print-token", "--no-save", "-q"]].concat()).await;
     assert_eq!(run.out, "access-0\n");
+}
+
+#[tokio::test]
+async fn a_value_of_the_vault_goes_in_and_comes_out_as_it_is() {
+    let (stage, address) = Stage::open().await;
+    let desk = Desk::at(&address).with("HOODY_TOKEN", "hdy_good");
+    let file = desk.home.path().join("value");
+    std::fs::write(&file, "-----BEGIN\nx\n").unwrap();
+    let file = file.to_str().unwrap();
+    for (line, sent, metadata) in [
+        (&["vault", "set", "tls.key", "--value-file", file][..], "-----BEGIN\nx\n", "kept"),
+        (&["v", "set", "tls.key", "--value", "-x"], "-x", "kept"),
+        (&["v", "put", "k", "--value", "", "--metadata", r#"{"a":1}"#], "", r#"{"a":1}"#),
+        (
+            &["v", "set", "k", "--value", "x", "--metadata", "null", "--realm-id", REALM],
+            "realm_id=507f1f77bcf86cd799439012x",
+            "null",
+        ),
+    ] {
+        let run = desk.run(line).await;
+        assert_eq!(run.code, 0, "{line:?}: {run:?}");
+        assert_eq!(stage.seen().last().unwrap(), &(sent.to_owned(), metadata.to_owned()), "{line:?}");
+        assert!(!run.out.contains("BEGIN") && run.out.starts_with("Set "), "{run:?}");
+    }
+    let as_json = desk.run(&["vault", "set", "tls.key", "--value-file", file, "-o", "json"]).await;
+    assert!(!as_json.out.contains("BEGIN"), "{as_json:?}");
+    // Ends its line once for people, and is exact for programs.
+    assert_eq!(desk.run(&["vault", "get", "tls.key"]).await.out, "-----BEGIN\nx\n");
+    assert_eq!(desk.run(&["vault", "get", "tls.key", "-o", "raw"]).await.out, "-----BEGIN\nx\n");
+    let record: Value =
+        serde_json::from_str(&desk.run(&["vault", "get", "tls.key", "-o", "json"]).await.out).unwrap();
+    assert_eq!(record["value"], "-----BEGIN\nx\n");
+    assert_eq!(desk.run(&["vault", "list"]).await.err, "No keys. `hoody vault set` makes one.\n");
+    assert_eq!(desk.run(&["vault", "clear"]).await.out, "Deleted 3 keys.\n");
+    let not_text = desk.home.path().join("bytes");
+    std::fs::write(&not_text, [0xff]).unwrap();
+    let run = desk.run(&["vault", "set", "k", "--value-file", not_text.to_str().unwrap()]).await;
+    assert_eq!(run.code, 1);
+    assert!(run.err.contains("as text"), "{run:?}");
+    let read = |line: &[&str]| Cli::parse_all(&line.iter().map(OsString::from).collect::<Vec<_>>());
+    for key in ["", ".", "..", "a/b", "a b"] {
+        assert!(read(&["hoody", "vault", "delete", key]).is_err(), "{key:?}");
+    }
 }
