@@ -44,6 +44,7 @@ enum Column {
     FullAccess,
     WithoutTheLeaf,
     OnlyThatLeaf,
+    WithoutTheFlag,
     InItsRealm,
     WrongRealm,
     BoundOnBase,
@@ -60,12 +61,13 @@ enum Column {
     Malformed,
 }
 
-const COLUMNS: [Column; 19] = [
+const COLUMNS: [Column; 20] = [
     Column::Nobody,
     Column::Session,
     Column::FullAccess,
     Column::WithoutTheLeaf,
     Column::OnlyThatLeaf,
+    Column::WithoutTheFlag,
     Column::InItsRealm,
     Column::WrongRealm,
     Column::BoundOnBase,
@@ -117,15 +119,18 @@ fn expected(needs: Needs, column: Column) -> Expected {
             Needs::Itself | Needs::OwnToken(_) => LACKS,
             _ => Success,
         },
-        Column::FullAccess | Column::OnlyThatLeaf | Column::WithoutTheLeaf | Column::InItsRealm => {
-            match (needs, column) {
-                (Needs::Session, _) => LACKS,
-                (Needs::Minting, _) => Refused(401, "SESSION_REQUIRED"),
-                (Needs::Leaf(_) | Needs::OwnToken(_) | Needs::Writer, Column::WithoutTheLeaf) => LACKS,
-                (_, Column::InItsRealm) => LetIn,
-                _ => Success,
-            }
-        }
+        Column::FullAccess
+        | Column::OnlyThatLeaf
+        | Column::WithoutTheLeaf
+        | Column::WithoutTheFlag
+        | Column::InItsRealm => match (needs, column) {
+            (Needs::Session, _) => LACKS,
+            (Needs::Minting, _) => Refused(401, "SESSION_REQUIRED"),
+            (Needs::Leaf(_) | Needs::OwnToken(_) | Needs::Vault | Needs::Writer, Column::WithoutTheLeaf)
+            | (Needs::Vault, Column::WithoutTheFlag) => LACKS,
+            (_, Column::InItsRealm) => LetIn,
+            _ => Success,
+        },
     }
 }
 
@@ -135,6 +140,7 @@ struct Cast {
     expired_session: Client,
     expired_token: Minted,
     full: Minted,
+    without_flag: Minted,
     bound: Minted,
     any_realm: Minted,
     elsewhere: Minted,
@@ -159,6 +165,7 @@ impl Cast {
         let mint = async |body: Value| {
             let mut body = body;
             body["permissions"] = everything.clone();
+            body["vault_access"] = json!(body["vault_access"] != false);
             session.mint(body).await
         };
         let (disabled, deleted) = (mint(json!({})).await, mint(json!({})).await);
@@ -170,6 +177,7 @@ impl Cast {
         app.service.poll().await;
         Self {
             full: mint(json!({})).await,
+            without_flag: mint(json!({ "vault_access": false })).await,
             bound: mint(json!({ "realm_ids": [REALM_A] })).await,
             any_realm: mint(json!({ "allow_no_realm": false })).await,
             elsewhere: mint(json!({ "ip_whitelist": ["10.0.0.0/8"] })).await,
@@ -188,17 +196,20 @@ impl Cast {
             Column::Nobody => world.app.anon(),
             Column::Session => self.session.clone(),
             Column::FullAccess => self.full.client.clone(),
+            Column::WithoutTheFlag => self.without_flag.client.clone(),
             Column::OnlyThatLeaf => {
                 let only = tree(|leaf| leaf == operation.leaf());
-                world.owner.mint(json!({ "permissions": only })).await.client
+                world.owner.mint(json!({ "permissions": only, "vault_access": true })).await.client
             }
             Column::WithoutTheLeaf => {
                 // Where any leaf that changes something will do, it has none of them.
                 let without = match operation.needs {
-                    Needs::Leaf(_) | Needs::OwnToken(_) => tree(|leaf| leaf != operation.leaf()),
+                    Needs::Leaf(_) | Needs::OwnToken(_) | Needs::Vault => {
+                        tree(|leaf| leaf != operation.leaf())
+                    }
                     _ => tree(|leaf| leaf.ends_with(".read")),
                 };
-                world.owner.mint(json!({ "permissions": without })).await.client
+                world.owner.mint(json!({ "permissions": without, "vault_access": true })).await.client
             }
             Column::InItsRealm => self.bound.client.realm(REALM_A),
             Column::WrongRealm => self.bound.client.realm(REALM_B),
@@ -227,8 +238,9 @@ fn fault(operation: &Operation, column: Column, reply: &Reply) -> Option<String>
         LetIn => status < 500 && !matches!(status, 401 | 403),
         Refused(wanted_status, code) => {
             let names_leaf = match operation.needs {
-                Needs::Leaf(leaf) | Needs::OwnToken(leaf) if column == Column::WithoutTheLeaf => {
-                    reply.body["message"].as_str().is_some_and(|message| message.contains(leaf))
+                Needs::Leaf(_) | Needs::OwnToken(_) | Needs::Vault if column == Column::WithoutTheLeaf => {
+                    let message = reply.body["message"].as_str();
+                    message.is_some_and(|message| message.contains(operation.leaf()))
                 }
                 _ => true,
             };

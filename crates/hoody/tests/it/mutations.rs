@@ -30,6 +30,9 @@ const STATE: &[&str] = &[
      ORDER BY id",
     "SELECT alias || '|' || color || '|' || CAST(updated_at AS TEXT) AS t FROM projects ORDER BY id",
     "SELECT permission_level AS t FROM project_members ORDER BY id",
+    "SELECT name || '|' || CAST(size_bytes AS TEXT) || '|' || CAST(updated_at AS TEXT) AS t FROM vault_keys ORDER BY id",
+    "SELECT CAST(place AS TEXT) AS t FROM vault_pieces ORDER BY vault_id, value_id, place",
+    "SELECT CAST(size_bytes AS TEXT) || '|' || CAST(total_keys AS TEXT) AS t FROM vault_usage ORDER BY user_id",
     "SELECT CAST(pos AS TEXT) AS t FROM feed_head",
     "SELECT CAST(pos AS TEXT) || '|' || event_type AS t FROM feed ORDER BY pos, seq",
 ];
@@ -393,7 +396,8 @@ async fn caller(world: &World<'_>, operation: &Operation) -> Client {
         Needs::Session | Needs::Minting | Needs::ValidOrBanned => world.app.login("ada").await,
         _ => {
             world.app.service.tamper("DELETE FROM tokens WHERE alias = 'caller'").await;
-            let everything = json!({ "permissions": tree(|_| true), "alias": "caller" });
+            let everything =
+                json!({ "permissions": tree(|_| true), "vault_access": true, "alias": "caller" });
             world.owner.mint(everything).await.client
         }
     };

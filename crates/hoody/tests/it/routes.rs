@@ -30,6 +30,8 @@ pub(crate) enum Needs {
     OwnToken(&'static str),
     /// A session, or a token with this leaf.
     Leaf(&'static str),
+    /// A session, or a token with `resources.vault` and the flag `vault_access`.
+    Vault,
 }
 
 /// One operation.
@@ -56,7 +58,7 @@ const fn changes(method: &'static str, path: &'static str, needs: Needs, body: &
     Operation { method, path, needs, mutates: true, body }
 }
 
-use Needs::{Itself, Leaf, Minting, OwnToken, Public, Session, Valid, ValidOrBanned, Writer};
+use Needs::{Itself, Leaf, Minting, OwnToken, Public, Session, Valid, ValidOrBanned, Vault, Writer};
 
 const PROFILE: Needs = OwnToken("resources.auth_token_public_profile");
 const LEVEL: &str = r#"{"permission_level": "edit"}"#;
@@ -117,6 +119,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     changes("PATCH", MEMBER, Leaf("projects.members.change_roles"), LEVEL),
     changes("DELETE", MEMBER, Leaf("projects.members.remove"), ""),
     reads("GET", "/api/v1/realms", Leaf("resources.realms")),
+    // vault
+    reads("GET", "/api/v1/vault/stats", Vault),
+    reads("GET", "/api/v1/vault/keys", Vault),
+    reads("GET", "/api/v1/vault/keys/{key}", Vault),
+    changes("PUT", "/api/v1/vault/keys/{key}", Vault, r#"{"value": "{unique}"}"#),
+    changes("PATCH", "/api/v1/vault/keys/{key}", Vault, r#"{"value": "{unique}"}"#),
+    changes("DELETE", "/api/v1/vault/keys/{key}", Vault, ""),
+    changes("DELETE", "/api/v1/vault", Vault, ""),
     // decisions for others, utilities, probes
     reads("GET", "/api/v1/auth/check", Valid),
     reads("GET", "/api/v1/ip", Public),
@@ -134,6 +144,7 @@ impl Operation {
     pub(crate) fn leaf(&self) -> &'static str {
         match self.needs {
             Leaf(leaf) | OwnToken(leaf) => leaf,
+            Vault => "resources.vault",
             _ => "projects.update",
         }
     }
@@ -193,6 +204,13 @@ impl<'a> World<'a> {
                 let realms = if path.ends_with("remove-realm") { vec![REALM_A, REALM_B] } else { vec![] };
                 let target = self.owner.mint(json!({ "permissions": {}, "realm_ids": realms })).await;
                 path.replace("{id}", &target.id)
+            }
+            path if path.starts_with("/api/v1/vault") => {
+                // Something to read, set again or clear.
+                let key = format!("key-{unique}");
+                let target = format!("/api/v1/vault/keys/{key}");
+                self.owner.put(&target, json!({ "value": "of the owner" })).await;
+                path.replace("{key}", &key)
             }
             path if path.starts_with("/api/v1/projects/{id}") => self.project_path(path, unique).await,
             path => path.replace("{id}", &self.ada),
