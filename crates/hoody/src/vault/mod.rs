@@ -98,6 +98,7 @@ fn as_float(bytes: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
 
     #[test]
     fn sizes_are_shown_as_in_the_contract() {
@@ -107,15 +108,15 @@ mod tests {
         assert!((percentage(MAX_BYTES) - 100.0).abs() < 1e-12);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn large_values_wait_for_their_turn_and_not_for_ever() {
+    #[tokio::test]
+    async fn large_values_wait_for_their_turn() {
         let gate = Gate::new();
         let mut turns = Vec::new();
         for _ in 0..LARGE_AT_ONCE {
             turns.push(gate.turn().await.unwrap());
         }
-        assert!(matches!(gate.turn().await, Err(Error::Unavailable(_))));
+        assert!(gate.turn().now_or_never().is_none(), "it waits");
         turns.pop();
-        gate.turn().await.unwrap();
+        drop(gate.turn().await.unwrap());
     }
 }
