@@ -25,4 +25,5 @@ pub mod secret;
 pub mod session;
 pub mod time;
 pub mod token;
+pub mod totp;
 pub mod wire;

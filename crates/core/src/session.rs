@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::id::{SessionId, UserId};
 use crate::keys::{KeyId, MacKey, MasterKey};
-use crate::time::{DAY, SECOND, Timestamp};
+use crate::time::{DAY, MINUTE, SECOND, Timestamp};
 
 /// How long an access token lives, in milliseconds: one day.
 pub const ACCESS_LIFETIME: i64 = DAY;
@@ -22,6 +22,8 @@ pub const ACCESS_LIFETIME: i64 = DAY;
 pub const REFRESH_LIFETIME: i64 = 7 * DAY;
 /// For how long after a refresh the pair before it is still good, in milliseconds.
 pub const REUSE_GRACE: i64 = 60 * SECOND;
+/// How long somebody who gave a password has to give the second factor, in milliseconds.
+pub const PARTIAL_LIFETIME: i64 = 5 * MINUTE;
 /// Longer texts are not read.
 pub const MAX_LENGTH: usize = 1024;
 
@@ -59,6 +61,51 @@ pub struct Claims {
     pub jti: String,
 }
 
+/// What the token between password and second factor says. It names no session, because there is none
+/// yet: neither kind of claims can be read as the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartialClaims {
+    /// The account.
+    pub sub: UserId,
+    /// The account's generation: a new password and a second factor turned on or off raise it.
+    #[serde(rename = "gen")]
+    pub generation: i64,
+    /// Always `partial`.
+    #[serde(rename = "type")]
+    pub kind: PartialKind,
+    /// When it was signed, in seconds since 1970.
+    pub iat: i64,
+    /// When it ends, in seconds since 1970.
+    pub exp: i64,
+    /// Names this token in logs.
+    pub jti: String,
+}
+
+/// What a [`PartialClaims`] is for, and nothing else is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartialKind {
+    /// Gets a session for a code of the second factor.
+    Partial,
+}
+
+impl PartialClaims {
+    /// The claims for an account whose password was given at `now`.
+    #[must_use]
+    pub fn new(account: UserId, generation: i64, now: Timestamp) -> Self {
+        let iat = now.seconds();
+        Self {
+            sub: account,
+            generation,
+            kind: PartialKind::Partial,
+            iat,
+            exp: iat + PARTIAL_LIFETIME / SECOND,
+            jti: format!("{account}.{iat}p"),
+        }
+    }
+}
+
 /// The key that sessions are signed with, and the header it goes with.
 #[derive(Debug, Clone)]
 pub struct SessionKey {
@@ -84,6 +131,16 @@ impl SessionKey {
     /// Signs `claims`.
     #[must_use]
     pub fn sign(&self, claims: &Claims) -> SignedSession {
+        self.sign_any(claims)
+    }
+
+    /// Signs the claims of somebody whose second factor is missing.
+    #[must_use]
+    pub fn sign_partial(&self, claims: &PartialClaims) -> SignedSession {
+        self.sign_any(claims)
+    }
+
+    fn sign_any(&self, claims: &impl Serialize) -> SignedSession {
         let claims = serde_json::to_vec(claims).expect("claims are plain strings and numbers");
         let mut text = Zeroizing::new(String::with_capacity(512));
         text.push_str(&self.header);
@@ -106,6 +163,21 @@ fn header(key: KeyId) -> String {
 /// # Errors
 /// When the header is not one of ours, the signature is wrong, or the claims are not exactly ours.
 pub fn verify(text: &str, keys: &[SessionKey]) -> Result<Claims, ParseSessionError> {
+    verify_any(text, keys)
+}
+
+/// Reads the token between password and second factor, as [`verify`] does a session's.
+///
+/// # Errors
+/// As [`verify`]; an access or refresh token is none.
+pub fn verify_partial(text: &str, keys: &[SessionKey]) -> Result<PartialClaims, ParseSessionError> {
+    verify_any(text, keys)
+}
+
+fn verify_any<T: serde::de::DeserializeOwned>(
+    text: &str,
+    keys: &[SessionKey],
+) -> Result<T, ParseSessionError> {
     if text.len() > MAX_LENGTH {
         return Err(ParseSessionError);
     }
@@ -284,6 +356,19 @@ mod tests {
             assert_eq!(verify(&forged, &[key(1)]), Err(ParseSessionError), "{forged}");
         }
         assert!(verify(text, &[key(1)]).is_ok());
+    }
+
+    #[test]
+    fn what_lacks_the_second_factor_is_no_session_and_no_session_is_that() {
+        let partial = PartialClaims::new(UserId::from_bytes([1; 12]), 3, rotation().rotated_at);
+        assert_eq!(partial.exp - partial.iat, 300);
+        let signed = key(1).sign_partial(&partial);
+        assert_eq!(verify_partial(signed.expose(), &[key(1)]), Ok(partial));
+        assert_eq!(verify(signed.expose(), &[key(1)]), Err(ParseSessionError));
+        for kind in [Kind::Access, Kind::Refresh] {
+            let session = key(1).sign(&rotation().claims(kind));
+            assert_eq!(verify_partial(session.expose(), &[key(1)]), Err(ParseSessionError));
+        }
     }
 
     #[test]
