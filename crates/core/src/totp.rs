@@ -15,7 +15,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::id::UserId;
 use crate::keys::{MacKey, MasterKey};
-use crate::time::Timestamp;
+use crate::time::{MINUTE, SECOND, Timestamp};
 
 /// How long a step is, in seconds.
 pub const STEP_SECONDS: i64 = 30;
@@ -31,6 +31,11 @@ pub const BACKUP_CODES: usize = 10;
 pub const BACKUP_LENGTH: usize = 10;
 /// How many random bytes one backup code takes.
 pub const BACKUP_RANDOM: usize = 16;
+
+/// How many wrong codes lock the second factor of an account.
+pub const MAX_FAILURES: i64 = 5;
+/// For how long, in milliseconds.
+pub const LOCKOUT: i64 = 15 * MINUTE;
 
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /// Letters and digits that are not mistaken for each other: no I, L, O, U, 0 or 1 among 30.
@@ -52,6 +57,37 @@ pub enum Code {
 /// The key that backup codes are digested with, of one master key. Cannot be printed.
 #[derive(Debug, Clone)]
 pub struct BackupKey(MacKey);
+
+/// The wrong codes of an account since the last right one, whatever route checked them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// How many.
+    pub count: i64,
+    /// Until when no code is checked.
+    pub locked_until: Option<Timestamp>,
+}
+
+impl Failures {
+    /// For how many seconds still, rounded up, no code is checked; `None` when codes are.
+    #[must_use]
+    pub fn lockout_seconds(self, now: Timestamp) -> Option<u64> {
+        let left = self.locked_until?.millis().saturating_sub(now.millis());
+        (left > 0).then(|| u64::try_from(left).unwrap_or_default().div_ceil(SECOND.unsigned_abs()))
+    }
+
+    /// How it stands after one more, at `now`. A lock that is over counts from the beginning.
+    #[must_use]
+    pub fn failed(self, now: Timestamp) -> Self {
+        let count = if self.locked_until.is_some() { 1 } else { self.count.saturating_add(1) };
+        Self { count, locked_until: (count >= MAX_FAILURES).then(|| now.plus(LOCKOUT)) }
+    }
+
+    /// How many more may be wrong before the lock.
+    #[must_use]
+    pub fn remaining(self) -> i64 {
+        (MAX_FAILURES - self.count).max(0)
+    }
+}
 
 impl TotpSecret {
     /// A secret of these bytes, which must be random.
@@ -320,6 +356,23 @@ mod tests {
         assert_eq!(verify(&secret(), totp("081804"), now, Some(step)), None);
         assert_eq!(verify(&secret(), secret().code(step - 1), now, Some(step)), None);
         assert_eq!(verify(&secret(), secret().code(step + 1), now, Some(step)), Some(step + 1));
+    }
+
+    /// Threat 14: five in all, then a quarter of an hour of nothing, then five again.
+    #[test]
+    fn threat_14_the_fifth_wrong_code_locks_for_a_quarter_of_an_hour() {
+        let now = at(1_111_111_109);
+        let mut failures = Failures::default();
+        for remaining in [4, 3, 2, 1] {
+            failures = failures.failed(now);
+            assert_eq!((failures.remaining(), failures.lockout_seconds(now)), (remaining, None));
+        }
+        failures = failures.failed(now);
+        assert_eq!((failures.remaining(), failures.lockout_seconds(now)), (0, Some(900)));
+        assert_eq!(failures.lockout_seconds(now.plus(1)), Some(900));
+        assert_eq!(failures.lockout_seconds(now.plus(LOCKOUT - 1)), Some(1));
+        assert_eq!(failures.lockout_seconds(now.plus(LOCKOUT)), None);
+        assert_eq!(failures.failed(now.plus(LOCKOUT)), Failures { count: 1, locked_until: None });
     }
 
     #[test]

@@ -29,6 +29,12 @@ pub(crate) enum Error {
     Refused { code: &'static str, message: &'static str },
     /// It contradicts what is there.
     Conflict { code: &'static str, message: String },
+    /// The caller is known and what it gave to prove itself once more is wrong.
+    Unauthorized { code: &'static str, message: &'static str },
+    /// A wrong code of the second factor, and how many more may be wrong.
+    WrongCode { code: &'static str, remaining: i64 },
+    /// Too many wrong codes: none is checked for so many seconds.
+    CodesLocked { seconds: u64 },
     /// The body is larger than the route takes, in bytes.
     TooLarge { limit: usize },
     /// The path takes other methods.
@@ -72,6 +78,14 @@ impl Error {
             Self::Forbidden { code, message } => plain(StatusCode::FORBIDDEN, code, message),
             Self::Refused { code, message } => plain(StatusCode::BAD_REQUEST, code, message),
             Self::Conflict { code, message } => plain(StatusCode::CONFLICT, code, message),
+            Self::Unauthorized { code, message } => plain(StatusCode::UNAUTHORIZED, code, message),
+            Self::WrongCode { code, remaining } => told_wrong_code(code, *remaining),
+            Self::CodesLocked { seconds } => Told {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                code: "TWOFACTOR_RATE_LIMIT",
+                message: "Too many failed attempts. Account locked for 15 minutes.".to_owned(),
+                data: Some(json!({ "lockout_seconds": seconds })),
+            },
             Self::TooLarge { limit } => plain(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "PAYLOAD_TOO_LARGE",
@@ -134,6 +148,16 @@ fn told_deny(deny: Deny, leaf: Option<&str>) -> Told {
     Told { status, code, message: message.to_owned(), data: None }
 }
 
+/// A wrong backup code is 400 where it is told from others, as the contract's samples have it.
+fn told_wrong_code(code: &'static str, remaining: i64) -> Told {
+    let (status, message) = match code {
+        "INVALID_BACKUP_CODE" => (StatusCode::BAD_REQUEST, "Invalid or already used backup code"),
+        _ => (StatusCode::UNAUTHORIZED, "Invalid or expired 2FA code"),
+    };
+    let data = Some(json!({ "attempts_remaining": remaining }));
+    Told { status, code, message: message.to_owned(), data }
+}
+
 fn told_invalid(invalid: &Invalid) -> Told {
     match invalid {
         Invalid::Rule { code, message } => {
@@ -172,6 +196,9 @@ impl IntoResponse for Error {
         let mut response = (told.status, axum_json(&body)).into_response();
         if told.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Self::CodesLocked { seconds } = self {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Self::Denied(deny, _) = self {
             response.extensions_mut().insert(deny);

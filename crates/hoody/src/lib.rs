@@ -19,6 +19,7 @@ mod telemetry;
 #[doc(hidden)]
 pub mod testing;
 mod tokens;
+mod two_factor;
 mod users;
 mod vault;
 

@@ -12,6 +12,7 @@ mod realms;
 mod secret;
 mod sessions;
 mod tokens;
+mod two_factor;
 mod users;
 mod utilities;
 mod vault;
@@ -24,10 +25,14 @@ pub use projects::{
 };
 pub use realms::{RealmList, RealmUsage};
 pub use secret::Secret;
-pub use sessions::{Login, LoginAddress, LoginData, LoginProject, Refresh, RefreshData};
+pub use sessions::{Challenge, Login, LoginAddress, LoginAnswer, LoginData, LoginProject, Refresh, RefreshData};
 pub use tokens::{
     AuthToken, CopyToken, CreateToken, CurrentToken, ExpiresAt, IpWhitelist, PermissionTemplate,
     PublicProfile, RealmChange, Restrictions, TokenListEnvelope, UpdateProfile, UpdateToken,
+};
+pub use two_factor::{
+    BackupCodes, ConfirmTwoFactor, DisableTwoFactor, EnabledTwoFactor, EndedSessions, RegenerateBackupCodes,
+    SetUpTwoFactor, TokenGate, TokenGateState, TwoFactorSetup, TwoFactorStatus, VerifyTwoFactor,
 };
 pub use users::{Me, Profile, ReducedMe, ReducedUser, UpdateUser, User, UserProfile};
 pub use utilities::IpInfo;

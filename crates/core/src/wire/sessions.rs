@@ -28,6 +28,40 @@ pub struct Login {
     pub client: Option<String>,
 }
 
+/// What signing in gives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum LoginAnswer {
+    /// A session.
+    Session(Box<LoginData>),
+    /// The password was right, and the account has a second factor.
+    Challenge(Challenge),
+}
+
+impl LoginAnswer {
+    /// The session, if it is one.
+    #[must_use]
+    pub fn into_session(self) -> Option<LoginData> {
+        match self {
+            Self::Session(session) => Some(*session),
+            Self::Challenge(_) => None,
+        }
+    }
+}
+
+/// The second factor is asked for: send a code with the token to `POST /users/auth/2fa/verify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Challenge {
+    /// Always true.
+    pub requires_2fa: bool,
+    /// Good for five minutes, and for nothing but this.
+    pub temp_token: Secret,
+    /// What is asked for: `totp`, or a backup code in its place.
+    pub method: String,
+}
+
 /// A new session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -71,6 +105,21 @@ pub struct LoginData {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub container: Option<Value>,
+}
+
+impl LoginData {
+    /// Its pair of tokens alone.
+    #[must_use]
+    pub fn into_pair(self) -> RefreshData {
+        RefreshData {
+            token: self.token,
+            refresh_token: self.refresh_token,
+            expires_at: self.expires_at,
+            expires_in: self.expires_in,
+            refresh_expires_at: self.refresh_expires_at,
+            refresh_expires_in: self.refresh_expires_in,
+        }
+    }
 }
 
 /// An address that signed in, and when.

@@ -175,6 +175,7 @@ fn sqlite_migrator() -> Migrator {
     migrator([
         (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
         (2, "vault", include_str!("../../migrations/sqlite/0002_vault.sql")),
+        (3, "two_factor", include_str!("../../migrations/sqlite/0003_two_factor.sql")),
     ])
 }
 
@@ -182,6 +183,7 @@ fn postgres_migrator() -> Migrator {
     migrator([
         (1, "start", include_str!("../../migrations/postgres/0001_start.sql")),
         (2, "vault", include_str!("../../migrations/postgres/0002_vault.sql")),
+        (3, "two_factor", include_str!("../../migrations/postgres/0003_two_factor.sql")),
     ])
 }
 

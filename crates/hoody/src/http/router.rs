@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{Shared, ip, probes};
 use crate::error::Error;
-use crate::{gate, projects, realms, sessions, tokens, users, vault};
+use crate::{gate, projects, realms, sessions, tokens, two_factor, users, vault};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
@@ -26,6 +26,14 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(sessions::http::login))
         .routes(routes!(sessions::http::refresh))
         .routes(routes!(sessions::http::logout))
+        // two-factor
+        .routes(routes!(two_factor::http::verify))
+        .routes(routes!(two_factor::http::set_up))
+        .routes(routes!(two_factor::http::verify_setup))
+        .routes(routes!(two_factor::http::get_status))
+        .routes(routes!(two_factor::http::disable))
+        .routes(routes!(two_factor::http::regenerate_backup_codes))
+        .routes(routes!(two_factor::http::update_token_gate))
         // users
         .routes(routes!(users::http::get_me))
         .routes(routes!(users::http::get_me_alias))

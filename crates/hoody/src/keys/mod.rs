@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use hoody_core::keys::{KeyId, Keyring};
 use hoody_core::seal::{self, OpenError, Place, SealKey};
 use hoody_core::secret::{Digest, TokenKeys, TokenText};
+use hoody_core::id::UserId;
 use hoody_core::session::SessionKey;
+use hoody_core::totp::{BACKUP_LENGTH, BackupKey};
 
 pub(crate) use load::{KeySource, init, load};
 use zeroize::Zeroizing;
@@ -21,6 +23,7 @@ pub(crate) struct Keys {
     tokens: Vec<(KeyId, TokenKeys)>,
     sessions: Vec<SessionKey>,
     seals: Vec<SealKey>,
+    backups: Vec<BackupKey>,
 }
 
 impl Keys {
@@ -29,6 +32,7 @@ impl Keys {
             tokens: ring.iter().map(|key| (key.id(), TokenKeys::derive(key, database_id))).collect(),
             sessions: ring.iter().map(|key| SessionKey::derive(key, database_id)).collect(),
             seals: ring.iter().map(|key| SealKey::derive(key, database_id)).collect(),
+            backups: ring.iter().map(|key| BackupKey::derive(key, database_id)).collect(),
         }
     }
 
@@ -50,6 +54,15 @@ impl Keys {
             return Vec::new();
         }
         self.tokens.iter().map(|(id, keys)| (*id, text.digest(keys))).collect()
+    }
+
+    /// What the database may know a backup code of `account` by, the current key's first.
+    pub(crate) fn backup_digests(
+        &self,
+        account: UserId,
+        code: &[u8; BACKUP_LENGTH],
+    ) -> impl Iterator<Item = [u8; 32]> {
+        self.backups.iter().map(move |key| key.digest(account, code))
     }
 
     /// Seals `plain` for `place` under the current key.

@@ -9,26 +9,23 @@ use hoody_core::{password, wire};
 use http::request::Parts;
 use serde_json::Value;
 
-use super::{sign_pair, store};
+use super::{client_name, open, sign_pair, store};
 use crate::error::Error;
 use crate::feed::{Actor, Change, Mutation};
 use crate::grants::Forget;
 use crate::http::caller::{Origin, ValidOrBanned, denied};
 use crate::http::{Answer, Caller, JsonBody, Shared};
-use crate::{tokens, users};
-
-/// What clients may call themselves; anything else is noted as unknown.
-const CLIENTS: [&str; 6] = ["web", "ssh", "webssh", "cli", "sdk", "agent"];
+use crate::{two_factor, users};
 
 /// Signs in with a name or an e-mail address and a password
 #[utoipa::path(post, path = "/api/v1/users/auth/login", operation_id = "login", tag = "sessions",
-    request_body = wire::Login, responses((status = 200, body = wire::Envelope<wire::LoginData>),
+    request_body = wire::Login, responses((status = 200, body = wire::Envelope<wire::LoginAnswer>),
     (status = 401, body = wire::ErrorBody)))]
 pub(crate) async fn login(
     State(app): State<Shared>,
     origin: Origin,
     JsonBody(body): JsonBody,
-) -> Result<Answer<wire::LoginData>, Error> {
+) -> Result<Answer<wire::LoginAnswer>, Error> {
     let attempt = LoginAttempt::parse(&body)?;
     // Not held while this waits for its turn to hash.
     drop(body);
@@ -48,47 +45,15 @@ pub(crate) async fn login(
     if now_stored.is_banned || now_stored.password_hash.expose() != user.password_hash.expose() {
         return Err(Error::BadCredentials);
     }
-    let rotation = Rotation {
-        account: user.id,
-        session: app.new_id(),
-        generation: now_stored.generation,
-        seq: 0,
-        rotated_at: mutation.now,
-    };
-    let ip = origin.address.to_string();
-    store::insert_session(&mut mutation.tx, &rotation, attempt.client, &ip).await?;
-    let recent_login_ips = store::list_recent_addresses(&mut mutation.tx, user.id, rotation.session).await?;
-    let auth_token_count = tokens::store::count_active(&mut mutation.tx, user.id, mutation.now).await?;
-    let payload = serde_json::json!({ "ip_address": ip, "client": attempt.client });
-    mutation.tell(Change::new("session.created", user.id, "session", rotation.session).with(payload));
-    mutation.commit().await?;
-    let pair = sign_pair(&app.keys, &rotation);
-    let data = login_data(pair, now_stored, ip, recent_login_ips, auth_token_count);
-    Ok(Answer::ok("Login successful", data).secret())
-}
-
-fn login_data(
-    pair: wire::RefreshData,
-    user: users::User,
-    ip: String,
-    recent_login_ips: Vec<wire::LoginAddress>,
-    auth_token_count: u64,
-) -> wire::LoginData {
-    wire::LoginData {
-        token: pair.token,
-        refresh_token: pair.refresh_token,
-        expires_at: pair.expires_at,
-        expires_in: pair.expires_in,
-        refresh_expires_at: pair.refresh_expires_at,
-        refresh_expires_in: pair.refresh_expires_in,
-        user: user.shown(),
-        client_ip: Some(ip),
-        recent_login_ips,
-        auth_token_count,
-        server: None,
-        project: None,
-        container: None,
+    let state = two_factor::store::find(&mut mutation.tx, user.id).await?;
+    if state.is_some_and(|state| state.enabled.is_some()) {
+        // Nothing was changed: there is no session until the second factor is given.
+        let challenge = two_factor::challenge(&app, &now_stored, mutation.now);
+        return Ok(Answer::ok("Two-factor authentication required", wire::LoginAnswer::Challenge(challenge)).secret());
     }
+    let session = open(&app, &mut mutation, now_stored, attempt.client, origin.address, None).await?;
+    mutation.commit().await?;
+    Ok(Answer::ok("Login successful", wire::LoginAnswer::Session(Box::new(session))).secret())
 }
 
 #[derive(Debug)]
@@ -113,7 +78,7 @@ impl LoginAttempt {
         let given = fields.string("password").map(wire::Secret::from);
         let client = fields.string("client");
         let mode = fields.string("response_mode");
-        let client = CLIENTS.into_iter().find(|known| Some(*known) == client).unwrap_or("unknown");
+        let client = client_name(client);
         let mode = mode.map(str::to_owned);
         fields.close_open()?;
         if mode.is_some_and(|mode| mode != "tokens") {

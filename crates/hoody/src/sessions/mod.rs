@@ -7,6 +7,7 @@
 pub(crate) mod http;
 pub(crate) mod store;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +16,67 @@ use hoody_core::time::SECOND;
 use hoody_core::wire;
 
 use crate::app::App;
+use crate::error::Error;
+use crate::feed::{Change, Mutation};
 use crate::keys::Keys;
+use crate::tokens;
+use crate::users::User;
+
+/// What clients may call themselves; anything else is noted as unknown.
+const CLIENTS: [&str; 6] = ["web", "ssh", "webssh", "cli", "sdk", "agent"];
 
 /// How often sessions that are over are removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// What a client's name for itself is noted as.
+pub(crate) fn client_name(given: Option<&str>) -> &'static str {
+    CLIENTS.into_iter().find(|known| Some(*known) == given).unwrap_or("unknown")
+}
+
+/// Opens a session of `user` in the mutation, which must hold the account's lock, and says all that a
+/// login says. Good only once the mutation is committed.
+pub(crate) async fn open(
+    app: &App,
+    mutation: &mut Mutation,
+    user: User,
+    client: &'static str,
+    address: IpAddr,
+    second_factor: Option<&'static str>,
+) -> Result<wire::LoginData, Error> {
+    let rotation = Rotation {
+        account: user.id,
+        session: app.new_id(),
+        generation: user.generation,
+        seq: 0,
+        rotated_at: mutation.now,
+    };
+    let ip = address.to_string();
+    store::insert_session(&mut mutation.tx, &rotation, client, &ip).await?;
+    let recent_login_ips =
+        store::list_recent_addresses(&mut mutation.tx, user.id, rotation.session).await?;
+    let auth_token_count = tokens::store::count_active(&mut mutation.tx, user.id, mutation.now).await?;
+    let mut payload = serde_json::json!({ "ip_address": ip, "client": client });
+    if let Some(method) = second_factor {
+        payload["second_factor"] = method.into();
+    }
+    mutation.tell(Change::new("session.created", user.id, "session", rotation.session).with(payload));
+    let pair = sign_pair(&app.keys, &rotation);
+    Ok(wire::LoginData {
+        token: pair.token,
+        refresh_token: pair.refresh_token,
+        expires_at: pair.expires_at,
+        expires_in: pair.expires_in,
+        refresh_expires_at: pair.refresh_expires_at,
+        refresh_expires_in: pair.refresh_expires_in,
+        user: user.shown(),
+        client_ip: Some(ip),
+        recent_login_ips,
+        auth_token_count,
+        server: None,
+        project: None,
+        container: None,
+    })
+}
 
 /// The pair of tokens that is in force for a session in this state.
 pub(crate) fn sign_pair(keys: &Keys, rotation: &Rotation) -> wire::RefreshData {

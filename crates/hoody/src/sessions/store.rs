@@ -20,6 +20,7 @@ const END_ALL: &str = "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND 
 const RECENT: &str = "SELECT ip, MAX(created_at) AS at FROM (SELECT ip, created_at FROM sessions \
      WHERE user_id = $1 AND id <> $2 ORDER BY created_at DESC LIMIT 100) AS latest \
      GROUP BY ip ORDER BY MAX(created_at) DESC LIMIT 5";
+const CLIENT: &str = "SELECT client FROM sessions WHERE id = $1";
 const DELETE_ENDED: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 \
      ORDER BY expires_at LIMIT 1000)";
 /// Ended sessions stay for as long as they tell from where an account signed in.
@@ -56,6 +57,11 @@ pub(crate) async fn insert_session(
 
 pub(crate) async fn find_session(on: impl Into<On<'_>>, id: SessionId) -> Result<Option<Session>, DbError> {
     on.into().find(FIND, args![id]).await?.map(|row| read(&row)).transpose()
+}
+
+/// What the client of a session calls itself.
+pub(crate) async fn find_client(on: impl Into<On<'_>>, id: SessionId) -> Result<Option<String>, DbError> {
+    on.into().find(CLIENT, args![id]).await?.map(|row| row.get("client")).transpose()
 }
 
 /// Raises the sequence from `seq`; the new one, or `None` when somebody else did, or the session is over.

@@ -18,6 +18,7 @@ use crate::feed::{Change, Mutation};
 use crate::grants::Forget;
 use crate::http::caller::{AnyCaller, Valid, denied};
 use crate::http::{Answer, Caller, IdPath, JsonBody, Shared};
+use crate::two_factor;
 
 /// Changes a token; what is left out stays as it is
 #[utoipa::path(method(put, patch), path = "/api/v1/auth/tokens/{id}", operation_id = "update_token", tag = "tokens",
@@ -30,7 +31,8 @@ pub(crate) async fn update_token(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::AuthToken>, Error> {
     let change = TokenChange::parse(&body, app.now(), catalogue())?;
-    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let (mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let mut mutation = two_factor::gate(&app, mutation, &grant, change.otp_code.as_deref()).await?;
     let before = find_target(&mut mutation, &caller, &grant, id).await?;
     if change.public_key.is_some() || change.public_storage.is_some() {
         may_publish(&grant)?;
@@ -96,7 +98,8 @@ pub(crate) async fn add_token_realm(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::AuthToken>, Error> {
     let change = RealmChange::parse(&body)?;
-    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let (mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let mut mutation = two_factor::gate(&app, mutation, &grant, change.otp_code.as_deref()).await?;
     let before = find_target(&mut mutation, &caller, &grant, id).await?;
     let mut token = before.clone();
     if !token.realm_ids.contains(&change.realm_id) {
@@ -123,7 +126,8 @@ pub(crate) async fn remove_token_realm(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::AuthToken>, Error> {
     let change = RealmChange::parse(&body)?;
-    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let (mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let mut mutation = two_factor::gate(&app, mutation, &grant, change.otp_code.as_deref()).await?;
     let before = find_target(&mut mutation, &caller, &grant, id).await?;
     let mut token = before.clone();
     token.realm_ids.retain(|realm| *realm != change.realm_id);
@@ -204,7 +208,7 @@ fn forbidden(message: &str) -> Error {
     Error::Forbidden { code: "INSUFFICIENT_PERMISSIONS", message: message.to_owned() }
 }
 
-/// Writes the token as it is to be, with its feed row; nothing when nothing changed.
+/// Writes the token as it is to be, with its feed row; no row when nothing changed.
 pub(super) async fn write(mut mutation: Mutation, before: &Token, mut token: Token) -> Result<Token, Error> {
     let is_unchanged = token.alias == before.alias
         && token.public_key == before.public_key
@@ -215,6 +219,8 @@ pub(super) async fn write(mut mutation: Mutation, before: &Token, mut token: Tok
         && token.limits == before.limits
         && token.is_enabled == before.is_enabled;
     if is_unchanged {
+        // No feed row; a code of the second factor was used up all the same.
+        mutation.commit().await?;
         return Ok(token);
     }
     token.updated_at = mutation.now;

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::feed::{Change, Mutation};
 use crate::http::caller::{AnyCaller, ItselfAToken, Minting, Valid};
 use crate::http::{Answer, Caller, IdPath, JsonBody, Shared};
+use crate::two_factor;
 
 pub(super) const NOT_FOUND: Error =
     Error::NotFound { code: "TOKEN_NOT_FOUND", message: "Authentication token not found" };
@@ -127,6 +128,7 @@ pub(crate) async fn create_token(
 ) -> Result<Answer<wire::AuthToken>, Error> {
     let new = NewToken::parse(&body, app.now(), catalogue())?;
     let (mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let mutation = two_factor::gate(&app, mutation, &grant, new.otp_code.as_deref()).await?;
     let mut realm_ids = new.realm_ids;
     if let Some(realm) = caller.attempt.realm
         && !realm_ids.contains(&realm)
@@ -176,7 +178,8 @@ pub(crate) async fn copy_token(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::AuthToken>, Error> {
     let copy = TokenCopy::parse(&body, app.now())?;
-    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let (mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let mut mutation = two_factor::gate(&app, mutation, &grant, copy.otp_code.as_deref()).await?;
     let source = store::find_token(&mut mutation.tx, grant.account, id).await?;
     let source = source.filter(|token| is_visible(&caller, token)).ok_or(NOT_FOUND)?;
     let expires_at = copy.expires_at.unwrap_or(source.limits.expires_at);

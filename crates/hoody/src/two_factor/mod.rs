@@ -1,0 +1,168 @@
+//! The second factor of an account: codes by time and backup codes (`contract/two-factor.md`).
+//!
+//! Whoever checks a code does it with [`spend`], inside a mutation and under the account's lock, so that
+//! a code counts once whatever comes in parallel, and wrong codes of every route count together. A wrong
+//! code is counted by committing the mutation that was to use it, before anything else is in it. The
+//! rules of codes, steps and the lock are `hoody_core::totp`.
+
+pub(crate) mod body;
+pub(crate) mod http;
+mod qr;
+pub(crate) mod store;
+
+use hoody_core::grant::{Credential, Grant};
+use hoody_core::id::UserId;
+use hoody_core::invalid::Invalid;
+use hoody_core::seal::Place;
+use hoody_core::session::PartialClaims;
+use hoody_core::time::{MINUTE, Timestamp};
+use hoody_core::totp::{self, Code, Failures, TotpSecret};
+use hoody_core::wire;
+
+use crate::app::App;
+use crate::error::Error;
+use crate::feed::{Change, Mutation};
+use crate::users::User;
+
+/// How long a secret that was shown may wait for its first code, in milliseconds.
+const PENDING_LIFETIME: i64 = 60 * MINUTE;
+/// What an app shows beside the account.
+const ISSUER: &str = "hoody";
+
+/// How an account's second factor stands.
+#[derive(Debug, Clone)]
+pub(crate) struct TwoFactor {
+    pub(crate) account: UserId,
+    pub(crate) enabled: Option<Enabled>,
+    pub(crate) require_for_tokens: bool,
+    /// Sealed, with the instant it was shown.
+    pub(crate) pending: Option<(Vec<u8>, Timestamp)>,
+    pub(crate) failures: Failures,
+}
+
+/// A second factor that is on.
+#[derive(Debug, Clone)]
+pub(crate) struct Enabled {
+    /// Sealed.
+    pub(crate) secret: Vec<u8>,
+    pub(crate) at: Timestamp,
+    pub(crate) last_step: Option<i64>,
+}
+
+/// What a wrong code is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// By its form: `INVALID_OTP_CODE` or `INVALID_BACKUP_CODE`.
+    ByForm,
+    /// `INVALID_OTP_CODE`, whatever it was.
+    Otp,
+}
+
+/// The challenge that answers a right password where there is a second factor.
+pub(crate) fn challenge(app: &App, user: &User, now: Timestamp) -> wire::Challenge {
+    let claims = PartialClaims::new(user.id, user.generation, now);
+    let temp_token = app.keys.sessions()[0].sign_partial(&claims).expose().into();
+    wire::Challenge { requires_2fa: true, temp_token, method: "totp".to_owned() }
+}
+
+/// The place of the secret that is in force.
+fn secret_place(account: &UserId) -> Place<'_> {
+    Place { table: "two_factor", column: "secret", account: *account, realm: None, row: account.bytes() }
+}
+
+/// The place of the secret that waits for its first code.
+fn pending_place(account: &UserId) -> Place<'_> {
+    Place { column: "pending_secret", ..secret_place(account) }
+}
+
+fn open_secret(app: &App, place: &Place<'_>, sealed: &[u8]) -> Result<TotpSecret, Error> {
+    app.keys.open(place, sealed).map(|bytes| TotpSecret::from_bytes(&bytes)).map_err(Error::internal)
+}
+
+/// What sessions have to give before they make or change tokens: nothing, unless the account asks for a
+/// code. A token is not asked. Nothing may be changed in the mutation before.
+pub(crate) async fn gate(
+    app: &App,
+    mut mutation: Mutation,
+    grant: &Grant,
+    otp_code: Option<&str>,
+) -> Result<Mutation, Error> {
+    if matches!(grant.credential, Credential::Token(_)) {
+        return Ok(mutation);
+    }
+    let state = store::find(&mut mutation.tx, grant.account).await?;
+    let Some(state) = state.filter(|state| state.enabled.is_some() && state.require_for_tokens) else {
+        return Ok(mutation);
+    };
+    let code = otp_code.filter(|code| !code.trim().is_empty()).ok_or_else(otp_required)?;
+    spend(app, mutation, &state, Code::parse(code), Naming::Otp).await
+}
+
+pub(crate) fn otp_required() -> Invalid {
+    Invalid::rule("OTP_REQUIRED", "2FA verification required for this operation")
+}
+
+/// Uses a code up and gives the mutation back to go on in; what it does then and the code's use commit
+/// together. A wrong one is counted and committed here. Nothing may be changed in the mutation before.
+///
+/// # Errors
+/// [`Error::CodesLocked`], [`Error::WrongCode`], or what the database fails with.
+pub(crate) async fn spend(
+    app: &App,
+    mut mutation: Mutation,
+    state: &TwoFactor,
+    code: Option<Code>,
+    naming: Naming,
+) -> Result<Mutation, Error> {
+    refuse_locked(state, mutation.now)?;
+    let is_right = match (&state.enabled, code) {
+        (Some(enabled), Some(Code::Totp(digits))) => {
+            let secret = open_secret(app, &secret_place(&state.account), &enabled.secret)?;
+            match totp::verify(&secret, digits, mutation.now, enabled.last_step) {
+                Some(step) => store::accept_step(&mut mutation.tx, state.account, step).await?,
+                None => false,
+            }
+        }
+        (Some(_), Some(Code::Backup(characters))) => {
+            let mut is_right = false;
+            for digest in app.keys.backup_digests(state.account, &characters) {
+                is_right |= store::take_backup_code(&mut mutation.tx, state.account, &digest).await?;
+            }
+            is_right
+        }
+        _ => false,
+    };
+    if is_right {
+        if state.failures != Failures::default() {
+            store::set_failures(&mut mutation.tx, state.account, Failures::default()).await?;
+        }
+        return Ok(mutation);
+    }
+    let name = match (naming, code) {
+        (Naming::ByForm, Some(Code::Backup(_))) => "INVALID_BACKUP_CODE",
+        _ => "INVALID_OTP_CODE",
+    };
+    Err(count_wrong(mutation, state, name).await?)
+}
+
+/// No code is checked, right or wrong, while the account is locked.
+fn refuse_locked(state: &TwoFactor, now: Timestamp) -> Result<(), Error> {
+    match state.failures.lockout_seconds(now) {
+        Some(seconds) => Err(Error::CodesLocked { seconds }),
+        None => Ok(()),
+    }
+}
+
+/// Commits that a code was wrong; the refusal to answer with.
+async fn count_wrong(
+    mut mutation: Mutation,
+    state: &TwoFactor,
+    code: &'static str,
+) -> Result<Error, Error> {
+    let failures = state.failures.failed(mutation.now);
+    store::set_failures(&mut mutation.tx, state.account, failures).await?;
+    let change = Change::new("account.otp_verify_failed", state.account, "account", state.account);
+    mutation.tell(change.with(serde_json::json!({ "attempts_remaining": failures.remaining() })));
+    mutation.commit().await?;
+    Ok(Error::WrongCode { code, remaining: failures.remaining() })
+}
