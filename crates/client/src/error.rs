@@ -116,9 +116,13 @@ impl Error {
         self.api().is_some_and(|error| error.code == code)
     }
 
-    /// Whether the credential was missing, unknown or at its end.
+    /// Whether the credential was missing, unknown or at its end. A wrong code or password given beside a
+    /// good credential is not that: another credential would not help.
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
-        self.api().is_some_and(|error| error.status == StatusCode::UNAUTHORIZED)
+        const BESIDE: [&str; 3] = ["INVALID_OTP_CODE", "INVALID_BACKUP_CODE", "INCORRECT_PASSWORD"];
+        self.api().is_some_and(|error| {
+            error.status == StatusCode::UNAUTHORIZED && !BESIDE.contains(&error.code.as_str())
+        })
     }
 }

@@ -4,7 +4,7 @@
 //! safe (429, 503, a lost connection), follows no redirect, and never logs or prints a secret.
 //! Everything it sends and gets is in [`wire`]; the calls are grouped as the routes are:
 //! [`Client::tokens`], [`Client::projects`], [`Client::users`], [`Client::realms`], [`Client::vault`],
-//! and the sessions on the client itself.
+//! [`Client::two_factor`], and the sessions on the client itself.
 //!
 //! ```no_run
 //! use hoody_client::{Client, wire::{CreateToken, Login, Secret}};
@@ -12,7 +12,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let anonymous = Client::builder("http://127.0.0.1:8080").build()?;
 //! let login = Login { username: Some("ada".into()), password: Secret::new("…"), ..Login::default() };
-//! let session = anonymous.login(&login).await?;
+//! let session = anonymous.login(&login).await?.into_session().expect("an account without a second factor");
 //!
 //! let client = anonymous.with_credential(session.token.clone());
 //! let made = client.tokens().create(&CreateToken { alias: Some("ci".into()), ..CreateToken::default() }).await?;
@@ -32,7 +32,9 @@ mod error;
 mod resolve;
 mod retry;
 
-pub use api::{MemberQuery, Members, ProjectQuery, Projects, Realms, SortOrder, TokenList, Tokens, Users, Vault};
+pub use api::{
+    MemberQuery, Members, ProjectQuery, Projects, Realms, SortOrder, TokenList, Tokens, TwoFactor, Users, Vault,
+};
 pub use base::{Base, BaseError, Origin};
 pub use client::{Client, ClientBuilder};
 pub use error::{ApiError, BuildError, Error};

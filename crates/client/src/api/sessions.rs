@@ -1,6 +1,6 @@
 //! Signing in, staying so, and leaving (`contract/authentication.md`).
 
-use hoody_core::wire::{Login, LoginData, Profile, Refresh, RefreshData, Secret};
+use hoody_core::wire::{Login, LoginAnswer, Profile, Refresh, RefreshData, Secret};
 
 use crate::call::Call;
 use crate::client::Client;
@@ -12,7 +12,7 @@ use crate::error::Error;
 /// # use hoody_client::{Client, wire::{Login, Secret}};
 /// # async fn example(client: Client, password: Secret) -> Result<(), hoody_client::Error> {
 /// let login = Login { email: Some("you@example.com".into()), password, ..Login::default() };
-/// let session = client.login(&login).await?;
+/// let session = client.login(&login).await?.into_session().expect("an account without a second factor");
 /// let client = client.with_credential(session.token.clone());
 /// let next = client.refresh(&session.refresh_token).await?;
 /// client.with_credential(next.token.clone()).logout().await?;
@@ -20,11 +20,11 @@ use crate::error::Error;
 /// # }
 /// ```
 impl Client {
-    /// `POST /users/auth/login`: a new session. The client's own credential is not sent.
+    /// `POST /users/auth/login`: a new session, or what [`crate::TwoFactor::verify`] makes one of. The client's own credential is not sent.
     ///
     /// # Errors
     /// `INVALID_CREDENTIALS` when account and password do not belong together.
-    pub async fn login(&self, login: &Login) -> Result<LoginData, Error> {
+    pub async fn login(&self, login: &Login) -> Result<LoginAnswer, Error> {
         Call::post("users/auth/login").json(login).unsigned().send(self).await
     }
 

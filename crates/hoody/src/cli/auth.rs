@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::login::{self, LoginArgs, RefreshArgs};
 use super::output::View;
 use super::token_args::{CopyArgs, CreateArgs, UpdateArgs, nullable, storage};
+use super::two_factor::{self, TwoFactorCommand};
 use super::users;
 
 /// The commands of `auth`.
@@ -111,6 +112,11 @@ pub(crate) enum AuthCommand {
         #[command(subcommand)]
         command: Option<TemplatesCommand>,
     },
+    /// The second factor of one's own account
+    #[command(subcommand, name = "2fa", visible_alias = "tfa", after_help = "EXAMPLES:
+  hoody auth 2fa setup
+  hoody auth 2fa verify-setup --code 123456")]
+    TwoFactor(TwoFactorCommand),
 }
 
 /// The commands of `auth realms`.
@@ -180,7 +186,7 @@ pub(crate) enum TemplatesCommand {
 /// Runs a command of `auth`.
 pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), Failure> {
     match command {
-        AuthCommand::Login(args) => login::login(context, &args).await,
+        AuthCommand::Login(args) => login::login(context, &args, login::OnChallenge::Tell).await,
         AuthCommand::Logout => login::logout(context).await,
         AuthCommand::Refresh(args) => login::refresh(context, &args).await,
         AuthCommand::Check { permission } => check(context, permission.as_deref()).await,
@@ -211,6 +217,7 @@ pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), F
         AuthCommand::Realms(TokenRealmsCommand::Remove(args)) => remove_realm(context, args).await,
         AuthCommand::Profile(command) => profile(context, command).await,
         AuthCommand::Templates { .. } => templates(context).await,
+        AuthCommand::TwoFactor(command) => two_factor::run(context, command).await,
     }
 }
 

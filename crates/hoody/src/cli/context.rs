@@ -2,9 +2,9 @@
 //! caller. Which credential is used is decided here: flags, then the environment, then what is stored
 //! for this server; at each of them a token before a name and password.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
-use hoody_client::wire::{Login, Secret};
+use hoody_client::wire::{Login, LoginAnswer, Secret};
 use hoody_client::{Base, Client};
 
 use super::config_file::{Config, ConfigFile};
@@ -25,6 +25,8 @@ pub(crate) struct Context {
     /// Whether questions can be asked.
     pub(crate) is_interactive: bool,
     signed_in: RefCell<Option<Signed>>,
+    /// A password without a name is what the command asks for, not what it signs in with.
+    password_is_the_commands: Cell<bool>,
 }
 
 /// A client with a credential, and how to get the next one.
@@ -48,7 +50,7 @@ impl Context {
         let settings = Settings::resolve(&flags, environment, &file.read()?, may_make_profile)?;
         let output = output(&settings);
         let is_interactive = !flags.never_asks && prompt::is_possible();
-        Ok(Self { flags, settings, output, file, is_interactive, signed_in: RefCell::new(None) })
+        Ok(Self { flags, settings, output, file, is_interactive, signed_in: RefCell::new(None), password_is_the_commands: Cell::new(false) })
     }
 
     /// The profile in use.
@@ -170,8 +172,21 @@ impl Context {
         Ok(base.origin() == *self.anonymous()?.origin())
     }
 
+    /// From now on a password without a name is for the command itself: it proves again who asks.
+    pub(crate) fn keep_password_for_the_command(&self) {
+        self.password_is_the_commands.set(true);
+    }
+
+    /// Whether what was called last was called with the stored session.
+    pub(crate) fn uses_stored_session(&self) -> bool {
+        self.signed_in.borrow().as_ref().is_some_and(|signed| signed.stored.is_some())
+    }
+
     fn has_login_flags(&self) -> bool {
         let flags = &self.flags;
+        if self.password_is_the_commands.get() && flags.username.is_none() {
+            return false;
+        }
         flags.username.is_some()
             || flags.password.is_some()
             || flags.reads_password
@@ -201,7 +216,13 @@ impl Context {
             name => (Some(name), None),
         };
         let login = Login { username, email, password, client: Some(self.settings.client.clone()) };
-        Ok(client.login(&login).await?.token.clone())
+        match client.login(&login).await? {
+            LoginAnswer::Session(session) => Ok(session.token),
+            LoginAnswer::Challenge(_) => {
+                Err(Failure::failed("the account has a second factor: name and password alone do not sign in")
+                    .hint("`hoody login` asks for the code and keeps the session"))
+            }
+        }
     }
 
     /// The password as given, or asked for.

@@ -9,6 +9,8 @@ use hoody_client::{ApiError, BuildError, Error};
 pub(crate) enum Exit {
     /// The command or the server said no.
     Failed = 1,
+    /// The account has a second factor: another command goes on from here.
+    Challenge = 2,
     /// Credentials could not be saved or cleared.
     NotSaved = 3,
     /// A question would have to be asked, and there is no terminal.
@@ -100,6 +102,9 @@ fn of_refusal(refusal: &ApiError) -> Failure {
         let text = |key| violation.get(key).and_then(|value| value.as_str()).unwrap_or_default();
         let _ = write!(message, "\n  {}: {}", text("instancePath"), text("message"));
     }
+    if let Some(left) = refusal.data.as_ref().and_then(|data| data.get("attempts_remaining")) {
+        let _ = write!(message, "\n  tries left: {left}");
+    }
     if let Some(wait) = refusal.retry_after {
         let _ = write!(message, "\n  try again in {} s", wait.as_secs());
     }
@@ -119,6 +124,9 @@ fn advice(code: &str) -> Option<&'static str> {
         "SESSION_REQUIRED" => {
             "tokens cannot make tokens: use a session (`hoody login`, and unset HOODY_TOKEN)"
         }
+        "OTP_REQUIRED" => "--otp-code takes a code of the second factor; `hoody auth 2fa gate` says when one is needed",
+        "TWOFACTOR_NOT_VERIFIED" => "`hoody auth 2fa setup` shows a secret, which waits an hour for its first code",
+        "INVALID_TEMP_TOKEN" => "sign in again: `hoody login`",
         "IP_NOT_WHITELISTED" => "`hoody ip get` shows the address that the server sees",
         "REALM_SCOPE_REQUIRED" => "use --realm; `hoody auth get-current` lists the realms of the token",
         "REALM_NOT_ALLOWED" => "`hoody auth get-current` lists the realms of the token",

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hoody_client::wire::{Login, LoginData, Profile, Secret};
+use hoody_client::wire::{Login, LoginAnswer, LoginData, Profile, RefreshData, Secret};
 use hoody_client::{Client, Origin};
 use serde_json::{Map, Value, json};
 
@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::output::View;
 use super::prompt;
 use super::settings::Source;
+use super::two_factor;
 
 /// What `login` takes. Name and password are the client's own flags.
 #[derive(Debug, Args)]
@@ -51,8 +52,17 @@ pub(crate) struct RefreshArgs {
     no_save: bool,
 }
 
+/// What to do when the second factor is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnChallenge {
+    /// Ask for the code, where somebody can be asked.
+    Ask,
+    /// Say which command goes on.
+    Tell,
+}
+
 /// Signs in, or stores a token.
-pub(crate) async fn login(context: &Context, args: &LoginArgs) -> Result<(), Failure> {
+pub(crate) async fn login(context: &Context, args: &LoginArgs, on: OnChallenge) -> Result<(), Failure> {
     let client = context.anonymous()?;
     if client.base().is_plain() && !client.base().is_loopback() {
         context.output.warn("plain http: anyone on the way can read what is sent");
@@ -67,15 +77,49 @@ pub(crate) async fn login(context: &Context, args: &LoginArgs) -> Result<(), Fai
         password: context.password("a password", "Password").await?,
         client: Some(args.client.clone().unwrap_or_else(|| context.settings.client.clone())),
     };
-    let session = client.login(&login).await?;
-    if !args.no_save {
-        save(context, client.origin(), &login, &session).await?;
+    let session = match client.login(&login).await? {
+        LoginAnswer::Session(session) => *session,
+        LoginAnswer::Challenge(challenge) if on == OnChallenge::Ask && context.is_interactive => {
+            let name = login.client.as_deref().unwrap_or_default();
+            two_factor::answer_challenge(context, &client, &challenge.temp_token, name).await?
+        }
+        LoginAnswer::Challenge(challenge) => {
+            if !context.output.format().is_for_people() {
+                let data = two_factor::challenge_data(&challenge.temp_token);
+                context.output.show(&data, || View::Line(String::new()))?;
+            }
+            return Err(two_factor::follow_up(&challenge.temp_token));
+        }
+    };
+    let name = login.email.or(login.username).unwrap_or_default();
+    finish(context, &client, &name, &session, !args.no_save, args.print_token).await
+}
+
+/// Stores a new session of whoever is called `name`, if it is to be kept, and tells of it.
+pub(crate) async fn finish(
+    context: &Context,
+    client: &Client,
+    name: &str,
+    session: &LoginData,
+    is_kept: bool,
+    is_token_wanted: bool,
+) -> Result<(), Failure> {
+    if is_kept {
+        save(context, client.origin(), name, session).await?;
     }
     let name = &session.user.username;
     let message = format!("Signed in to {} as {name}.", context.settings.base_url.value);
-    report(context, &session, &session.token, args.print_token, message)?;
+    report(context, session, &session.token, is_token_wanted, message)?;
     warn_of_stronger_token(context);
     Ok(())
+}
+
+/// Stores the pair that a session was replaced with.
+pub(crate) async fn keep_pair(context: &Context, pair: &RefreshData) -> Result<(), Failure> {
+    let client = context.anonymous()?;
+    let stored = Stored::of_refresh(pair, credentials::now());
+    let origin = client.origin();
+    context.file.update(|config| stored.write(config.section_mut(context.profile()), origin)).await
 }
 
 /// Ends every session of the account, and forgets the stored one.
@@ -224,17 +268,14 @@ async fn identity(context: &Context, args: &LoginArgs) -> Result<(Option<String>
     Ok(if name.contains('@') { (None, Some(name)) } else { (Some(name), None) })
 }
 
-async fn save(context: &Context, origin: &Origin, login: &Login, session: &LoginData) -> Result<(), Failure> {
+async fn save(context: &Context, origin: &Origin, name: &str, session: &LoginData) -> Result<(), Failure> {
     let stored = Stored::of_login(session, credentials::now());
-    let name = login.email.as_ref().or(login.username.as_ref());
     context
         .file
         .update(|config| {
             let section = config.section_mut(context.profile());
             stored.write(section, origin);
-            if let Some(name) = name {
-                section.insert("username".to_owned(), json!(name));
-            }
+            section.insert("username".to_owned(), json!(name));
             keep_address(context, section);
             section.remove("container");
             match &session.project {

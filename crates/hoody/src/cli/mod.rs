@@ -20,6 +20,7 @@ mod realms;
 pub(crate) mod serve;
 mod settings;
 mod token_args;
+mod two_factor;
 mod users;
 mod vault;
 
@@ -250,7 +251,7 @@ async fn execute(
 
 async fn dispatch(context: &Context, command: ClientCommand) -> Result<(), Failure> {
     match command {
-        ClientCommand::Login(args) => login::login(context, &args).await,
+        ClientCommand::Login(args) => login::login(context, &args, login::OnChallenge::Ask).await,
         ClientCommand::Logout => login::logout(context).await,
         ClientCommand::Auth(command) => auth::run(context, command).await,
         ClientCommand::Projects(command) => projects::run(context, command).await,

@@ -111,7 +111,9 @@ fn read_password(given: Option<&str>) -> Result<wire::Secret, Invalid> {
 
 fn any_code(text: &str) -> Result<Code, Invalid> {
     let code = if text.len() <= MAX_CODE { Code::parse(text) } else { None };
-    code.ok_or_else(|| Invalid::validation("code must be six digits, or a backup code of ten letters and digits"))
+    code.ok_or_else(|| {
+        Invalid::validation("code must be six digits, or a backup code of ten letters and digits")
+    })
 }
 
 /// Six digits and nothing else: where no backup code is taken.

@@ -154,11 +154,7 @@ fn refuse_locked(state: &TwoFactor, now: Timestamp) -> Result<(), Error> {
 }
 
 /// Commits that a code was wrong; the refusal to answer with.
-async fn count_wrong(
-    mut mutation: Mutation,
-    state: &TwoFactor,
-    code: &'static str,
-) -> Result<Error, Error> {
+async fn count_wrong(mut mutation: Mutation, state: &TwoFactor, code: &'static str) -> Result<Error, Error> {
     let failures = state.failures.failed(mutation.now);
     store::set_failures(&mut mutation.tx, state.account, failures).await?;
     let change = Change::new("account.otp_verify_failed", state.account, "account", state.account);

@@ -21,9 +21,9 @@ const DISABLE: &str = "UPDATE two_factor SET secret = NULL, enabled_at = NULL, l
 const ACCEPT_STEP: &str = "UPDATE two_factor SET last_step = $2 WHERE user_id = $1 AND secret IS NOT NULL \
      AND (last_step IS NULL OR last_step < $2)";
 const SET_FAILURES: &str = "UPDATE two_factor SET failures = $2, locked_until = $3 WHERE user_id = $1";
-const SET_GATE: &str = "UPDATE two_factor SET require_for_tokens = $2 WHERE user_id = $1 AND secret IS NOT NULL";
-const INSERT_CODE: &str =
-    "INSERT INTO backup_codes (user_id, digest, key_id, is_pending) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+const SET_GATE: &str =
+    "UPDATE two_factor SET require_for_tokens = $2 WHERE user_id = $1 AND secret IS NOT NULL";
+const INSERT_CODE: &str = "INSERT INTO backup_codes (user_id, digest, key_id, is_pending) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 const TAKE_CODE: &str = "DELETE FROM backup_codes WHERE user_id = $1 AND digest = $2 AND NOT is_pending";
 const DELETE_CODES: &str = "DELETE FROM backup_codes WHERE user_id = $1 AND is_pending = $2";
 const PROMOTE_CODES: &str = "UPDATE backup_codes SET is_pending = FALSE WHERE user_id = $1";

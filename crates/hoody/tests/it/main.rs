@@ -24,6 +24,7 @@ mod token_profiles;
 mod token_realms;
 mod token_sequences;
 mod tokens;
+mod two_factor;
 mod usage;
 mod users;
 mod vault;
