@@ -25,7 +25,9 @@ pub use projects::{
 };
 pub use realms::{RealmList, RealmUsage};
 pub use secret::Secret;
-pub use sessions::{Challenge, Login, LoginAddress, LoginAnswer, LoginData, LoginProject, Refresh, RefreshData};
+pub use sessions::{
+    Challenge, Login, LoginAddress, LoginAnswer, LoginData, LoginProject, Refresh, RefreshData,
+};
 pub use tokens::{
     AuthToken, CopyToken, CreateToken, CurrentToken, ExpiresAt, IpWhitelist, PermissionTemplate,
     PublicProfile, RealmChange, Restrictions, TokenListEnvelope, UpdateProfile, UpdateToken,

@@ -113,9 +113,14 @@ pub(crate) enum AuthCommand {
         command: Option<TemplatesCommand>,
     },
     /// The second factor of one's own account
-    #[command(subcommand, name = "2fa", visible_alias = "tfa", after_help = "EXAMPLES:
+    #[command(
+        subcommand,
+        name = "2fa",
+        visible_alias = "tfa",
+        after_help = "EXAMPLES:
   hoody auth 2fa setup
-  hoody auth 2fa verify-setup --code 123456")]
+  hoody auth 2fa verify-setup --code 123456"
+    )]
     TwoFactor(TwoFactorCommand),
 }
 

@@ -50,7 +50,15 @@ impl Context {
         let settings = Settings::resolve(&flags, environment, &file.read()?, may_make_profile)?;
         let output = output(&settings);
         let is_interactive = !flags.never_asks && prompt::is_possible();
-        Ok(Self { flags, settings, output, file, is_interactive, signed_in: RefCell::new(None), password_is_the_commands: Cell::new(false) })
+        Ok(Self {
+            flags,
+            settings,
+            output,
+            file,
+            is_interactive,
+            signed_in: RefCell::new(None),
+            password_is_the_commands: Cell::new(false),
+        })
     }
 
     /// The profile in use.
@@ -218,10 +226,10 @@ impl Context {
         let login = Login { username, email, password, client: Some(self.settings.client.clone()) };
         match client.login(&login).await? {
             LoginAnswer::Session(session) => Ok(session.token),
-            LoginAnswer::Challenge(_) => {
-                Err(Failure::failed("the account has a second factor: name and password alone do not sign in")
-                    .hint("`hoody login` asks for the code and keeps the session"))
-            }
+            LoginAnswer::Challenge(_) => Err(Failure::failed(
+                "the account has a second factor: name and password alone do not sign in",
+            )
+            .hint("`hoody login` asks for the code and keeps the session")),
         }
     }
 

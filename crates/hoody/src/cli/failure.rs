@@ -124,8 +124,12 @@ fn advice(code: &str) -> Option<&'static str> {
         "SESSION_REQUIRED" => {
             "tokens cannot make tokens: use a session (`hoody login`, and unset HOODY_TOKEN)"
         }
-        "OTP_REQUIRED" => "--otp-code takes a code of the second factor; `hoody auth 2fa gate` says when one is needed",
-        "TWOFACTOR_NOT_VERIFIED" => "`hoody auth 2fa setup` shows a secret, which waits an hour for its first code",
+        "OTP_REQUIRED" => {
+            "--otp-code takes a code of the second factor; `hoody auth 2fa gate` says when one is needed"
+        }
+        "TWOFACTOR_NOT_VERIFIED" => {
+            "`hoody auth 2fa setup` shows a secret, which waits an hour for its first code"
+        }
         "INVALID_TEMP_TOKEN" => "sign in again: `hoody login`",
         "IP_NOT_WHITELISTED" => "`hoody ip get` shows the address that the server sees",
         "REALM_SCOPE_REQUIRED" => "use --realm; `hoody auth get-current` lists the realms of the token",

@@ -97,7 +97,16 @@ async fn play(
             stage.logins.fetch_add(1, Ordering::SeqCst);
             answer(200, stage.session())
         }
+        ("POST", "/api/v1/users/auth/login") if body["password"] == "with a factor" => {
+            answer(200, json!({"requires_2fa": true, "temp_token": "temp.to.ken", "method": "totp"}))
+        }
         ("POST", "/api/v1/users/auth/login") => refuse("INVALID_CREDENTIALS"),
+        ("POST", "/api/v1/users/auth/2fa/verify")
+            if body["temp_token"] == "temp.to.ken" && body["code"] == "123456" =>
+        {
+            answer(200, stage.session())
+        }
+        ("POST", "/api/v1/users/auth/2fa/verify") => refuse("INVALID_OTP_CODE"),
         ("POST", "/api/v1/users/auth/refresh") if body["refreshToken"] == format!("refresh-{current}") => {
             stage.refreshes.fetch_add(1, Ordering::SeqCst);
             stage.session.fetch_add(1, Ordering::SeqCst);
@@ -112,6 +121,15 @@ async fn play(
         ),
         _ if credential != format!("Bearer access-{current}") && credential != "Bearer hdy_good" => {
             refuse("INVALID_TOKEN")
+        }
+        ("DELETE", "/api/v1/users/auth/2fa") => refuse("INVALID_OTP_CODE"),
+        ("POST", "/api/v1/users/auth/2fa/verify-setup") => {
+            stage.session.fetch_add(1, Ordering::SeqCst);
+            let mut data = stage.session();
+            data["enabled"] = json!(true);
+            data["enabled_at"] = json!("2026-03-02T09:15:42.118Z");
+            data["sessions_revoked"] = json!(true);
+            answer(200, data)
         }
         ("GET", "/api/v1/projects") => answer(
             200,
@@ -537,4 +555,58 @@ async fn a_value_of_the_vault_goes_in_and_comes_out_as_it_is() {
     for key in ["", ".", "..", "a/b", "a b"] {
         assert!(read(&["hoody", "vault", "delete", key]).is_err(), "{key:?}");
     }
+}
+
+#[tokio::test]
+async fn a_challenge_names_the_command_that_goes_on_and_stores_nothing() {
+    let (_stage, address) = Stage::open().await;
+    let desk = Desk::at(&address);
+    let with_factor = ["auth", "login", "--username", "ada", "--password", "with a factor"];
+    let run = desk.run(&with_factor).await;
+    assert_eq!((run.code, run.out.as_str()), (2, ""), "{run:?}");
+    assert!(run.err.contains("hoody auth 2fa verify --temp-token temp.to.ken --code CODE"), "{run:?}");
+    assert!(!desk.home.path().join(".hoody/config.json").exists());
+    // `login` cannot ask here, so it says the same; programs get the token.
+    let run = desk.run(&["login", "--username", "ada", "--password", "with a factor", "-o", "json"]).await;
+    assert_eq!(run.code, 2);
+    let challenge: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(challenge["temp_token"], "temp.to.ken");
+    // A name and a password alone sign nobody in for one command.
+    let run = desk.run(&["projects", "list", "--username", "ada", "--password", "with a factor"]).await;
+    assert_eq!(run.code, 1);
+    assert!(run.err.contains("second factor"), "{run:?}");
+
+    let run = desk.run(&["auth", "2fa", "verify", "--temp-token", "temp.to.ken", "--code", "000000"]).await;
+    assert_eq!(run.code, 1, "{run:?}");
+    let run = desk.run(&["auth", "2fa", "verify", "--temp-token", "temp.to.ken", "--code", "123456"]).await;
+    assert_eq!((run.code, run.out.contains("as ada")), (0, true), "{run:?}");
+    assert_eq!(desk.config()["token"], "access-0");
+}
+
+#[tokio::test]
+async fn a_wrong_code_is_sent_once_and_the_session_left_alone() {
+    let (stage, address) = Stage::open().await;
+    let desk = Desk::at(&address);
+    assert_eq!(desk.run(&LOGIN).await.code, 0);
+    let disable = ["auth", "2fa", "disable", "--password", "correct horse", "--code", "000000"];
+    let run = desk.run(&disable).await;
+    assert_eq!((run.code, run.err.contains("INVALID_OTP_CODE")), (1, true), "{run:?}");
+    let asked = |stage: &Stage| stage.seen().iter().filter(|(route, _)| route.starts_with("DELETE")).count();
+    assert_eq!((asked(&stage), stage.refreshes.load(Ordering::SeqCst)), (1, 0));
+    // The password was for the command, not for signing in.
+    assert_eq!(stage.logins.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn the_session_that_turning_it_on_gives_is_kept() {
+    let (_stage, address) = Stage::open().await;
+    let desk = Desk::at(&address);
+    assert_eq!(desk.run(&LOGIN).await.code, 0);
+    let run = desk.run(&["auth", "2fa", "verify-setup", "--code", "123 456"]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(
+        (&desk.config()["token"], &desk.config()["refreshToken"]),
+        (&json!("access-1"), &json!("refresh-1"))
+    );
+    assert_eq!(desk.run(&["projects", "list"]).await.code, 0);
 }

@@ -5,10 +5,10 @@ mod load;
 
 use std::path::PathBuf;
 
+use hoody_core::id::UserId;
 use hoody_core::keys::{KeyId, Keyring};
 use hoody_core::seal::{self, OpenError, Place, SealKey};
 use hoody_core::secret::{Digest, TokenKeys, TokenText};
-use hoody_core::id::UserId;
 use hoody_core::session::SessionKey;
 use hoody_core::totp::{BACKUP_LENGTH, BackupKey};
 

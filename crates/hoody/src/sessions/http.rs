@@ -49,7 +49,8 @@ pub(crate) async fn login(
     if state.is_some_and(|state| state.enabled.is_some()) {
         // Nothing was changed: there is no session until the second factor is given.
         let challenge = two_factor::challenge(&app, &now_stored, mutation.now);
-        return Ok(Answer::ok("Two-factor authentication required", wire::LoginAnswer::Challenge(challenge)).secret());
+        return Ok(Answer::ok("Two-factor authentication required", wire::LoginAnswer::Challenge(challenge))
+            .secret());
     }
     let session = open(&app, &mut mutation, now_stored, attempt.client, origin.address, None).await?;
     mutation.commit().await?;

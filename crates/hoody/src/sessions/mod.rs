@@ -52,8 +52,7 @@ pub(crate) async fn open(
     };
     let ip = address.to_string();
     store::insert_session(&mut mutation.tx, &rotation, client, &ip).await?;
-    let recent_login_ips =
-        store::list_recent_addresses(&mut mutation.tx, user.id, rotation.session).await?;
+    let recent_login_ips = store::list_recent_addresses(&mut mutation.tx, user.id, rotation.session).await?;
     let auth_token_count = tokens::store::count_active(&mut mutation.tx, user.id, mutation.now).await?;
     let mut payload = serde_json::json!({ "ip_address": ip, "client": client });
     if let Some(method) = second_factor {

@@ -177,7 +177,8 @@ on_both! {
         let basics = ["ada:PASSWORD", "ada:TOKEN", "TOKEN:PASSWORD"].map(|form| {
             format!("Basic {}", base64(&form.replace("PASSWORD", PASSWORD).replace("TOKEN", &full.secret)))
         });
-        let public = [LOGIN, REFRESH, "/api/v1/ip", "/livez", "/readyz"];
+        let verify = "/api/v1/users/auth/2fa/verify";
+        let public = [LOGIN, REFRESH, verify, "/api/v1/ip", "/livez", "/readyz"];
         for (method, path) in operations().into_iter().filter(|(_, path)| !public.contains(&path.as_str())) {
             let place = filled(&path, "000000000000000000000000");
             let ask =

@@ -32,7 +32,7 @@ fn the_table_has_exactly_the_operations_of_the_document() {
         Vec::<&String>::new(),
         "not in the document"
     );
-    let needing = OPERATIONS.iter().filter(|operation| operation.needs != Needs::Public);
+    let needing = OPERATIONS.iter().filter(|operation| !operation.needs.is_nothing());
     assert_eq!(needing.map(Operation::name).collect::<BTreeSet<_>>(), guarded, "security of the document");
 }
 
@@ -98,8 +98,10 @@ const LACKS: Expected = Refused(403, "INSUFFICIENT_PERMISSIONS");
 
 /// What each cell of the matrix is.
 fn expected(needs: Needs, column: Column) -> Expected {
-    if needs == Needs::Public {
-        return Success;
+    match needs {
+        Needs::Public => return Success,
+        Needs::TempToken => return Refused(400, "INVALID_TEMP_TOKEN"),
+        _ => {}
     }
     match column {
         Column::Nobody => Refused(401, "MISSING_TOKEN"),
@@ -117,6 +119,7 @@ fn expected(needs: Needs, column: Column) -> Expected {
         Column::BoundOnBase | Column::AnyRealmOnBase => Refused(403, "REALM_SCOPE_REQUIRED"),
         Column::Session => match needs {
             Needs::Itself | Needs::OwnToken(_) => LACKS,
+            Needs::SessionAndMore => LetIn,
             _ => Success,
         },
         Column::FullAccess
@@ -124,7 +127,7 @@ fn expected(needs: Needs, column: Column) -> Expected {
         | Column::WithoutTheLeaf
         | Column::WithoutTheFlag
         | Column::InItsRealm => match (needs, column) {
-            (Needs::Session, _) => LACKS,
+            (Needs::Session | Needs::SessionAndMore, _) => LACKS,
             (Needs::Minting, _) => Refused(401, "SESSION_REQUIRED"),
             (Needs::Leaf(_) | Needs::OwnToken(_) | Needs::Vault | Needs::Writer, Column::WithoutTheLeaf)
             | (Needs::Vault, Column::WithoutTheFlag) => LACKS,
@@ -304,7 +307,7 @@ on_both! {
                 assert_eq!(bare.status, bearer.status, "{name}: {} {}", bare.text, bearer.text);
                 assert_eq!(bare.body["code"], bearer.body["code"], "{name}");
             }
-            if operation.needs == Needs::Public {
+            if operation.needs.is_nothing() {
                 continue;
             }
             let basic = "Basic YWRhOmNvcnJlY3QgaG9yc2UgYmF0dGVyeSBzdGFwbGU=";
@@ -334,7 +337,7 @@ on_both! {
         let world = World::new(&app).await;
         let full = world.owner.mint(json!({ "permissions": tree(|_| true) })).await;
         let bearer = format!("Bearer {}", full.secret);
-        for operation in OPERATIONS.iter().filter(|operation| operation.needs != Needs::Public) {
+        for operation in OPERATIONS.iter().filter(|operation| !operation.needs.is_nothing()) {
             let asked = world.ask(operation).await;
             for other in [bearer.as_str(), "Bearer x", ""] {
                 for headers in [[bearer.as_str(), other], [other, bearer.as_str()]] {

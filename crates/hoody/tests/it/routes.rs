@@ -14,6 +14,8 @@ use crate::support::{Client, PASSWORD, REALM_A, REALM_B, Reply, TestApp};
 pub(crate) enum Needs {
     /// Nothing.
     Public,
+    /// Nothing of the caller, but a token of its own in the body.
+    TempToken,
     /// A credential that is in force.
     Valid,
     /// The same, of a banned account too.
@@ -22,6 +24,8 @@ pub(crate) enum Needs {
     Writer,
     /// A session.
     Session,
+    /// A session, and more than that.
+    SessionAndMore,
     /// A session; a token is told so with 401.
     Minting,
     /// A token, on the base host too when it is bound to realms.
@@ -58,10 +62,13 @@ const fn changes(method: &'static str, path: &'static str, needs: Needs, body: &
     Operation { method, path, needs, mutates: true, body }
 }
 
-use Needs::{Itself, Leaf, Minting, OwnToken, Public, Session, Valid, ValidOrBanned, Vault, Writer};
+use Needs::{
+    Itself, Leaf, Minting, OwnToken, Public, Session, SessionAndMore, TempToken, Valid, ValidOrBanned, Vault, Writer,
+};
 
 const PROFILE: Needs = OwnToken("resources.auth_token_public_profile");
 const LEVEL: &str = r#"{"permission_level": "edit"}"#;
+const PROOF: &str = r#"{"password": "{password}", "code": "000000"}"#;
 const MEMBER: &str = "/api/v1/projects/{id}/permissions/{permission_id}";
 
 /// One line an operation. Logout is the last: it ends the sessions that the others use.
@@ -69,6 +76,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     // sessions
     asks("POST", "/api/v1/users/auth/login", Public, r#"{"username": "ada", "password": "{password}"}"#),
     asks("POST", "/api/v1/users/auth/refresh", Public, r#"{"refreshToken": "{refresh}"}"#),
+    // two-factor: what needs a code is only looked at here; `two_factor` has codes
+    asks("POST", "/api/v1/users/auth/2fa/verify", TempToken, r#"{"temp_token": "x.y.z", "code": "000000"}"#),
+    asks("POST", "/api/v1/users/auth/2fa/verify-setup", SessionAndMore, r#"{"code": "000000"}"#),
+    asks("DELETE", "/api/v1/users/auth/2fa", SessionAndMore, PROOF),
+    asks("POST", "/api/v1/users/auth/2fa/backup-codes/regenerate", SessionAndMore, PROOF),
+    asks("PUT", "/api/v1/users/auth/2fa/token-gate", SessionAndMore, r#"{"enabled": true}"#),
+    asks("PATCH", "/api/v1/users/auth/2fa/token-gate", SessionAndMore, r#"{"enabled": true}"#),
+    reads("GET", "/api/v1/users/auth/2fa/status", Session),
+    changes("POST", "/api/v1/users/auth/2fa/setup", Session, r#"{"password": "{password}"}"#),
     // users
     reads("GET", "/api/v1/users/auth/me", ValidOrBanned),
     reads("GET", "/api/v1/users/me", ValidOrBanned),
@@ -134,6 +150,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     reads("GET", "/readyz", Public),
     changes("POST", "/api/v1/users/auth/logout", ValidOrBanned, ""),
 ];
+
+impl Needs {
+    /// Whether anybody may ask.
+    pub(crate) fn is_nothing(self) -> bool {
+        matches!(self, Public | TempToken)
+    }
+}
 
 impl Operation {
     pub(crate) fn name(&self) -> String {

@@ -443,4 +443,77 @@ on_both! {
         token.post(SETUP, json!({"password": PASSWORD})).await.refused(403, "INSUFFICIENT_PERMISSIONS");
         app.anon().get(STATUS).await.refused(401, "MISSING_TOKEN");
     }
+
+    /// Threat 28: what the database holds opens nothing.
+    async fn threat_28_neither_secret_nor_backup_codes_are_in_the_database(app: TestApp) {
+        let ada = app.user("ada").await;
+        let (secret, codes) = set_up(&ada).await;
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let stored = async || {
+            let hexed = if app.url.starts_with("sqlite") {
+                app.service
+                    .texts(
+                        "SELECT lower(hex(secret)) AS t FROM two_factor WHERE secret IS NOT NULL \
+                         UNION ALL SELECT lower(hex(pending_secret)) FROM two_factor WHERE pending_secret IS NOT NULL \
+                         UNION ALL SELECT lower(hex(digest)) FROM backup_codes",
+                    )
+                    .await
+            } else {
+                app.service
+                    .texts(
+                        "SELECT encode(secret, 'hex') AS t FROM two_factor WHERE secret IS NOT NULL \
+                         UNION ALL SELECT encode(pending_secret, 'hex') FROM two_factor WHERE pending_secret IS NOT NULL \
+                         UNION ALL SELECT encode(digest, 'hex') FROM backup_codes",
+                    )
+                    .await
+            };
+            let mut all = hexed;
+            all.extend(app.service.texts("SELECT payload AS t FROM feed").await);
+            all
+        };
+        let check = |rows: &[String]| {
+            assert!(rows.iter().filter(|row| row.len() == 64).count() >= 10, "{rows:?}");
+            for row in rows {
+                assert!(!row.contains(&hex(secret.expose())) && !row.contains(secret.to_base32().as_str()));
+                for code in &codes {
+                    let plain = code.replace('-', "");
+                    assert!(!row.contains(&plain) && !row.contains(&hex(plain.as_bytes())), "{row}");
+                }
+            }
+        };
+        check(&stored().await);
+        let body = json!({"code": code_at(&app, &secret, 0)});
+        ada.post(VERIFY_SETUP, body).await.expect(StatusCode::OK);
+        check(&stored().await);
+        // Moved to another account, a sealed secret does not open.
+        let bob = app.user("bob").await;
+        let bob = protect(&app, &bob).await;
+        app.service
+            .tamper("UPDATE two_factor SET secret = (SELECT secret FROM two_factor ORDER BY secret LIMIT 1), last_step = NULL")
+            .await;
+        let temps = [challenge(&app, "ada").await, challenge(&app, "bob").await];
+        let replies = [
+            verify(&app, &temps[0], &code_at(&app, &secret, 0)).await,
+            verify(&app, &temps[1], &code_at(&app, &secret, 0)).await,
+            verify(&app, &temps[0], &code_at(&app, &bob.secret, 0)).await,
+            verify(&app, &temps[1], &code_at(&app, &bob.secret, 0)).await,
+        ];
+        let opened = replies.iter().filter(|reply| reply.status == StatusCode::OK).count();
+        let faults = replies.iter().filter(|reply| reply.status == StatusCode::INTERNAL_SERVER_ERROR).count();
+        assert_eq!((opened, faults), (1, 2), "{replies:?}");
+    }
+
+    /// Threat 12: whether there is a second factor is told only after the right password.
+    async fn threat_12_a_wrong_password_says_nothing_of_a_second_factor(app: TestApp) {
+        protect(&app, &app.user("ada").await).await;
+        app.user("bob").await;
+        let mut texts = Vec::new();
+        for username in ["ada", "bob", "nobody"] {
+            let body = json!({"username": username, "password": "not the password"});
+            let reply = app.anon().post(LOGIN, body).await;
+            reply.refused(401, "INVALID_CREDENTIALS");
+            texts.push(reply.text);
+        }
+        assert!(texts.iter().all(|text| *text == texts[0]), "{texts:?}");
+    }
 }
