@@ -30,7 +30,8 @@ impl FromRequestParts<Shared> for Checked {
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Error> {
         let query = Query::from_request_parts(parts, app).await?;
-        let mut rule = Rule { accepts: Accepts::Any, permission: None, vault: false, banned: false, unscoped: false };
+        let mut rule =
+            Rule { accepts: Accepts::Any, permission: None, vault: false, banned: false, unscoped: false };
         let wanted = query.text("permission");
         if let Ok(Some(path)) = &wanted {
             rule.permission = catalogue().leaf(path);

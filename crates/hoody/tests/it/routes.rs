@@ -63,7 +63,8 @@ const fn changes(method: &'static str, path: &'static str, needs: Needs, body: &
 }
 
 use Needs::{
-    Itself, Leaf, Minting, OwnToken, Public, Session, SessionAndMore, TempToken, Valid, ValidOrBanned, Vault, Writer,
+    Itself, Leaf, Minting, OwnToken, Public, Session, SessionAndMore, TempToken, Valid, ValidOrBanned, Vault,
+    Writer,
 };
 
 const PROFILE: Needs = OwnToken("resources.auth_token_public_profile");
