@@ -181,6 +181,12 @@ impl Service {
         self.app.flush_usage().await;
     }
 
+    /// How many password hashes were computed since the start.
+    #[must_use]
+    pub fn password_hashes(&self) -> u64 {
+        self.app.passwords.computed()
+    }
+
     /// How many grants are in the cache.
     #[must_use]
     pub fn cached(&self) -> usize {

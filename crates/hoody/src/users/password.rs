@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use argon2::Argon2;
@@ -47,6 +48,8 @@ impl fmt::Debug for PasswordHash {
 pub(crate) struct Passwords {
     permits: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    /// How many hashes were computed: what a login costs must not tell whether its account exists.
+    computed: Arc<AtomicU64>,
     /// What an unknown account's password is held against: the hash of nothing that anyone knows.
     nobody: Arc<PasswordHash>,
 }
@@ -60,6 +63,7 @@ impl Passwords {
         Self {
             permits: Arc::new(Semaphore::new(permits)),
             places: Arc::new(Semaphore::new(permits + WAITING)),
+            computed: Arc::default(),
             nobody: Arc::new(nobody),
         }
     }
@@ -85,8 +89,14 @@ impl Passwords {
         Ok(matches && is_known)
     }
 
+    /// How many hashes were computed since the start.
+    pub(crate) fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
         let permits = self.enter().await?;
+        self.computed.fetch_add(1, Ordering::Relaxed);
         let task = tokio::task::spawn_blocking(move || {
             let done = work();
             drop(permits);

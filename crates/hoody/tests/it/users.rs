@@ -349,4 +349,21 @@ on_both! {
         assert_eq!(right[0].1, StatusCode::OK);
         assert_eq!((&right[2].3, &right[3].3), (&right[4].3, &right[4].3));
     }
+
+    async fn threat_12_each_login_costs_one_hash_whoever_it_names(app: TestApp) {
+        app.service.create_user("known", None, PASSWORD).await;
+        app.service.create_user("banned", None, PASSWORD).await;
+        app.service.ban_elsewhere("banned", true).await;
+        for (name, password) in [
+            ("known", PASSWORD),
+            ("known", "not the password"),
+            ("banned", PASSWORD),
+            ("banned", "not the password"),
+            ("unknown", "not the password"),
+        ] {
+            let before = app.service.password_hashes();
+            app.anon().post(LOGIN, json!({ "username": name, "password": password })).await;
+            assert_eq!(app.service.password_hashes() - before, 1, "{name} with {password:?}");
+        }
+    }
 }
