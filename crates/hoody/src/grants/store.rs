@@ -2,14 +2,15 @@
 
 use hoody_core::address::AddressList;
 use hoody_core::grant::{Credential, Grant, Limits, Realms};
-use hoody_core::id::{RealmId, SessionId, TokenId};
+use hoody_core::id::{RealmId, TokenId};
 use hoody_core::keys::KeyId;
 use hoody_core::secret::Digest;
-use hoody_core::session::{Claims, REUSE_GRACE, Rotation, Standing};
+use hoody_core::session::{Claims, REUSE_GRACE, Standing};
 use hoody_core::time::{SECOND, Timestamp};
 
 use super::usage::{Note, USAGE_INTERVAL, Usage};
 use crate::db::{Db, DbError, On, Row, args};
+use crate::sessions;
 
 macro_rules! token_row {
     ($filter:literal) => {
@@ -23,9 +24,6 @@ macro_rules! token_row {
 }
 const TOKEN_BY_DIGEST: &str = token_row!("t.digest = $1");
 const TOKEN_BY_ID: &str = token_row!("t.id = $1");
-const SESSION: &str = "SELECT s.id, s.user_id, s.generation, s.seq, s.rotated_at, s.ended_at, \
-     u.generation AS account_generation, u.is_banned \
-     FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1";
 const REKEY: &str = "UPDATE tokens SET digest = $1, key_id = $2 WHERE digest = $3";
 const USE: &str = "UPDATE tokens SET last_used_at = $2, last_used_ip = $3 \
      WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2 - $4)";
@@ -48,18 +46,10 @@ pub(crate) async fn find_token_by_id(on: impl Into<On<'_>>, id: TokenId) -> Resu
 /// The grant of the session that `claims` speak of, if they still hold: not ended, of the account's
 /// generation, of the current pair or the one just replaced.
 pub(crate) async fn find_session(on: impl Into<On<'_>>, claims: &Claims) -> Result<Option<Grant>, DbError> {
-    let Some(row) = on.into().find(SESSION, args![claims.sid]).await? else { return Ok(None) };
-    let rotation = Rotation {
-        account: row.get("user_id")?,
-        session: row.get("id")?,
-        generation: row.get("generation")?,
-        seq: row.get("seq")?,
-        rotated_at: row.get("rotated_at")?,
-    };
-    let is_over = row.get::<Option<Timestamp>>("ended_at")?.is_some()
-        || row.get::<i64>("account_generation")? != rotation.generation
-        || claims.generation != rotation.generation
-        || claims.sub != rotation.account;
+    let Some(session) = sessions::store::find_session(on, claims.sid).await? else { return Ok(None) };
+    let rotation = session.rotation;
+    let is_over =
+        session.is_ended || claims.generation != rotation.generation || claims.sub != rotation.account;
     // Judged as of the rotation: how long the grace still lasts is the grant's expiry.
     let grace_ends = match rotation.standing(claims.seq, rotation.rotated_at) {
         Standing::Current => None,
@@ -71,18 +61,14 @@ pub(crate) async fn find_session(on: impl Into<On<'_>>, claims: &Claims) -> Resu
     }
     let expires_at = Timestamp::from_millis(claims.exp.saturating_mul(SECOND));
     let expires_at = grace_ends.map_or(expires_at, |grace| grace.min(expires_at));
-    Ok(Some(session_grant(&row, rotation.session, expires_at)?))
-}
-
-fn session_grant(row: &Row, id: SessionId, expires_at: Timestamp) -> Result<Grant, DbError> {
-    Ok(Grant {
-        account: row.get("user_id")?,
-        credential: Credential::Session(id),
+    Ok(Some(Grant {
+        account: rotation.account,
+        credential: Credential::Session(rotation.session),
         lineage: Box::default(),
         is_enabled: true,
-        is_banned: row.get("is_banned")?,
+        is_banned: session.is_banned,
         limits: Limits::of_session(expires_at),
-    })
+    }))
 }
 
 fn token_grant(row: &Row) -> Result<Grant, DbError> {

@@ -6,8 +6,9 @@
 use axum::extract::State;
 use hoody_core::acting::{Act, Refusal, may_act};
 use hoody_core::grant::{Deny, Grant, Limits};
-use hoody_core::id::{TokenId, noun};
-use hoody_core::token::{RealmChange, TokenChange};
+use hoody_core::id::{RealmId, TokenId, noun};
+use hoody_core::invalid::Invalid;
+use hoody_core::token::{MAX_REALMS, RealmChange, TokenChange};
 use hoody_core::wire;
 
 use super::http::{NOT_FOUND, check_limit, check_size, duplicate_alias, is_visible};
@@ -97,21 +98,16 @@ pub(crate) async fn add_token_realm(
     IdPath(id): IdPath<noun::Token>,
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::AuthToken>, Error> {
-    let change = RealmChange::parse(&body)?;
-    let (mutation, grant) = Mutation::begin(&app, &caller).await?;
-    let mut mutation = two_factor::gate(&app, mutation, &grant, change.otp_code.as_deref()).await?;
-    let before = find_target(&mut mutation, &caller, &grant, id).await?;
-    let mut token = before.clone();
-    if !token.realm_ids.contains(&change.realm_id) {
-        token.realm_ids.push(change.realm_id);
-    }
-    if token.realm_ids.len() > hoody_core::token::MAX_REALMS {
-        let message = format!("A token has at most {} realms", hoody_core::token::MAX_REALMS);
-        return Err(hoody_core::invalid::Invalid::validation(message).into());
-    }
-    token.settle();
-    judge(&grant, id, &before.limits, Act::Change { after: &token.limits, enables: false })?;
-    let token = write(mutation, &before, token).await?;
+    let token = change_realms(&app, &caller, id, &body, |realm_ids, realm| {
+        if !realm_ids.contains(&realm) {
+            realm_ids.push(realm);
+        }
+        if realm_ids.len() > MAX_REALMS {
+            return Err(Invalid::validation(format!("A token has at most {MAX_REALMS} realms")));
+        }
+        Ok(())
+    });
+    let token = token.await?;
     Ok(Answer::ok("Realm added to auth token successfully", token.shown(None)))
 }
 
@@ -125,17 +121,32 @@ pub(crate) async fn remove_token_realm(
     IdPath(id): IdPath<noun::Token>,
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::AuthToken>, Error> {
-    let change = RealmChange::parse(&body)?;
-    let (mutation, grant) = Mutation::begin(&app, &caller).await?;
-    let mut mutation = two_factor::gate(&app, mutation, &grant, change.otp_code.as_deref()).await?;
-    let before = find_target(&mut mutation, &caller, &grant, id).await?;
+    let token = change_realms(&app, &caller, id, &body, |realm_ids, realm| {
+        realm_ids.retain(|id| *id != realm);
+        Ok(())
+    });
+    let token = token.await?;
+    Ok(Answer::ok("Realm removed from auth token successfully", token.shown(None)))
+}
+
+/// Adds or removes the realm that the body names, and writes the token if that changed it.
+async fn change_realms(
+    app: &Shared,
+    caller: &AnyCaller,
+    id: TokenId,
+    body: &serde_json::Value,
+    edit: impl FnOnce(&mut Vec<RealmId>, RealmId) -> Result<(), Invalid>,
+) -> Result<Token, Error> {
+    let change = RealmChange::parse(body)?;
+    let (mutation, grant) = Mutation::begin(app, caller).await?;
+    let mut mutation = two_factor::gate(app, mutation, &grant, change.otp_code.as_deref()).await?;
+    let before = find_target(&mut mutation, caller, &grant, id).await?;
     let mut token = before.clone();
-    token.realm_ids.retain(|realm| *realm != change.realm_id);
+    edit(&mut token.realm_ids, change.realm_id)?;
     token.settle();
     judge(&grant, id, &before.limits, Act::Change { after: &token.limits, enables: false })?;
-    keep_last_realm(&caller, &before, &token)?;
-    let token = write(mutation, &before, token).await?;
-    Ok(Answer::ok("Realm removed from auth token successfully", token.shown(None)))
+    keep_last_realm(caller, &before, &token)?;
+    write(mutation, &before, token).await
 }
 
 /// Deletes a token for good
