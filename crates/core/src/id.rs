@@ -37,6 +37,8 @@ pub mod noun {
         VaultKey,
         /// One value of a key of the vault.
         VaultValue,
+        /// A process that serves.
+        Node,
     }
 }
 
@@ -56,6 +58,8 @@ pub type MemberId = Id<noun::Member>;
 pub type VaultKeyId = Id<noun::VaultKey>;
 /// One value of a key of the vault.
 pub type VaultValueId = Id<noun::VaultValue>;
+/// A process that serves.
+pub type NodeId = Id<noun::Node>;
 
 /// Twelve bytes that name one thing of the noun `K`.
 pub struct Id<K> {

@@ -18,6 +18,7 @@ use crate::feed::tail::{self, Tail};
 use crate::grants::usage::{Notes, Recorder};
 use crate::grants::{Grants, usage};
 use crate::keys::{KeySource, Keys};
+use crate::nodes::{self, Nodes};
 use crate::users::password::Passwords;
 use crate::vault;
 
@@ -59,6 +60,7 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     pub(crate) grants: Arc<Grants>,
     pub(crate) tail: Tail,
+    pub(crate) nodes: Nodes,
     pub(crate) recorder: Recorder,
     pub(crate) passwords: Passwords,
     pub(crate) vault: vault::Gate,
@@ -86,6 +88,7 @@ impl App {
             keys: Keys::derive(&ring, &opened.database_id),
             db: opened.db,
             tail_db: opened.tail,
+            nodes: Nodes::new(&clock),
             clock,
             grants: Arc::new(Grants::new()),
             tail: Tail::default(),
@@ -103,9 +106,11 @@ impl App {
         Ok(app)
     }
 
-    /// Starts what runs beside the requests: the feed's tail, the writer of usage, the broom.
+    /// Starts what runs beside the requests: the feed's tail, the heartbeat, the writer of usage, the
+    /// broom.
     pub(crate) fn start(self: &Arc<Self>) {
         tokio::spawn(tail::run(Arc::clone(self)));
+        tokio::spawn(nodes::run(Arc::clone(self)));
         tokio::spawn(write_usage(Arc::clone(self)));
         tokio::spawn(crate::sessions::sweep(Arc::clone(self)));
     }

@@ -12,6 +12,7 @@ mod gate;
 mod grants;
 mod http;
 mod keys;
+mod nodes;
 mod projects;
 mod realms;
 mod sessions;

@@ -24,6 +24,7 @@ use crate::feed::{Actor, Change, Mutation, tail};
 use crate::grants::{Cached, Forget};
 use crate::http::layers::Edge;
 use crate::keys::KeySource;
+use crate::nodes;
 use crate::users::{first, store};
 
 /// The service in this process, without a socket.
@@ -207,6 +208,44 @@ impl Service {
         F: Future<Output = Cut> + Send + 'static,
     {
         self.app.at_each_step(Arc::new(move |step| Box::pin(hook(step))));
+    }
+
+    /// Says that this node is alive and renews its leases.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn beat(&self) {
+        nodes::beat(&self.app).await.expect("a heartbeat");
+    }
+
+    /// Whether this node holds or can take the lease `name`; with `confirms`, also inside a transaction.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn holds(&self, name: &'static str, confirms: bool) -> bool {
+        let lease = nodes::lease::hold(&self.app, name).await.expect("a lease or none");
+        match lease {
+            Some(lease) if confirms => {
+                let mut tx = self.app.db.begin().await.expect("a transaction");
+                lease.confirm(&mut tx).await.expect("an answer")
+            }
+            lease => lease.is_some(),
+        }
+    }
+
+    /// Says that this node ends.
+    pub async fn leave(&self) {
+        nodes::leave(&self.app).await;
+    }
+
+    /// The nodes that are known: whether each is alive, and what it says it has applied.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn nodes(&self) -> Vec<(bool, i64)> {
+        let listed = nodes::store::list(&self.app.db).await.expect("a list");
+        let now = self.app.now();
+        listed.iter().map(|node| (node.is_alive(now), node.applied)).collect()
     }
 
     /// Closes every connection to the database: it cannot be reached any more.

@@ -13,7 +13,7 @@ use hoody_client::wire::Secret;
 use super::output::Format;
 
 /// The groups of the service; they have flags of their own.
-pub(crate) const SERVER_GROUPS: [&str; 2] = ["serve", "admin"];
+pub(crate) const SERVER_GROUPS: [&str; 3] = ["serve", "admin", "nodes"];
 
 /// What was given on the command line, wherever it stood. The last one wins.
 #[derive(Debug, Clone, Default)]

@@ -60,6 +60,7 @@ struct Cli {
 enum Command {
     Serve(Box<serve::ServeArgs>),
     Admin(Box<admin::AdminArgs>),
+    Nodes(Box<admin::NodesArgs>),
     #[command(flatten)]
     Client(ClientCommand),
 }
@@ -187,6 +188,10 @@ pub fn run() -> ExitCode {
             Command::Admin(args) => {
                 output::set_format(cli.flags.output.unwrap_or_default());
                 ended(admin::run(&args).await)
+            }
+            Command::Nodes(args) => {
+                output::set_format(cli.flags.output.unwrap_or_default());
+                ended(admin::run_nodes(&args).await)
             }
             Command::Client(command) => {
                 if !cli.flags.is_quiet {

@@ -272,6 +272,11 @@ pub(crate) fn users(users: &[User]) {
     });
 }
 
+/// A result of one of the service's own commands. Nobody is left to tell when standard output is gone.
+pub(crate) fn of_the_service<T: Serialize>(data: &T, view: impl FnOnce() -> View) {
+    let _ = of_service().show(data, view);
+}
+
 fn of_service() -> Output {
     let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     Output::to_process(SERVICE_FORMAT.get().copied().unwrap_or_default(), false, is_plain)

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ServerFlags, environment};
 use crate::http::layers::Edge;
 use crate::http::server;
+use crate::nodes;
 use crate::telemetry;
 use crate::users::first::{self, Made, PasswordPlace};
 
@@ -72,12 +73,15 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     // Heard from here on: who reads the lines below may also stop it.
     let stop = stop_signal()?;
     let made = first::ensure(&app, config.first_account).await?;
+    // Others know of it before it answers.
+    nodes::beat(&app).await.context("the database cannot be written")?;
     app.start();
     announce(&app, local, &at_port(config.public_url, local.port()), made.as_ref());
     server::serve(listener, Edge::new(Arc::clone(&app)), stop).await;
     // A database that does not answer must not keep the process from ending in time.
     let last_writes = async {
         app.flush_usage().await;
+        nodes::leave(&app).await;
         app.close().await;
     };
     if tokio::time::timeout(LAST_WRITES, last_writes).await.is_err() {

@@ -30,6 +30,17 @@ pub(crate) enum Tx {
     Postgres(Transaction<'static, Postgres>),
 }
 
+/// What a poll of the feed finds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    /// The last position.
+    pub(crate) pos: i64,
+    /// The highest position that somebody waits for to be applied on every node.
+    pub(crate) awaited: i64,
+    /// The time of a database that has a clock of its own, in milliseconds.
+    pub(crate) now: Option<i64>,
+}
+
 /// Where a statement runs: on the database, or inside a transaction.
 #[derive(Debug)]
 pub(crate) enum On<'a> {
@@ -121,21 +132,22 @@ impl Db {
         }
     }
 
-    /// The feed's head and, where the database has a clock of its own that nodes share, its time in
-    /// milliseconds.
-    pub(crate) async fn head(&self) -> Result<(i64, Option<i64>), DbError> {
-        match self {
+    /// The feed's head, the position that somebody waits for everywhere, and, where the database has a
+    /// clock of its own that nodes share, its time in milliseconds.
+    pub(crate) async fn head(&self) -> Result<Head, DbError> {
+        let sql = match self {
             Self::Sqlite { .. } => {
-                let row = On::from(self).one("SELECT pos FROM feed_head WHERE id = 1", args![]).await?;
-                Ok((row.get("pos")?, None))
+                "SELECT h.pos AS pos, w.pos AS awaited, CAST(NULL AS BIGINT) AS now \
+                 FROM feed_head h JOIN feed_wait w ON w.id = h.id WHERE h.id = 1"
             }
             Self::Postgres { .. } => {
-                let sql = "SELECT pos, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now \
-                           FROM feed_head WHERE id = 1";
-                let row = On::from(self).one(sql, args![]).await?;
-                Ok((row.get("pos")?, Some(row.get("now")?)))
+                "SELECT h.pos AS pos, w.pos AS awaited, \
+                 CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now \
+                 FROM feed_head h JOIN feed_wait w ON w.id = h.id WHERE h.id = 1"
             }
-        }
+        };
+        let row = On::from(self).one(sql, args![]).await?;
+        Ok(Head { pos: row.get("pos")?, awaited: row.get("awaited")?, now: row.get("now")? })
     }
 
     /// Closes every connection.

@@ -176,6 +176,7 @@ fn sqlite_migrator() -> Migrator {
         (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
         (2, "vault", include_str!("../../migrations/sqlite/0002_vault.sql")),
         (3, "two_factor", include_str!("../../migrations/sqlite/0003_two_factor.sql")),
+        (4, "nodes", include_str!("../../migrations/sqlite/0004_nodes.sql")),
     ])
 }
 
@@ -184,6 +185,7 @@ fn postgres_migrator() -> Migrator {
         (1, "start", include_str!("../../migrations/postgres/0001_start.sql")),
         (2, "vault", include_str!("../../migrations/postgres/0002_vault.sql")),
         (3, "two_factor", include_str!("../../migrations/postgres/0003_two_factor.sql")),
+        (4, "nodes", include_str!("../../migrations/postgres/0004_nodes.sql")),
     ])
 }
 

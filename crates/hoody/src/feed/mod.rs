@@ -21,6 +21,7 @@ use crate::db::{DbError, Tx, args};
 use crate::error::Error;
 use crate::grants::{Forget, store as grant_store};
 use crate::http::caller::{AnyCaller, denied};
+use crate::nodes::wait;
 
 /// What happened to one thing: a row of the feed.
 #[derive(Debug, Clone)]
@@ -186,31 +187,36 @@ impl Mutation {
             drop(forget);
             result
         });
-        task.await.map_err(Error::internal)?
+        let pos = task.await.map_err(Error::internal)??;
+        wait::note(pos);
+        Ok(())
     }
 }
 
 impl Mutation {
     /// Commits as another process would: this one forgets nothing by itself.
     pub(crate) async fn commit_elsewhere(self) -> Result<(), Error> {
-        finish(&self.app, self.tx, self.now, self.actor, &self.changes).await
+        finish(&self.app, self.tx, self.now, self.actor, &self.changes).await.map(|_| ())
     }
 }
 
+/// Its position in the feed; 0 when it has nothing to tell.
 async fn finish(
     app: &App,
     mut tx: Tx,
     now: Timestamp,
     actor: Actor,
     changes: &[Change],
-) -> Result<(), Error> {
+) -> Result<i64, Error> {
     app.pause(Step::Changed).await?;
-    if !changes.is_empty() {
-        store::append(&mut tx, now, actor, changes).await?;
-    }
+    let pos = match changes {
+        [] => 0,
+        _ => store::append(&mut tx, now, actor, changes).await?,
+    };
     app.pause(Step::Fed).await?;
     tx.commit().await?;
-    app.pause(Step::Committed).await
+    app.pause(Step::Committed).await?;
+    Ok(pos)
 }
 
 /// Forgets when dropped, so that a panic on the way forgets too.

@@ -12,7 +12,7 @@ const ADVANCE: &str = "UPDATE feed_head SET pos = pos + 1 WHERE id = 1 RETURNING
 const INSERT: &str = "INSERT INTO feed (pos, seq, at, event_type, account_id, actor_kind, actor_id, \
      resource_type, resource_id, realm_ids, payload, forget_kind, forget_id) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-const FORGETS: &str = "SELECT pos, seq, forget_kind, forget_id FROM feed \
+const FORGETS: &str = "SELECT pos, seq, at, forget_kind, forget_id FROM feed \
      WHERE (pos > $1 OR (pos = $1 AND seq > $2)) AND pos <= $3 AND forget_kind IS NOT NULL \
      ORDER BY pos, seq LIMIT 1000";
 
@@ -27,13 +27,13 @@ pub(super) async fn mark(db: &Db, pos: i64) -> Result<Mark, DbError> {
     row.map(|row| Ok((row.get("at")?, row.get("resource_id")?))).transpose()
 }
 
-/// Appends the rows of one mutation at the next position.
+/// Appends the rows of one mutation at the next position, and gives it.
 pub(super) async fn append(
     tx: &mut Tx,
     now: Timestamp,
     actor: Actor,
     changes: &[Change],
-) -> Result<(), DbError> {
+) -> Result<i64, DbError> {
     let pos: i64 = On::from(&mut *tx).one(ADVANCE, args![]).await?.get("pos")?;
     let (actor_kind, actor_id) = match actor {
         Actor::Session(id) => ("session", Some(id.bytes().to_vec())),
@@ -61,7 +61,7 @@ pub(super) async fn append(
         ];
         tx.execute(INSERT, row).await?;
     }
-    Ok(())
+    Ok(pos)
 }
 
 fn forget_columns(forget: Forget) -> (&'static str, Vec<u8>) {
@@ -72,15 +72,28 @@ fn forget_columns(forget: Forget) -> (&'static str, Vec<u8>) {
     }
 }
 
+/// A row that makes a node forget something.
+pub(super) struct ToForget {
+    /// Its position, and its number among the rows there.
+    pub(super) place: (i64, i64),
+    /// When the change was made.
+    pub(super) at: Timestamp,
+    pub(super) forget: Forget,
+}
+
 /// What the rows after (`pos`, `seq`) up to the position `head` make a node forget, at most a thousand of
-/// them, and the place after the last.
+/// them.
 pub(super) async fn forgets_after(
     db: &Db,
     (pos, seq): (i64, i64),
     head: i64,
-) -> Result<Vec<((i64, i64), Forget)>, DbError> {
+) -> Result<Vec<ToForget>, DbError> {
     let rows = On::from(db).list(FORGETS, args![pos, seq, head]).await?;
-    rows.iter().map(|row| Ok(((row.get("pos")?, row.get("seq")?), read_forget(row)?))).collect()
+    let read = |row: &Row| {
+        let place = (row.get("pos")?, row.get("seq")?);
+        Ok(ToForget { place, at: row.get("at")?, forget: read_forget(row)? })
+    };
+    rows.iter().map(read).collect()
 }
 
 fn read_forget(row: &Row) -> Result<Forget, DbError> {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use super::store;
 use crate::app::App;
-use crate::db::DbError;
+use crate::db::{DbError, Head};
+use crate::nodes::wait;
 
 /// How often the head is asked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -24,6 +25,13 @@ pub(crate) struct Tail {
     is_reachable: AtomicBool,
     /// Held while a poll is under way: the mark of what was applied, and whether the last poll failed.
     is_polling: tokio::sync::Mutex<(store::Mark, bool)>,
+}
+
+impl Tail {
+    /// The position up to which everything is applied; -1 before the first poll.
+    pub(crate) fn applied(&self) -> i64 {
+        self.applied.load(Ordering::SeqCst)
+    }
 }
 
 impl Default for Tail {
@@ -55,13 +63,13 @@ pub(crate) async fn run(app: Arc<App>) {
 }
 
 /// Asks for the head once and applies everything up to it.
-pub(crate) async fn poll(app: &App) -> Result<(), DbError> {
+pub(crate) async fn poll(app: &Arc<App>) -> Result<(), DbError> {
     let mut state = app.tail.is_polling.lock().await;
     let (mark, failed) = &mut *state;
     // Until this poll is through.
     let failed_before = std::mem::replace(failed, true);
     let polled_at = app.clock.boot_millis();
-    let (head, database_now) = in_time(app.tail_db.head()).await?;
+    let Head { pos: head, awaited, now: database_now } = in_time(app.tail_db.head()).await?;
     if let Some(database_now) = database_now {
         app.clock.follow(database_now);
     }
@@ -82,6 +90,7 @@ pub(crate) async fn poll(app: &App) -> Result<(), DbError> {
     app.tail.applied.store(head, Ordering::SeqCst);
     *failed = false;
     app.grants.refresh(polled_at);
+    wait::answer(app, awaited, head);
     Ok(())
 }
 
@@ -89,10 +98,14 @@ async fn apply(app: &App, applied: i64, head: i64) -> Result<(), DbError> {
     let mut place = (applied, i64::MAX);
     loop {
         let rows = in_time(store::forgets_after(&app.tail_db, place, head)).await?;
-        let Some((last, _)) = rows.last() else { return Ok(()) };
-        place = *last;
-        let forgets: Vec<_> = rows.iter().map(|(_, forget)| *forget).collect();
+        let Some(last) = rows.last() else { return Ok(()) };
+        place = last.place;
+        let forgets: Vec<_> = rows.iter().map(|row| row.forget).collect();
         app.grants.forget(&forgets);
+        let now = app.now().millis();
+        for row in &rows {
+            app.nodes.note_lag(now - row.at.millis());
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use super::Shared;
 use super::caller::Peer;
 use crate::clock::entropy;
 use crate::error::Error;
+use crate::nodes::wait;
 
 /// How long a request may take, its body included.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -52,12 +53,10 @@ impl Edge {
         let log = Log::of(&request, id);
         fold_trailing_slash(request.uri_mut());
         request.extensions_mut().insert(Peer(peer));
-        let answer = AssertUnwindSafe(self.router.oneshot(request)).catch_unwind();
-        let mut response = match tokio::time::timeout(TIME_LIMIT, answer).await {
-            Ok(Ok(Ok(response))) => response,
-            Ok(Ok(Err(never))) => match never {},
-            Ok(Err(_panic)) => Error::internal(anyhow::anyhow!("a handler panicked")).into_response(),
-            Err(_) => Error::Timeout.into_response(),
+        let mut response = match wait::is_asked(request.method(), request.uri()) {
+            Ok(false) => answer(self.router, request).await,
+            Ok(true) => wait::everywhere(&shared.app, answer(self.router, request)).await,
+            Err(error) => error.into_response(),
         };
         if let Some(id) = hex(id) {
             response.headers_mut().insert("x-request-id", id);
@@ -65,6 +64,17 @@ impl Edge {
         count(&response);
         log.end(&response, shared.app.clock.boot_millis() - began);
         response
+    }
+}
+
+/// The router's answer, whatever happens on the way.
+async fn answer(router: Router, request: Request<Body>) -> Response {
+    let answer = AssertUnwindSafe(router.oneshot(request)).catch_unwind();
+    match tokio::time::timeout(TIME_LIMIT, answer).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(never))) => match never {},
+        Ok(Err(_panic)) => Error::internal(anyhow::anyhow!("a handler panicked")).into_response(),
+        Err(_) => Error::Timeout.into_response(),
     }
 }
 

@@ -36,6 +36,11 @@ impl Keys {
         }
     }
 
+    /// The ids of the keys, the one that signs first.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.tokens.iter().map(|(id, _)| id.to_string()).collect()
+    }
+
     /// The keys that new tokens are made with, and their name.
     pub(crate) fn minting(&self) -> (KeyId, &TokenKeys) {
         let (id, keys) = &self.tokens[0];

@@ -11,6 +11,7 @@ mod freshness;
 mod input_threats;
 mod matrix;
 mod mutations;
+mod nodes;
 mod openapi;
 mod projects;
 mod routes;

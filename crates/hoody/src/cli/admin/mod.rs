@@ -2,7 +2,10 @@
 //! without one. Takes the server's flags.
 
 mod keys;
+mod nodes;
 mod users;
+
+pub(crate) use nodes::NodesArgs;
 
 use std::sync::Arc;
 
@@ -34,33 +37,59 @@ enum AdminCommand {
     /// Master keys
     #[command(subcommand, after_help = "EXAMPLES:\n  hoody admin keys init")]
     Keys(keys::KeysCommand),
+    /// The processes that serve this database; also `hoody nodes`
+    #[command(after_help = "EXAMPLES:\n  hoody admin nodes")]
+    Nodes,
 }
 
 /// Runs one command.
 pub(crate) async fn run(args: &AdminArgs) -> anyhow::Result<()> {
-    let config = Config::load(&args.server, &environment)?;
-    crate::telemetry::init_logs("warn", false)?;
-    super::serve::keep_files_private();
+    let config = load(&args.server)?;
     match &args.command {
         AdminCommand::Users(command) => {
-            if !config.settings.database.is_there() && !command.may_begin() {
-                // A mistyped directory must not look like lost accounts.
-                bail!(
-                    "there is no database in {}: is --data-dir right? `hoody serve` makes one",
-                    config.data_dir.display()
-                );
-            }
-            super::serve::make_data_dir(&config.data_dir)?;
-            let app = App::open(config.settings, Clock::system()).await?;
+            let app = open(config, command.may_begin()).await?;
             users::run(&app, command).await?;
             close(app).await;
         }
+        AdminCommand::Nodes => list_nodes(config).await?,
         AdminCommand::Keys(command) => {
             super::serve::make_data_dir(&config.data_dir)?;
             keys::run(config, command).await?;
         }
     }
     Ok(())
+}
+
+/// `hoody nodes`.
+pub(crate) async fn run_nodes(args: &NodesArgs) -> anyhow::Result<()> {
+    list_nodes(load(&args.server)?).await
+}
+
+async fn list_nodes(config: Config) -> anyhow::Result<()> {
+    let app = open(config, false).await?;
+    nodes::run(&app).await?;
+    close(app).await;
+    Ok(())
+}
+
+fn load(server: &ServerFlags) -> anyhow::Result<Config> {
+    let config = Config::load(server, &environment)?;
+    crate::telemetry::init_logs("warn", false)?;
+    super::serve::keep_files_private();
+    Ok(config)
+}
+
+/// The service on its database, which is made only by a command that `may_begin`: a mistyped directory
+/// must not look like lost accounts.
+async fn open(config: Config, may_begin: bool) -> anyhow::Result<Arc<App>> {
+    if !config.settings.database.is_there() && !may_begin {
+        bail!(
+            "there is no database in {}: is --data-dir right? `hoody serve` makes one",
+            config.data_dir.display()
+        );
+    }
+    super::serve::make_data_dir(&config.data_dir)?;
+    App::open(config.settings, Clock::system()).await
 }
 
 async fn close(app: Arc<App>) {
