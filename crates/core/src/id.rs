@@ -39,6 +39,10 @@ pub mod noun {
         VaultValue,
         /// A process that serves.
         Node,
+        /// Something to be done outside the database.
+        Job,
+        /// What opens sign-up to whoever has it.
+        Invitation,
     }
 }
 
@@ -60,6 +64,10 @@ pub type VaultKeyId = Id<noun::VaultKey>;
 pub type VaultValueId = Id<noun::VaultValue>;
 /// A process that serves.
 pub type NodeId = Id<noun::Node>;
+/// Something to be done outside the database.
+pub type JobId = Id<noun::Job>;
+/// What opens sign-up to whoever has it.
+pub type InvitationId = Id<noun::Invitation>;
 
 /// Twelve bytes that name one thing of the noun `K`.
 pub struct Id<K> {

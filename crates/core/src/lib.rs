@@ -8,6 +8,7 @@
 
 pub mod acting;
 pub mod address;
+pub mod backoff;
 pub mod expiry;
 pub mod grant;
 pub mod host;

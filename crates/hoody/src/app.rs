@@ -17,6 +17,7 @@ use crate::feed::Step;
 use crate::feed::tail::{self, Tail};
 use crate::grants::usage::{Notes, Recorder};
 use crate::grants::{Grants, usage};
+use crate::jobs;
 use crate::keys::{KeySource, Keys};
 use crate::nodes::{self, Nodes};
 use crate::users::password::Passwords;
@@ -64,6 +65,8 @@ pub(crate) struct App {
     pub(crate) recorder: Recorder,
     pub(crate) passwords: Passwords,
     pub(crate) vault: vault::Gate,
+    /// Wakes what does jobs.
+    pub(crate) bell: jobs::Bell,
     pub(crate) domain: Domain,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) data_dir: PathBuf,
@@ -95,6 +98,7 @@ impl App {
             recorder,
             passwords: Passwords::new(),
             vault: vault::Gate::new(),
+            bell: jobs::Bell::new(),
             domain: settings.domain,
             trusted_proxies: settings.trusted_proxies,
             data_dir: settings.data_dir,
@@ -107,12 +111,13 @@ impl App {
     }
 
     /// Starts what runs beside the requests: the feed's tail, the heartbeat, the writer of usage, the
-    /// broom.
+    /// broom, the jobs.
     pub(crate) fn start(self: &Arc<Self>) {
         tokio::spawn(tail::run(Arc::clone(self)));
         tokio::spawn(nodes::run(Arc::clone(self)));
         tokio::spawn(write_usage(Arc::clone(self)));
         tokio::spawn(crate::sessions::sweep(Arc::clone(self)));
+        jobs::runner::start(self);
     }
 
     /// Closes every connection to the database.

@@ -11,6 +11,7 @@ mod feed;
 mod gate;
 mod grants;
 mod http;
+mod jobs;
 mod keys;
 mod nodes;
 mod projects;

@@ -40,6 +40,7 @@ pub(crate) fn init_metrics() -> anyhow::Result<PrometheusHandle> {
     metrics::describe_counter!("hoody_http_requests_total", "Requests by status class");
     metrics::describe_counter!("hoody_denials_total", "Refused credentials by the rule that they broke");
     metrics::describe_counter!("hoody_grants_cold_reads_total", "Credentials looked up in the database");
+    metrics::describe_counter!("hoody_jobs_total", "Attempts to do jobs by kind and outcome");
     metrics::describe_gauge!("hoody_grants_cached", "Grants in the cache");
     metrics::describe_gauge!("hoody_feed_fresh", "1 while the cache may answer");
     Ok(handle)

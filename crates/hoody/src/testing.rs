@@ -177,6 +177,14 @@ impl Service {
         self.app.start();
     }
 
+    /// Does every job that is due at the time of the clock; how many attempts that were.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn run_jobs(&self) -> usize {
+        crate::jobs::runner::run_due(&self.app).await.expect("jobs can be read")
+    }
+
     /// Writes what is noted of the use of tokens.
     pub async fn flush_usage(&self) {
         self.app.flush_usage().await;
@@ -251,6 +259,15 @@ impl Service {
     /// Closes every connection to the database: it cannot be reached any more.
     pub async fn cut_database(&self) {
         self.app.close().await;
+    }
+}
+
+#[cfg(test)]
+impl App {
+    /// A service on a new database of its own in `directory`, for tests of one part.
+    pub(crate) async fn for_test(directory: &Path, now: Timestamp) -> Arc<Self> {
+        let url = format!("sqlite:{}", directory.join("hoody.db").display());
+        Service::open(&url, directory, "", now).await.app
     }
 }
 

@@ -177,6 +177,7 @@ fn sqlite_migrator() -> Migrator {
         (2, "vault", include_str!("../../migrations/sqlite/0002_vault.sql")),
         (3, "two_factor", include_str!("../../migrations/sqlite/0003_two_factor.sql")),
         (4, "nodes", include_str!("../../migrations/sqlite/0004_nodes.sql")),
+        (5, "mail", include_str!("../../migrations/sqlite/0005_mail.sql")),
     ])
 }
 
@@ -186,6 +187,7 @@ fn postgres_migrator() -> Migrator {
         (2, "vault", include_str!("../../migrations/postgres/0002_vault.sql")),
         (3, "two_factor", include_str!("../../migrations/postgres/0003_two_factor.sql")),
         (4, "nodes", include_str!("../../migrations/postgres/0004_nodes.sql")),
+        (5, "mail", include_str!("../../migrations/postgres/0005_mail.sql")),
     ])
 }
 

@@ -83,6 +83,7 @@ pub(crate) struct Mutation {
     app: Arc<App>,
     actor: Actor,
     changes: Vec<Change>,
+    has_jobs: bool,
 }
 
 /// Where a mutation stands: tests cut it there.
@@ -159,7 +160,14 @@ impl Mutation {
     pub(crate) async fn begin_as(app: &Arc<App>, actor: Actor) -> Result<Self, Error> {
         let tx = app.db.begin().await?;
         app.pause(Step::Began).await?;
-        Ok(Self { tx, now: app.clock.now(), app: Arc::clone(app), actor, changes: Vec::new() })
+        Ok(Self {
+            tx,
+            now: app.clock.now(),
+            app: Arc::clone(app),
+            actor,
+            changes: Vec::new(),
+            has_jobs: false,
+        })
     }
 
     /// Waits until no other mutation of the account is under way; false when there is no such account.
@@ -175,16 +183,24 @@ impl Mutation {
         self.changes.push(change);
     }
 
+    /// Says that a job was written: the runners of this node are woken once it is committed.
+    pub(crate) fn ring_at_commit(&mut self) {
+        self.has_jobs = true;
+    }
+
     /// Writes the feed rows, commits and forgets. Once begun it runs to its end, whoever leaves.
     ///
     /// # Errors
     /// When the outcome is a failure or not known; what the changes concern is forgotten all the same.
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        let Self { tx, now, app, actor, changes } = self;
+        let Self { tx, now, app, actor, changes, has_jobs } = self;
         let task = tokio::spawn(async move {
             let forget = ForgetAtEnd { app: &app, what: changes.iter().filter_map(|c| c.forget).collect() };
             let result = finish(&app, tx, now, actor, &changes).await;
             drop(forget);
+            if has_jobs {
+                app.bell.ring();
+            }
             result
         });
         let pos = task.await.map_err(Error::internal)??;
