@@ -19,8 +19,10 @@ const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 pub const SECOND: i64 = 1_000;
 /// One minute in milliseconds.
 pub const MINUTE: i64 = 60 * SECOND;
+/// Milliseconds in an hour.
+pub const HOUR: i64 = 60 * MINUTE;
 /// One day in milliseconds.
-pub const DAY: i64 = 24 * 60 * MINUTE;
+pub const DAY: i64 = 24 * HOUR;
 
 /// The text is no instant, or one outside the years 0 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

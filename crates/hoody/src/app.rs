@@ -20,6 +20,7 @@ use crate::grants::{Grants, usage};
 use crate::jobs;
 use crate::keys::{KeySource, Keys};
 use crate::nodes::{self, Nodes};
+use crate::limits;
 use crate::users::password::Passwords;
 use crate::vault;
 
@@ -67,6 +68,7 @@ pub(crate) struct App {
     pub(crate) vault: vault::Gate,
     /// Wakes what does jobs.
     pub(crate) bell: jobs::Bell,
+    pub(crate) over_limit: limits::OverLimit,
     pub(crate) domain: Domain,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) data_dir: PathBuf,
@@ -99,6 +101,7 @@ impl App {
             passwords: Passwords::new(),
             vault: vault::Gate::new(),
             bell: jobs::Bell::new(),
+            over_limit: limits::OverLimit::default(),
             domain: settings.domain,
             trusted_proxies: settings.trusted_proxies,
             data_dir: settings.data_dir,
@@ -118,6 +121,7 @@ impl App {
         tokio::spawn(write_usage(Arc::clone(self)));
         tokio::spawn(crate::sessions::sweep(Arc::clone(self)));
         jobs::runner::start(self);
+        tokio::spawn(limits::sweep(Arc::clone(self)));
     }
 
     /// Closes every connection to the database.

@@ -35,6 +35,8 @@ pub(crate) enum Error {
     WrongCode { code: &'static str, remaining: i64 },
     /// Too many wrong codes: none is checked for so many seconds.
     CodesLocked { seconds: u64 },
+    /// Counted more often than a limit allows: come back in so many seconds.
+    RateLimited { seconds: u64 },
     /// The body is larger than the route takes, in bytes.
     TooLarge { limit: usize },
     /// The path takes other methods.
@@ -86,6 +88,9 @@ impl Error {
                 message: "Too many failed attempts. Account locked for 15 minutes.".to_owned(),
                 data: Some(json!({ "lockout_seconds": seconds })),
             },
+            Self::RateLimited { .. } => {
+                plain(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED", "Rate limit exceeded")
+            }
             Self::TooLarge { limit } => plain(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "PAYLOAD_TOO_LARGE",
@@ -197,7 +202,7 @@ impl IntoResponse for Error {
         if told.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if let Self::CodesLocked { seconds } = self {
+        if let Self::CodesLocked { seconds } | Self::RateLimited { seconds } = self {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Self::Denied(deny, _) = self {

@@ -14,6 +14,7 @@ mod http;
 mod jobs;
 mod keys;
 mod nodes;
+mod limits;
 mod projects;
 mod realms;
 mod sessions;

@@ -20,11 +20,13 @@ pub use crate::feed::Step;
 use crate::app::{App, Settings, catalogue};
 use crate::clock::{Clock, entropy};
 use crate::db::{Location, On, args};
+use crate::error::Error;
 use crate::feed::{Actor, Change, Mutation, tail};
 use crate::grants::{Cached, Forget};
 use crate::http::layers::Edge;
 use crate::keys::KeySource;
 use crate::nodes;
+use crate::limits;
 use crate::users::{first, store};
 
 /// The service in this process, without a socket.
@@ -154,6 +156,23 @@ impl Service {
     #[must_use]
     pub fn unknown_token(&self) -> String {
         TokenSecret::mint(entropy(), self.app.keys.minting().1).expose().to_owned()
+    }
+
+    /// Counts one sign-up of `address`; for how many seconds it is refused, if it is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_sign_up(&self, address: IpAddr) -> Result<Option<u64>, String> {
+        match limits::count(&self.app, &limits::SIGN_UP, limits::Subject::Address(address)).await {
+            Ok(()) => Ok(None),
+            Err(Error::RateLimited { seconds }) => Ok(Some(seconds)),
+            Err(other) => Err(format!("{other:?}")),
+        }
+    }
+
+    /// Removes counters and history that are over, as happens now and then.
+    pub async fn sweep(&self) {
+        limits::sweep_once(&self.app).await;
     }
 
     /// Moves the clock on by `millis`.

@@ -9,7 +9,7 @@ mod forwarded;
 mod network;
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde_json::Value;
 
@@ -33,6 +33,16 @@ pub fn canonical_ip(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),
+    }
+}
+
+/// What is counted as one place: an IPv4 address, or the /64 of an IPv6 address, since who holds one of
+/// its addresses holds them all.
+#[must_use]
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
+    match canonical_ip(address) {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

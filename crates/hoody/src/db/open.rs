@@ -178,6 +178,7 @@ fn sqlite_migrator() -> Migrator {
         (3, "two_factor", include_str!("../../migrations/sqlite/0003_two_factor.sql")),
         (4, "nodes", include_str!("../../migrations/sqlite/0004_nodes.sql")),
         (5, "mail", include_str!("../../migrations/sqlite/0005_mail.sql")),
+        (7, "limits", include_str!("../../migrations/sqlite/0007_limits.sql")),
     ])
 }
 
@@ -188,6 +189,7 @@ fn postgres_migrator() -> Migrator {
         (3, "two_factor", include_str!("../../migrations/postgres/0003_two_factor.sql")),
         (4, "nodes", include_str!("../../migrations/postgres/0004_nodes.sql")),
         (5, "mail", include_str!("../../migrations/postgres/0005_mail.sql")),
+        (7, "limits", include_str!("../../migrations/postgres/0007_limits.sql")),
     ])
 }
 

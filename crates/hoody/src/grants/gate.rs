@@ -6,10 +6,11 @@
 //! every credential that was good before, goes through a wide one.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hoody_core::address::neighbourhood;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::NoGrant;
@@ -171,14 +172,6 @@ impl Drop for Place {
 
 fn lock(suspects: &Mutex<HashMap<IpAddr, Suspect>>) -> MutexGuard<'_, HashMap<IpAddr, Suspect>> {
     suspects.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Who holds one IPv6 address holds its /64.
-fn neighbourhood(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod load;
 use std::path::PathBuf;
 
 use hoody_core::id::UserId;
-use hoody_core::keys::{KeyId, Keyring};
+use hoody_core::keys::{KeyId, Keyring, MacKey};
 use hoody_core::seal::{self, OpenError, Place, SealKey};
 use hoody_core::secret::{Digest, TokenKeys, TokenText};
 use hoody_core::session::SessionKey;
@@ -24,6 +24,8 @@ pub(crate) struct Keys {
     sessions: Vec<SessionKey>,
     seals: Vec<SealKey>,
     backups: Vec<BackupKey>,
+    /// Of the first master key alone: a new one begins every counter anew.
+    limits: MacKey,
 }
 
 impl Keys {
@@ -33,6 +35,7 @@ impl Keys {
             sessions: ring.iter().map(|key| SessionKey::derive(key, database_id)).collect(),
             seals: ring.iter().map(|key| SealKey::derive(key, database_id)).collect(),
             backups: ring.iter().map(|key| BackupKey::derive(key, database_id)).collect(),
+            limits: ring.first().derive(database_id, "limit-subject"),
         }
     }
 
@@ -78,6 +81,11 @@ impl Keys {
     /// Opens what was sealed for `place` under any key of the ring.
     pub(crate) fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         seal::open(&self.seals, place, sealed)
+    }
+
+    /// What a counter knows its subject by.
+    pub(crate) fn limit_subject(&self, subject: &[u8]) -> [u8; 32] {
+        self.limits.mac(subject)
     }
 
     /// The keys that sessions are signed and read with.

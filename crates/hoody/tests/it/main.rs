@@ -9,6 +9,7 @@ mod bad_input;
 mod cache;
 mod freshness;
 mod input_threats;
+mod limits;
 mod matrix;
 mod mutations;
 mod nodes;
