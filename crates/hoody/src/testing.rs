@@ -25,8 +25,8 @@ use crate::feed::{Actor, Change, Mutation, tail};
 use crate::grants::{Cached, Forget};
 use crate::http::layers::Edge;
 use crate::keys::KeySource;
-use crate::nodes;
 use crate::limits;
+use crate::nodes;
 use crate::users::{first, store};
 
 /// The service in this process, without a socket.
@@ -76,7 +76,17 @@ impl Service {
 
     /// Answers `request` as if it came from `peer`.
     pub async fn call(&self, peer: SocketAddr, request: ::http::Request<Body>) -> Response {
+        self.edge.call(peer, request).await
+    }
+
+    /// Answers `request` by the router alone, as if nothing were hot.
+    pub async fn call_router(&self, peer: SocketAddr, request: ::http::Request<Body>) -> Response {
         self.edge.clone().handle(peer, request).await
+    }
+
+    /// Whether `request` is answered before the router.
+    pub fn is_hot(&self, peer: SocketAddr, request: &::http::Request<Body>) -> bool {
+        self.edge.answer_hot(peer, request).is_some()
     }
 
     /// Makes an account; its id.

@@ -20,7 +20,9 @@ const PATH: &str = "/api/v1/auth/check";
 /// else is for the router. Waits for nothing, takes no lock, allocates nothing.
 pub(crate) fn is_allowed<B>(app: &App, peer: SocketAddr, request: &Request<B>) -> bool {
     // Who reads the log at debug wants a line for each request, which the router's way writes.
-    if request.uri().path() != PATH || *request.method() != Method::GET || tracing::enabled!(tracing::Level::DEBUG)
+    if request.uri().path() != PATH
+        || *request.method() != Method::GET
+        || tracing::enabled!(tracing::Level::DEBUG)
     {
         return false;
     }

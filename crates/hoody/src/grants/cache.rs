@@ -112,12 +112,21 @@ impl Cache {
 
     /// The grant of this credential. Takes no lock.
     pub(super) fn get(&self, digest: &Digest) -> Option<Arc<Cached>> {
+        self.find(digest, Arc::clone)
+    }
+
+    /// What `look` makes of the grant of this credential, where it is. Takes no lock.
+    pub(super) fn with<T>(&self, digest: &Digest, look: impl FnOnce(&Cached) -> T) -> Option<T> {
+        self.find(digest, |cached| look(cached))
+    }
+
+    fn find<T>(&self, digest: &Digest, look: impl FnOnce(&Arc<Cached>) -> T) -> Option<T> {
         let grants = self.grants.pin();
         let cached = grants.get(digest)?;
         if !cached.is_referenced.load(Ordering::Relaxed) {
             cached.is_referenced.store(true, Ordering::Relaxed);
         }
-        Some(Arc::clone(cached))
+        Some(look(cached))
     }
 
     /// Whether a read has shown that nobody knows it.

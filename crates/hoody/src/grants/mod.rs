@@ -155,6 +155,26 @@ impl Grants {
         result
     }
 
+    /// What `judge` makes of the grant of the credential `text` if it is in the cache and the cache may
+    /// answer at `boot_millis`; else `None`. Waits for nothing and allocates nothing.
+    pub(crate) fn judge_cached<T>(
+        &self,
+        text: &str,
+        keys: &Keys,
+        boot_millis: i64,
+        judge: impl FnOnce(&Cached) -> T,
+    ) -> Option<T> {
+        if !self.is_fresh(boot_millis) {
+            return None;
+        }
+        // A token's digest is only worth making when its checksum fits; a session's signature was checked
+        // when its grant came into the cache.
+        if text.starts_with(hoody_core::secret::PREFIX) && TokenText::parse(text).is_err() {
+            return None;
+        }
+        self.cache.with(&keys.cache_digest(text), judge)
+    }
+
     /// Forgets; when it returns, no request on this node will be answered from what was known before.
     pub(crate) fn forget(&self, what: &[Forget]) {
         self.cache.forget(what);

@@ -16,6 +16,7 @@ use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::invalid::Invalid;
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
+use http::{HeaderMap, Uri};
 
 use super::Shared;
 use crate::app::{App, catalogue};
@@ -25,6 +26,22 @@ use crate::grants::{Cached, NoGrant};
 /// The peer of the connection that a request came by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// What a request's head says of who sent it, from where, to whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head<'a> {
+    pub(crate) peer: IpAddr,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) uri: &'a Uri,
+}
+
+impl<'a> Head<'a> {
+    fn of(parts: &'a Parts) -> Result<Self, Error> {
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+        let peer = peer.ok_or_else(|| Error::internal(anyhow::anyhow!("a request without a peer")))?;
+        Ok(Self { peer, headers: &parts.headers, uri: &parts.uri })
+    }
+}
 
 /// Where a request comes from and which realm its host names.
 #[derive(Debug, Clone, Copy)]
@@ -157,7 +174,7 @@ impl FromRequestParts<Shared> for Origin {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Error> {
-        origin(parts, app)
+        origin(Head::of(parts)?, app)
     }
 }
 
@@ -168,8 +185,9 @@ fn permission(leaf: &'static str) -> Result<hoody_core::permissions::Permission,
 
 /// Lets the credential of a request in under `rule`, and notes its use.
 pub(crate) async fn admit(parts: &Parts, app: &App, rule: Rule) -> Result<AnyCaller, Error> {
-    let Origin { address, realm } = origin(parts, app)?;
-    let text = credential(parts)?;
+    let head = Head::of(parts)?;
+    let Origin { address, realm } = origin(head, app)?;
+    let text = credential(head)?;
     let found = app.grants.find(text, address, &app.db, &app.keys, &app.clock).await;
     let cached = found.map_err(|none| match none {
         NoGrant::Unknown => denied(Deny::Unknown),
@@ -196,8 +214,8 @@ pub(crate) fn denied(deny: Deny) -> Error {
 }
 
 /// `Bearer <credential>`, or an `hdy_` token as it is (`contract/README.md` 5).
-fn credential(parts: &Parts) -> Result<&str, Error> {
-    let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
+pub(crate) fn credential(head: Head<'_>) -> Result<&str, Error> {
+    let mut headers = head.headers.get_all(AUTHORIZATION).iter();
     let Some(header) = headers.next() else { return Err(denied(Deny::Missing)) };
     let text = header.to_str().map_err(|_| denied(Deny::Unknown))?;
     if headers.next().is_some() {
@@ -210,23 +228,21 @@ fn credential(parts: &Parts) -> Result<&str, Error> {
     }
 }
 
-fn origin(parts: &Parts, app: &App) -> Result<Origin, Error> {
-    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-    let peer = peer.ok_or_else(|| Error::internal(anyhow::anyhow!("a request without a peer")))?;
-    let forwarded = parts.headers.get_all("x-forwarded-for").iter().map(http::HeaderValue::as_bytes);
-    let address = client_address(peer, forwarded, &app.trusted_proxies).map_err(|_| {
+pub(crate) fn origin(head: Head<'_>, app: &App) -> Result<Origin, Error> {
+    let forwarded = head.headers.get_all("x-forwarded-for").iter().map(http::HeaderValue::as_bytes);
+    let address = client_address(head.peer, forwarded, &app.trusted_proxies).map_err(|_| {
         Invalid::rule(
             "INVALID_FORWARDED_FOR",
             "X-Forwarded-For of the proxy cannot be read, or has more than 32 entries",
         )
     })?;
-    Ok(Origin { address, realm: realm(parts, app)? })
+    Ok(Origin { address, realm: realm(head, app)? })
 }
 
 /// The realm that `Host` or `:authority` names; `X-Forwarded-Host` is never read.
-fn realm(parts: &Parts, app: &App) -> Result<Option<RealmId>, Error> {
-    let lines = parts.headers.get_all(HOST).iter().map(http::HeaderValue::as_bytes);
-    let target = parts.uri.authority().map(http::uri::Authority::as_str);
+fn realm(head: Head<'_>, app: &App) -> Result<Option<RealmId>, Error> {
+    let lines = head.headers.get_all(HOST).iter().map(http::HeaderValue::as_bytes);
+    let target = head.uri.authority().map(http::uri::Authority::as_str);
     let Some(host) = host_of_request(lines, target).map_err(Invalid::from)? else { return Ok(None) };
     Ok(realm_of_host(host, &app.domain).map_err(Invalid::from)?)
 }

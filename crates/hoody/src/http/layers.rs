@@ -11,14 +11,16 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Either, Ready, ready};
 use hoody_core::grant::Deny;
-use http::{HeaderValue, Method, Request, Uri};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use tower::ServiceExt as _;
 
 use super::Shared;
 use super::caller::Peer;
 use crate::clock::entropy;
 use crate::error::Error;
+use crate::gate;
 use crate::nodes::wait;
 
 /// How long a request may take, its body included.
@@ -31,21 +33,61 @@ pub(crate) struct Edge {
     shared: Arc<EdgeShared>,
 }
 
-#[derive(Debug)]
 struct EdgeShared {
     app: Shared,
     /// Names requests: a number that starts anywhere.
     next_id: AtomicU64,
+    /// Requests that were answered before the router, all with 204.
+    hot: metrics::Counter,
+}
+
+impl std::fmt::Debug for EdgeShared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EdgeShared").field("app", &self.app).finish_non_exhaustive()
+    }
 }
 
 impl Edge {
     pub(crate) fn new(app: Shared) -> Self {
         let router = super::router::router(&app);
         let next_id = AtomicU64::new(u64::from_be_bytes(entropy()));
-        Self { router, shared: Arc::new(EdgeShared { app, next_id }) }
+        let hot = metrics::counter!("hoody_http_requests_total", "status" => "2xx");
+        Self { router, shared: Arc::new(EdgeShared { app, next_id, hot }) }
     }
 
-    /// Answers one request of `peer`.
+    /// The answer to a check of a credential that is in the cache and may; else the request is for
+    /// [`handle`](Self::handle).
+    pub(crate) fn answer_hot<B>(&self, peer: SocketAddr, request: &Request<B>) -> Option<Response> {
+        let shared = &self.shared;
+        // As anywhere on the way: a panic costs one answer. The router's way says what is wrong.
+        let judge = AssertUnwindSafe(|| gate::hot::is_allowed(&shared.app, peer, request));
+        if !std::panic::catch_unwind(judge).unwrap_or(false) {
+            return None;
+        }
+        shared.hot.increment(1);
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Some(response)
+    }
+
+    /// Answers one request of `peer`: what is hot at once, all else by the router.
+    pub(crate) fn call<B>(
+        &self,
+        peer: SocketAddr,
+        request: Request<B>,
+    ) -> Either<Ready<Response>, BoxFuture<'static, Response>>
+    where
+        B: axum::body::HttpBody<Data = axum::body::Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        match self.answer_hot(peer, &request) {
+            Some(response) => Either::Left(ready(response)),
+            // In a box: the router's future is large, and would be moved about with the hot one.
+            None => Either::Right(self.clone().handle(peer, request.map(Body::new)).boxed()),
+        }
+    }
+
+    /// Answers one request of `peer` by the router.
     pub(crate) async fn handle(self, peer: SocketAddr, mut request: Request<Body>) -> Response {
         let shared = self.shared;
         let id = shared.next_id.fetch_add(1, Ordering::Relaxed);

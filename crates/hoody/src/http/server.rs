@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use futures_util::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -81,8 +81,7 @@ fn connection(
     edge: Edge,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        let edge = edge.clone();
-        async move { Ok::<_, std::convert::Infallible>(edge.handle(peer, request.map(Body::new)).await) }
+        edge.call(peer, request).map(Ok::<_, std::convert::Infallible>)
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

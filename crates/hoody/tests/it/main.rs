@@ -8,6 +8,7 @@ mod support;
 mod bad_input;
 mod cache;
 mod freshness;
+mod hot;
 mod input_threats;
 mod limits;
 mod matrix;
