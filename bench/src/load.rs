@@ -1,0 +1,186 @@
+//! The load: one thread that sends checks over many connections, as fast as they are answered or at a
+//! fixed rate. At a fixed rate a request's time counts from when it should have been sent, so that a
+//! server that stalls cannot hide behind the requests that were not sent meanwhile.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use serde_json::{Value, json};
+
+/// What to send, to whom, for how long.
+pub struct Load {
+    pub address: SocketAddr,
+    /// Method and target, e.g. `GET /api/v1/auth/check`.
+    pub target: String,
+    pub credentials: Vec<String>,
+    pub connections: usize,
+    pub seconds: f64,
+    /// Requests a second; `None`: as fast as they are answered.
+    pub rate: Option<f64>,
+    /// Whether few credentials are used often and most seldom (Zipf, exponent 1), or all in turn.
+    pub is_skewed: bool,
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// When the request under way was sent, or should have been.
+    since: Option<Instant>,
+    buffer: Vec<u8>,
+}
+
+/// Runs it; requests, those not answered with 2xx, seconds, and the times in microseconds.
+///
+/// # Panics
+/// When the server cannot be reached or hangs up.
+pub fn run(load: &Load) -> Value {
+    let requests: Vec<Vec<u8>> = load.credentials.iter().map(|credential| request(load, credential)).collect();
+    let mut poll = Poll::new().expect("a poll");
+    let mut connections: Vec<Connection> =
+        (0..load.connections).map(|index| connect(&poll, load.address, index)).collect();
+    let mut events = Events::with_capacity(load.connections);
+    let mut idle: Vec<usize> = (0..load.connections).collect();
+    let mut choice = Choice::new(requests.len(), load.is_skewed);
+    let (mut times, mut refused) = (Histogram::default(), 0_u64);
+    let began = Instant::now();
+    let end = began + Duration::from_secs_f64(load.seconds);
+    let (mut sent, mut late) = (0_u64, 0_u64);
+    loop {
+        let now = Instant::now();
+        if now >= end && idle.len() == connections.len() {
+            break;
+        }
+        while now < end {
+            let due = load.rate.map(|rate| began + Duration::from_secs_f64(sent as f64 / rate));
+            if due.is_some_and(|due| due > now) {
+                break;
+            }
+            let Some(index) = idle.pop() else {
+                late += u64::from(due.is_some());
+                break;
+            };
+            let connection = &mut connections[index];
+            connection.since = Some(due.unwrap_or_else(Instant::now));
+            connection.stream.write_all(&requests[choice.next()]).expect("a small request goes out whole");
+            sent += 1;
+        }
+        // At a fixed rate the thread spins: no timer is as exact as looking.
+        let wait = if load.rate.is_some() { Duration::ZERO } else { Duration::from_millis(50) };
+        poll.poll(&mut events, Some(wait)).expect("a poll");
+        for event in &events {
+            let index = event.token().0;
+            let connection = &mut connections[index];
+            if let Some(is_good) = connection.read() {
+                let since = connection.since.take().expect("an answer to a request");
+                times.add(since.elapsed());
+                refused += u64::from(!is_good);
+                idle.push(index);
+            }
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    json!({
+        "requests": sent, "refused": refused, "late": late, "seconds": seconds,
+        "p50_us": times.percentile(0.5), "p99_us": times.percentile(0.99),
+        "p999_us": times.percentile(0.999), "max_us": times.percentile(1.0),
+    })
+}
+
+fn request(load: &Load, credential: &str) -> Vec<u8> {
+    format!("{} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {credential}\r\n\r\n", load.target, load.address)
+        .into_bytes()
+}
+
+fn connect(poll: &Poll, address: SocketAddr, index: usize) -> Connection {
+    let stream = std::net::TcpStream::connect(address).expect("the server is there");
+    stream.set_nodelay(true).expect("an option");
+    stream.set_nonblocking(true).expect("an option");
+    let mut stream = TcpStream::from_std(stream);
+    poll.registry().register(&mut stream, Token(index), Interest::READABLE).expect("a place in the poll");
+    Connection { stream, since: None, buffer: Vec::with_capacity(4096) }
+}
+
+impl Connection {
+    /// Reads what is there; once the answer is whole, whether it is 2xx.
+    fn read(&mut self) -> Option<bool> {
+        let mut chunk = [0; 4096];
+        loop {
+            match self.stream.read(&mut chunk) {
+                Ok(0) => panic!("the server hung up"),
+                Ok(length) => self.buffer.extend_from_slice(&chunk[..length]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let head = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
+        let text = std::str::from_utf8(&self.buffer[..head]).expect("a head is text");
+        let body = text.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+        });
+        if self.buffer.len() < head + body.unwrap_or(0) {
+            return None;
+        }
+        let is_good = self.buffer.get(9) == Some(&b'2');
+        self.buffer.clear();
+        Some(is_good)
+    }
+}
+
+/// Which credential is next.
+struct Choice {
+    count: usize,
+    is_skewed: bool,
+    state: u64,
+}
+
+impl Choice {
+    fn new(count: usize, is_skewed: bool) -> Self {
+        Self { count, is_skewed, state: 0x9e37_79b9_7f4a_7c15 }
+    }
+
+    fn next(&mut self) -> usize {
+        if !self.is_skewed {
+            self.state = self.state.wrapping_add(1);
+            return usize::try_from(self.state % self.count as u64).expect("below the count");
+        }
+        // xorshift64*; the inverse of the harmonic distribution, near enough: n^u.
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        let random = (self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1_u64 << 53) as f64;
+        let place = (self.count as f64).powf(random) as usize;
+        place.saturating_sub(1).min(self.count - 1)
+    }
+}
+
+/// Times in steps of a hundredth of their size.
+#[derive(Default)]
+struct Histogram {
+    counts: std::collections::BTreeMap<u64, u64>,
+    total: u64,
+}
+
+impl Histogram {
+    fn add(&mut self, time: Duration) {
+        let micros = u64::try_from(time.as_nanos() / 100).unwrap_or(u64::MAX);
+        let step = (micros / 100).max(1);
+        *self.counts.entry(micros / step * step).or_default() += 1;
+        self.total += 1;
+    }
+
+    /// In microseconds.
+    fn percentile(&self, share: f64) -> f64 {
+        let wanted = (self.total as f64 * share).ceil() as u64;
+        let mut seen = 0;
+        for (time, count) in &self.counts {
+            seen += count;
+            if seen >= wanted {
+                return *time as f64 / 10.0;
+            }
+        }
+        0.0
+    }
+}
