@@ -23,6 +23,7 @@ use crate::limits;
 use crate::nodes::{self, Nodes};
 use crate::users::password::Passwords;
 use crate::vault;
+use crate::{history, limits};
 
 /// The tree of permissions that this server knows.
 pub(crate) fn catalogue() -> &'static Catalogue {
@@ -122,6 +123,7 @@ impl App {
         tokio::spawn(crate::sessions::sweep(Arc::clone(self)));
         jobs::runner::start(self);
         tokio::spawn(limits::sweep(Arc::clone(self)));
+        tokio::spawn(history::sweep(Arc::clone(self)));
     }
 
     /// Closes every connection to the database.

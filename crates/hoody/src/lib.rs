@@ -10,6 +10,7 @@ mod error;
 mod feed;
 mod gate;
 mod grants;
+mod history;
 mod http;
 mod jobs;
 mod keys;

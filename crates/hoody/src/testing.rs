@@ -28,6 +28,7 @@ use crate::keys::KeySource;
 use crate::limits;
 use crate::nodes;
 use crate::users::{first, store};
+use crate::{history, limits};
 
 /// The service in this process, without a socket.
 #[derive(Debug, Clone)]
@@ -183,6 +184,7 @@ impl Service {
     /// Removes counters and history that are over, as happens now and then.
     pub async fn sweep(&self) {
         limits::sweep_once(&self.app).await;
+        history::sweep_once(&self.app).await;
     }
 
     /// Moves the clock on by `millis`.

@@ -25,5 +25,6 @@ CREATE TABLE security_history (
     created_at BIGINT NOT NULL
 );
 CREATE INDEX security_history_by_user ON security_history (user_id, created_at, id);
+CREATE INDEX security_history_by_login ON security_history (user_id, created_at) WHERE network IS NOT NULL;
 CREATE INDEX security_history_by_network ON security_history (user_id, network, created_at) WHERE network IS NOT NULL;
 CREATE INDEX security_history_by_age ON security_history (created_at);

@@ -9,6 +9,7 @@
 pub(crate) mod store;
 pub(crate) mod tail;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hoody_core::grant::{Credential, Grant, decide};
@@ -80,7 +81,9 @@ pub(crate) enum Actor {
 pub(crate) struct Mutation {
     pub(crate) tx: Tx,
     pub(crate) now: Timestamp,
-    app: Arc<App>,
+    /// From where it is asked for; `None`: by the operator, or by the service itself.
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) app: Arc<App>,
     actor: Actor,
     changes: Vec<Change>,
     has_jobs: bool,
@@ -125,6 +128,7 @@ impl Mutation {
             Credential::Token(id) => Actor::Token(id),
         };
         let mut mutation = Self::begin_as(app, actor).await?;
+        mutation.address = Some(caller.attempt.address);
         let other = other.unwrap_or(account);
         mutation.lock_account(account.min(other)).await?;
         if account != other {
@@ -163,6 +167,7 @@ impl Mutation {
         Ok(Self {
             tx,
             now: app.clock.now(),
+            address: None,
             app: Arc::clone(app),
             actor,
             changes: Vec::new(),
@@ -193,7 +198,7 @@ impl Mutation {
     /// # Errors
     /// When the outcome is a failure or not known; what the changes concern is forgotten all the same.
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        let Self { tx, now, app, actor, changes, has_jobs } = self;
+        let Self { tx, now, app, actor, changes, has_jobs, .. } = self;
         let task = tokio::spawn(async move {
             let forget = ForgetAtEnd { app: &app, what: changes.iter().filter_map(|c| c.forget).collect() };
             let result = finish(&app, tx, now, actor, &changes).await;

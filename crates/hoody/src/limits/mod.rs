@@ -95,6 +95,8 @@ pub(crate) enum Subject<'a> {
     /// together.
     Name(&'a str),
     Account(UserId),
+    /// A name, as somebody gave it, from one address.
+    NameAt(&'a str, IpAddr),
     /// An account from one address.
     AccountAt(UserId, IpAddr),
     Session(SessionId),
@@ -106,6 +108,9 @@ impl Subject<'_> {
         let message = match self {
             Self::Address(address) => tagged(b'a', address_text(address).as_bytes()),
             Self::Name(name) => tagged(b'n', fold(name).as_bytes()),
+            Self::NameAt(name, address) => {
+                tagged(b'p', [address_text(address), fold(name)].join(" ").as_bytes())
+            }
             Self::Account(id) => tagged(b'u', id.bytes()),
             Self::AccountAt(id, address) => {
                 tagged(b'k', &[&id.bytes()[..], address_text(address).as_bytes()].concat())
@@ -161,7 +166,7 @@ pub(crate) async fn count_in(
 }
 
 /// Refuses who is at the limit, and counts nothing: before something whose failure would be counted with
-/// [`failed`].
+/// [`failed_in`].
 ///
 /// # Errors
 /// As [`count`].
@@ -174,18 +179,51 @@ pub(crate) async fn check(app: &App, limit: &'static Limit, subject: Subject<'_>
     }
 }
 
-/// Counts a failure; the caller goes on to say what failed.
+/// Counts a failure, in a transaction of failures; the caller goes on to say what failed.
 ///
 /// # Errors
-/// What the database fails with: an uncounted failure is not told from a database that cannot answer.
-pub(crate) async fn failed(app: &App, limit: &'static Limit, subject: Subject<'_>) -> Result<(), Error> {
+/// What the database fails with: who is not counted is not told that a guess was wrong.
+pub(crate) async fn failed_in(
+    app: &App,
+    tx: &mut Tx,
+    limit: &'static Limit,
+    subject: Subject<'_>,
+) -> Result<(), Error> {
     let (digest, now) = (subject.digest(app), app.now());
-    if app.over_limit.check(limit, &digest, now).is_ok() {
-        let hits = write(app, limit, &digest, now).await?;
-        // At the limit nothing more is let in; this one was.
-        judge(app, limit, digest, hits, limit.max - 1, now).ok();
+    let hits = store::count(tx, limit, &digest, now).await?;
+    if hits.count >= limit.max {
+        // This one was let in; the next is not.
+        app.over_limit.remember(limit, digest, hits.expires_at, now);
     }
     Ok(())
+}
+
+/// Counts one in a transaction that does more; whether it is within the limit.
+pub(crate) async fn is_within(
+    app: &App,
+    tx: &mut Tx,
+    limit: &'static Limit,
+    subject: Subject<'_>,
+) -> Result<bool, Error> {
+    let hits = store::count(tx, limit, &subject.digest(app), app.now()).await?;
+    Ok(hits.count <= limit.max)
+}
+
+/// Refuses who is remembered as refused; asks nobody else.
+///
+/// # Errors
+/// [`Error::RateLimited`].
+pub(crate) fn refuse_remembered(app: &App, limit: &'static Limit, subject: Subject<'_>) -> Result<(), Error> {
+    app.over_limit.check(limit, &subject.digest(app), app.now())
+}
+
+/// Remembers for [`refuse_remembered`] that this subject was refused, whatever limit did it.
+pub(crate) fn remember(app: &App, limit: &'static Limit, subject: Subject<'_>, refusal: &Error) {
+    if let Error::RateLimited { seconds } = refusal {
+        let now = app.now();
+        let left = i64::try_from(*seconds).unwrap_or(0).saturating_mul(SECOND);
+        app.over_limit.remember(limit, subject.digest(app), now.plus(left), now);
+    }
 }
 
 async fn write(app: &App, limit: &'static Limit, digest: &Digest, now: Timestamp) -> Result<Hits, Error> {

@@ -1,5 +1,7 @@
 //! Signing in, refreshing and signing out (`contract/authentication.md` 1, 3, 5; `design.md` 4).
 
+use std::net::IpAddr;
+
 use axum::extract::State;
 use hoody_core::grant::{Credential, Deny};
 use hoody_core::invalid::Invalid;
@@ -9,12 +11,15 @@ use hoody_core::{password, wire};
 use http::request::Parts;
 use serde_json::Value;
 
+use super::login::{self, Name};
 use super::{client_name, open, sign_pair, store};
 use crate::error::Error;
 use crate::feed::{Actor, Change, Mutation};
 use crate::grants::Forget;
+use crate::history::{self, Event, Source};
 use crate::http::caller::{Origin, ValidOrBanned, denied};
 use crate::http::{Answer, Caller, JsonBody, Shared};
+use crate::limits::{self, REFRESH, Subject};
 use crate::{two_factor, users};
 
 /// Signs in with a name or an e-mail address and a password
@@ -29,15 +34,11 @@ pub(crate) async fn login(
     let attempt = LoginAttempt::parse(&body)?;
     // Not held while this waits for its turn to hash.
     drop(body);
-    let user = match &attempt.name {
-        Name::Username(username) => users::store::find_by_username(&app.db, username).await?,
-        Name::Email(email) => users::store::find_by_email(&app.db, email).await?,
-    };
-    let hash = user.as_ref().map(|user| user.password_hash.clone());
-    let is_right = app.passwords.verify(attempt.password.expose(), hash).await?;
-    let user = user.filter(|user| is_right && !user.is_banned).ok_or(Error::BadCredentials)?;
+    let source = Source { address: Some(origin.address), client: Some(attempt.client) };
+    let user = login::authenticate(&app, &attempt.name, &attempt.password, source, origin.address).await?;
 
     let mut mutation = Mutation::begin_as(&app, Actor::Nobody).await?;
+    mutation.address = Some(origin.address);
     mutation.lock_account(user.id).await?;
     // Read again under the lock: the password may have been changed, the account banned meanwhile.
     let now_stored =
@@ -55,12 +56,6 @@ pub(crate) async fn login(
     let session = open(&app, &mut mutation, now_stored, attempt.client, origin.address, None).await?;
     mutation.commit().await?;
     Ok(Answer::ok("Login successful", wire::LoginAnswer::Session(Box::new(session))).secret())
-}
-
-#[derive(Debug)]
-enum Name {
-    Username(String),
-    Email(String),
 }
 
 #[derive(Debug)]
@@ -111,7 +106,7 @@ impl LoginAttempt {
     (status = 401, body = wire::ErrorBody)))]
 pub(crate) async fn refresh(
     State(app): State<Shared>,
-    _origin: Origin,
+    origin: Origin,
     parts: Parts,
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::RefreshData>, Error> {
@@ -121,7 +116,7 @@ pub(crate) async fn refresh(
     let text = text.ok_or_else(|| denied(Deny::Missing))?;
     let claims = read_refresh(&app, text)?;
     refuse_another_refresh_token(&app, &parts, text)?;
-    let rotation = turn(&app, &claims).await?;
+    let rotation = turn(&app, &claims, origin.address).await?;
     let pair = sign_pair(&app.keys, &rotation);
     Ok(Answer::ok("Token refreshed successfully", pair).secret())
 }
@@ -148,14 +143,16 @@ fn refuse_another_refresh_token(app: &Shared, parts: &Parts, text: &str) -> Resu
 }
 
 /// Turns the session on by one, or finds what it was just turned to.
-async fn turn(app: &Shared, claims: &Claims) -> Result<Rotation, Error> {
+async fn turn(app: &Shared, claims: &Claims, address: IpAddr) -> Result<Rotation, Error> {
     let found = store::find_session(&app.db, claims.sid).await?;
     let current = check(found, claims, app)?;
     let standing = current.rotation.standing(claims.seq, app.now());
     if standing == Standing::JustReplaced {
         return Ok(current.rotation);
     }
+    limits::refuse_remembered(app, &REFRESH, Subject::Session(claims.sid))?;
     let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
+    mutation.address = Some(address);
     mutation.lock_account(claims.sub).await?;
     // Under the lock nobody else turns it: what is read now decides.
     let found = store::find_session(&mut mutation.tx, claims.sid).await?;
@@ -164,6 +161,7 @@ async fn turn(app: &Shared, claims: &Claims) -> Result<Rotation, Error> {
     match rotation.standing(claims.seq, now) {
         Standing::JustReplaced => Ok(rotation),
         Standing::Current => {
+            limits::count_in(app, &mut mutation.tx, &REFRESH, Subject::Session(claims.sid)).await?;
             let seq = store::rotate(&mut mutation.tx, claims.sid, claims.seq, now).await?;
             rotation.seq = seq.ok_or_else(|| denied(Deny::Unknown))?;
             rotation.rotated_at = now;
@@ -176,6 +174,7 @@ async fn turn(app: &Shared, claims: &Claims) -> Result<Rotation, Error> {
         }
         Standing::Replayed => {
             store::end_session(&mut mutation.tx, claims.sid, now).await?;
+            history::record(&mut mutation, claims.sub, Event::SessionReplayed, None).await?;
             mutation.tell(
                 Change::new("session.replayed", claims.sub, "session", claims.sid)
                     .forgetting(Forget::Session(claims.sid)),
@@ -214,6 +213,7 @@ pub(crate) async fn logout(
         let (account, now) = (grant.account, mutation.now);
         users::store::raise_generation(&mut mutation.tx, account).await?;
         store::end_sessions(&mut mutation.tx, account, now).await?;
+        history::record(&mut mutation, account, Event::Logout, None).await?;
         let change = Change::new("session.ended", account, "session", id);
         mutation.tell(change.forgetting(Forget::Account(account)));
         mutation.commit().await?;

@@ -5,6 +5,7 @@
 //! minute gets the same pair again, and a number from further back ends the session.
 
 pub(crate) mod http;
+pub(crate) mod login;
 pub(crate) mod store;
 
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use hoody_core::wire;
 use crate::app::App;
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
+use crate::history::{self, Event};
 use crate::keys::Keys;
 use crate::tokens;
 use crate::users::User;
@@ -33,9 +35,26 @@ pub(crate) fn client_name(given: Option<&str>) -> &'static str {
     CLIENTS.into_iter().find(|known| Some(*known) == given).unwrap_or("unknown")
 }
 
-/// Opens a session of `user` in the mutation, which must hold the account's lock, and says all that a
-/// login says. Good only once the mutation is committed.
+/// Opens a session of `user`, who has just signed in, in the mutation, which must hold the account's lock,
+/// and says all that a login says. Good only once the mutation is committed.
 pub(crate) async fn open(
+    app: &App,
+    mutation: &mut Mutation,
+    user: User,
+    client: &'static str,
+    address: IpAddr,
+    second_factor: Option<&'static str>,
+) -> Result<wire::LoginData, Error> {
+    let account = user.id;
+    mutation.address = Some(address);
+    let opened = open_in_place(app, mutation, user, client, address, second_factor).await?;
+    // Last: the addresses in the answer are those of before.
+    history::record(mutation, account, Event::Login, Some(client)).await?;
+    Ok(opened)
+}
+
+/// As [`open`], for somebody whose session was ended by what it did: nobody signed in.
+pub(crate) async fn open_in_place(
     app: &App,
     mutation: &mut Mutation,
     user: User,
@@ -52,7 +71,7 @@ pub(crate) async fn open(
     };
     let ip = address.to_string();
     store::insert_session(&mut mutation.tx, &rotation, client, &ip).await?;
-    let recent_login_ips = store::list_recent_addresses(&mut mutation.tx, user.id, rotation.session).await?;
+    let recent_login_ips = history::store::list_recent_addresses(&mut mutation.tx, user.id).await?;
     let auth_token_count = tokens::store::count_active(&mut mutation.tx, user.id, mutation.now).await?;
     let mut payload = serde_json::json!({ "ip_address": ip, "client": client });
     if let Some(method) = second_factor {

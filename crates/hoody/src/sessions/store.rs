@@ -3,7 +3,6 @@
 use hoody_core::id::{SessionId, UserId};
 use hoody_core::session::{REFRESH_LIFETIME, Rotation};
 use hoody_core::time::{DAY, Timestamp};
-use hoody_core::wire::LoginAddress;
 
 use crate::db::{Db, DbError, On, Row, Tx, args};
 
@@ -16,10 +15,6 @@ const ROTATE: &str = "UPDATE sessions SET seq = seq + 1, rotated_at = $3, expire
      WHERE id = $1 AND seq = $2 AND ended_at IS NULL AND expires_at > $3 RETURNING seq";
 const END: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
 const END_ALL: &str = "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
-/// Of the latest hundred: a script may have signed in a million times, and this runs under the account's lock.
-const RECENT: &str = "SELECT ip, MAX(created_at) AS at FROM (SELECT ip, created_at FROM sessions \
-     WHERE user_id = $1 AND id <> $2 ORDER BY created_at DESC LIMIT 100) AS latest \
-     GROUP BY ip ORDER BY MAX(created_at) DESC LIMIT 5";
 const CLIENT: &str = "SELECT client FROM sessions WHERE id = $1";
 const DELETE_ENDED: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 \
      ORDER BY expires_at LIMIT 1000)";
@@ -84,16 +79,6 @@ pub(crate) async fn end_session(tx: &mut Tx, id: SessionId, now: Timestamp) -> R
 pub(crate) async fn end_sessions(tx: &mut Tx, account: UserId, now: Timestamp) -> Result<(), DbError> {
     tx.execute(END_ALL, args![account, now]).await?;
     Ok(())
-}
-
-/// The last five addresses that the account signed in from, without the session `but`.
-pub(crate) async fn list_recent_addresses(
-    on: impl Into<On<'_>>,
-    account: UserId,
-    but: SessionId,
-) -> Result<Vec<LoginAddress>, DbError> {
-    let rows = on.into().list(RECENT, args![account, but]).await?;
-    rows.iter().map(|row| Ok(LoginAddress { ip: row.get("ip")?, timestamp: row.get("at")? })).collect()
 }
 
 /// Removes sessions that ended long ago, a thousand at a time so that nobody waits for it.

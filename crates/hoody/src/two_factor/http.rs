@@ -15,6 +15,7 @@ use crate::clock::entropy;
 use crate::error::Error;
 use crate::feed::{Actor, Change, Mutation};
 use crate::grants::Forget;
+use crate::history::{self, Event};
 use crate::http::caller::{ASession, AnyCaller, Origin};
 use crate::http::{Answer, Caller, JsonBody, Shared};
 use crate::sessions::{self, client_name};
@@ -35,6 +36,7 @@ pub(crate) async fn verify(
     let request = body::Verify::parse(&body)?;
     let claims = read_temp_token(&app, &parts, request.temp_token.as_ref())?;
     let mut mutation = Mutation::begin_as(&app, Actor::Nobody).await?;
+    mutation.address = Some(origin.address);
     mutation.lock_account(claims.sub).await?;
     let user = users::store::find_user(&mut mutation.tx, claims.sub).await?;
     let user = user.filter(|user| !user.is_banned && user.generation == claims.generation);
@@ -127,13 +129,14 @@ pub(crate) async fn verify_setup(
         Code::Backup(_) => None,
     };
     let Some(step) = step else {
-        return Err(super::count_wrong(mutation, &state, "INVALID_OTP_CODE").await?);
+        return Err(super::count_wrong(&app, mutation, &state, "INVALID_OTP_CODE").await?);
     };
     let sealed = app.keys.seal(&super::secret_place(&account), secret.expose());
     if !store::enable(&mut mutation.tx, account, sealed, step, now).await? {
         return Err(already_enabled().into());
     }
-    let session = renew_sessions(&app, mutation, &caller, &grant, "account.otp_enabled").await?;
+    let session =
+        renew_sessions(&app, mutation, &caller, &grant, ("account.otp_enabled", Event::OtpEnabled)).await?;
     let data = wire::EnabledTwoFactor { enabled: true, enabled_at: now, session };
     let message = "2FA successfully enabled. All other sessions have been signed out.";
     Ok(Answer::ok(message, data).secret())
@@ -183,7 +186,8 @@ pub(crate) async fn disable(
     if !store::disable(&mut mutation.tx, grant.account).await? {
         return Err(not_enabled().into());
     }
-    let session = renew_sessions(&app, mutation, &caller, &grant, "account.otp_disabled").await?;
+    let session =
+        renew_sessions(&app, mutation, &caller, &grant, ("account.otp_disabled", Event::OtpDisabled)).await?;
     let message = "2FA successfully disabled. All other sessions have been signed out.";
     Ok(Answer::ok(message, session).secret())
 }
@@ -203,6 +207,7 @@ pub(crate) async fn regenerate_backup_codes(
     let mut mutation = super::spend(&app, mutation, &state, Some(code), Naming::Otp).await?;
     let backup_codes = make_backup_codes(&app, &mut mutation, &grant, false).await?;
     let account = grant.account;
+    history::record(&mut mutation, account, Event::BackupCodesRegenerated, None).await?;
     mutation.tell(Change::new("account.backup_codes_regenerated", account, "account", account));
     mutation.commit().await?;
     Ok(Answer::ok("Backup codes regenerated", wire::BackupCodes { backup_codes }).secret())
@@ -235,6 +240,7 @@ pub(crate) async fn update_token_gate(
     if !store::set_gate(&mut mutation.tx, account, request.is_on).await? {
         return Err(not_enabled().into());
     }
+    history::record(&mut mutation, account, Event::OtpGateChanged, None).await?;
     let change = Change::new("account.otp_gate_changed", account, "account", account);
     mutation.tell(change.with(serde_json::json!({ "require_for_tokens": request.is_on })));
     mutation.commit().await?;
@@ -247,9 +253,7 @@ async fn confirm_password(
     caller: &AnyCaller,
     password: &wire::Secret,
 ) -> Result<Option<User>, Error> {
-    let user = users::store::find_user(&app.db, caller.account()).await?.ok_or(NO_USER)?;
-    let is_right = app.passwords.verify(password.expose(), Some(user.password_hash.clone())).await?;
-    Ok(is_right.then_some(user))
+    users::confirm::confirm_password(app, caller.account(), password, caller.attempt.address).await
 }
 
 fn incorrect_password() -> Invalid {
@@ -321,7 +325,7 @@ async fn renew_sessions(
     mut mutation: Mutation,
     caller: &AnyCaller,
     grant: &Grant,
-    event: &'static str,
+    (name, event): (&'static str, Event),
 ) -> Result<wire::EndedSessions, Error> {
     let (account, now) = (grant.account, mutation.now);
     users::store::raise_generation(&mut mutation.tx, account).await?;
@@ -330,10 +334,12 @@ async fn renew_sessions(
         Credential::Token(_) => None,
     };
     sessions::store::end_sessions(&mut mutation.tx, account, now).await?;
-    mutation.tell(Change::new(event, account, "account", account).forgetting(Forget::Account(account)));
+    history::record(&mut mutation, account, event, None).await?;
+    mutation.tell(Change::new(name, account, "account", account).forgetting(Forget::Account(account)));
     let user = users::store::find_user(&mut mutation.tx, account).await?.ok_or(NO_USER)?;
     let client = client_name(client.as_deref());
-    let session = sessions::open(app, &mut mutation, user, client, caller.attempt.address, None).await?;
+    let session =
+        sessions::open_in_place(app, &mut mutation, user, client, caller.attempt.address, None).await?;
     mutation.commit().await?;
     Ok(wire::EndedSessions { pair: session.into_pair(), sessions_revoked: true })
 }

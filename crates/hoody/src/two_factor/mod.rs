@@ -10,6 +10,8 @@ pub(crate) mod http;
 mod qr;
 pub(crate) mod store;
 
+use std::sync::Arc;
+
 use hoody_core::grant::{Credential, Grant};
 use hoody_core::id::UserId;
 use hoody_core::invalid::Invalid;
@@ -21,8 +23,11 @@ use hoody_core::wire;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::feed::{Change, Mutation};
-use crate::users::User;
+use crate::feed::{Actor, Change, Mutation};
+use crate::grants::Forget;
+use crate::history::{self, Event, Source};
+use crate::sessions;
+use crate::users::{self, User};
 
 /// How long a secret that was shown may wait for its first code, in milliseconds.
 const PENDING_LIFETIME: i64 = 60 * MINUTE;
@@ -142,7 +147,7 @@ pub(crate) async fn spend(
         (Naming::ByForm, Some(Code::Backup(_))) => "INVALID_BACKUP_CODE",
         _ => "INVALID_OTP_CODE",
     };
-    Err(count_wrong(mutation, state, name).await?)
+    Err(count_wrong(app, mutation, state, name).await?)
 }
 
 /// No code is checked, right or wrong, while the account is locked.
@@ -154,11 +159,38 @@ fn refuse_locked(state: &TwoFactor, now: Timestamp) -> Result<(), Error> {
 }
 
 /// Commits that a code was wrong; the refusal to answer with.
-async fn count_wrong(mut mutation: Mutation, state: &TwoFactor, code: &'static str) -> Result<Error, Error> {
+async fn count_wrong(
+    app: &App,
+    mut mutation: Mutation,
+    state: &TwoFactor,
+    code: &'static str,
+) -> Result<Error, Error> {
     let failures = state.failures.failed(mutation.now);
     store::set_failures(&mut mutation.tx, state.account, failures).await?;
+    let source = Source { address: mutation.address, client: None };
+    let (who, now) = ((Some(state.account), ""), mutation.now);
+    history::record_failure(app, &mut mutation.tx, who, Event::OtpVerifyFailed, source, now).await?;
     let change = Change::new("account.otp_verify_failed", state.account, "account", state.account);
     mutation.tell(change.with(serde_json::json!({ "attempts_remaining": failures.remaining() })));
     mutation.commit().await?;
     Ok(Error::WrongCode { code, remaining: failures.remaining() })
+}
+
+/// Takes a second factor that its owner lost away, its lock too, and ends every session: the operator's
+/// way. False when there is none.
+pub(crate) async fn reset(app: &Arc<App>, account: UserId) -> Result<bool, Error> {
+    let mut mutation = Mutation::begin_as(app, Actor::Operator).await?;
+    mutation.lock_account(account).await?;
+    if !store::disable(&mut mutation.tx, account).await? {
+        return Ok(false);
+    }
+    let now = mutation.now;
+    store::set_failures(&mut mutation.tx, account, Failures::default()).await?;
+    users::store::raise_generation(&mut mutation.tx, account).await?;
+    sessions::store::end_sessions(&mut mutation.tx, account, now).await?;
+    history::record(&mut mutation, account, Event::OtpReset, None).await?;
+    let change = Change::new("account.otp_disabled", account, "account", account);
+    mutation.tell(change.forgetting(Forget::Account(account)));
+    mutation.commit().await?;
+    Ok(true)
 }

@@ -1,5 +1,7 @@
 //! The endpoints of accounts (`contract/users.md`, `contract/authentication.md` 4).
 
+use std::net::IpAddr;
+
 use axum::extract::State;
 use hoody_core::id::{UserId, noun};
 use hoody_core::invalid::Invalid;
@@ -7,10 +9,12 @@ use hoody_core::json::Fields;
 use hoody_core::{names, password, wire};
 use serde_json::{Map, Value};
 
+use super::confirm::confirm_password;
 use super::{User, first, store};
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
 use crate::grants::Forget;
+use crate::history::{self, Event};
 use crate::http::caller::{ASession, AnyCaller, ValidOrBanned};
 use crate::http::{Answer, Caller, IdPath, JsonBody, Shared};
 use crate::tokens;
@@ -87,7 +91,7 @@ pub(crate) async fn update_user(
     }
     let change = UserChange::parse(&body)?;
     let new_password = match &change.password {
-        Some((new, current)) => Some(prepare_password(&app, id, new, current).await?),
+        Some((new, current)) => Some(prepare_password(&app, id, new, current, caller.attempt.address).await?),
         None => None,
     };
     let user = apply(&app, &caller, change, new_password).await?;
@@ -102,11 +106,11 @@ async fn prepare_password(
     id: UserId,
     new: &wire::Secret,
     current: &wire::Secret,
+    address: IpAddr,
 ) -> Result<PasswordChange, Error> {
-    let old = store::find_user(&app.db, id).await?.ok_or(NOT_FOUND)?.password_hash;
-    if !app.passwords.verify(current.expose(), Some(old.clone())).await? {
-        return Err(Invalid::rule("CURRENT_PASSWORD_INCORRECT", "Current password is incorrect").into());
-    }
+    let user = confirm_password(app, id, current, address).await?;
+    let incorrect = || Invalid::rule("CURRENT_PASSWORD_INCORRECT", "Current password is incorrect");
+    let old = user.ok_or_else(incorrect)?.password_hash;
     Ok((old, app.passwords.hash(new.expose()).await?))
 }
 
@@ -128,6 +132,7 @@ async fn apply(
             let message = "The password was changed meanwhile; nothing was written".to_owned();
             return Err(Error::Conflict { code: "CREDENTIAL_CHANGED", message });
         }
+        history::record(&mut mutation, id, Event::PasswordChanged, None).await?;
         told = told.with(serde_json::json!({ "password": true })).forgetting(Forget::Account(id));
     }
     mutation.tell(told);

@@ -1,6 +1,7 @@
 //! Accounts: who signs in. Made by the operator or on the first start; changed by their owner with a
 //! session; banned by the operator.
 
+pub(crate) mod confirm;
 pub(crate) mod first;
 pub(crate) mod http;
 pub(crate) mod password;

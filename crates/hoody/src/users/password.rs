@@ -54,6 +54,33 @@ pub(crate) struct Passwords {
     nobody: Arc<PasswordHash>,
 }
 
+/// A place in the queue, and leave to compute.
+type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+/// The turn to check one password. Held until its outcome is dealt with: so many turns at once, and no
+/// more, can go past a limit that each has looked at before.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    passwords: Passwords,
+    permits: Permits,
+}
+
+impl Turn {
+    /// Whether `password` is the one behind `hash`; without a hash it takes as long and is false. Gives
+    /// the turn back.
+    pub(crate) async fn verify(
+        self,
+        password: &str,
+        hash: Option<PasswordHash>,
+    ) -> Result<(bool, Self), Error> {
+        let password = Zeroizing::new(password.as_bytes().to_vec());
+        let is_known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| PasswordHash::clone(&self.passwords.nobody));
+        let (matches, permits) = self.passwords.run(self.permits, move || matches(&password, &hash)).await?;
+        Ok((matches? && is_known, Self { passwords: self.passwords, permits }))
+    }
+}
+
 impl Passwords {
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -74,19 +101,17 @@ impl Passwords {
     /// [`Error::Unavailable`] when too many are waiting.
     pub(crate) async fn hash(&self, password: &str) -> Result<PasswordHash, Error> {
         let password = Zeroizing::new(password.as_bytes().to_vec());
-        self.run(move || hash(&password)).await?
+        let permits = self.enter().await?;
+        self.run(permits, move || hash(&password)).await?.0
     }
 
-    /// Whether `password` is the one behind `hash`; without a hash it takes as long and is false.
+    /// Waits for a turn to check a password. What else a check needs is read when it has come, so that
+    /// whoever is told to come back costs nothing.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when too many are waiting.
-    pub(crate) async fn verify(&self, password: &str, hash: Option<PasswordHash>) -> Result<bool, Error> {
-        let password = Zeroizing::new(password.as_bytes().to_vec());
-        let is_known = hash.is_some();
-        let hash = hash.unwrap_or_else(|| PasswordHash::clone(&self.nobody));
-        let matches = self.run(move || matches(&password, &hash)).await??;
-        Ok(matches && is_known)
+    pub(crate) async fn turn(&self) -> Result<Turn, Error> {
+        Ok(Turn { passwords: self.clone(), permits: self.enter().await? })
     }
 
     /// How many hashes were computed since the start.
@@ -94,18 +119,18 @@ impl Passwords {
         self.computed.load(Ordering::Relaxed)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-        let permits = self.enter().await?;
+    async fn run<T: Send + 'static>(
+        &self,
+        permits: Permits,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<(T, Permits), Error> {
         self.computed.fetch_add(1, Ordering::Relaxed);
-        let task = tokio::task::spawn_blocking(move || {
-            let done = work();
-            drop(permits);
-            done
-        });
+        // When nobody waits for the outcome any more, the permits go back with it, at the end of the work.
+        let task = tokio::task::spawn_blocking(move || (work(), permits));
         task.await.map_err(Error::internal)
     }
 
-    async fn enter(&self) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), Error> {
+    async fn enter(&self) -> Result<Permits, Error> {
         const BUSY: Error = Error::Unavailable("Too many sign-ins at once; try again");
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| BUSY)?;
         let permit = tokio::time::timeout(WAIT_LIMIT, Arc::clone(&self.permits).acquire_owned()).await;
@@ -139,9 +164,12 @@ mod tests {
         let passwords = Passwords::new();
         let hash = passwords.hash("correct horse battery").await.unwrap();
         assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert!(passwords.verify("correct horse battery", Some(hash.clone())).await.unwrap());
-        assert!(!passwords.verify("correct horse batterz", Some(hash)).await.unwrap());
-        assert!(!passwords.verify("correct horse battery", None).await.unwrap());
+        let turn = passwords.turn().await.unwrap();
+        let (is_right, turn) = turn.verify("correct horse battery", Some(hash.clone())).await.unwrap();
+        assert!(is_right);
+        let (is_right, turn) = turn.verify("correct horse batterz", Some(hash)).await.unwrap();
+        assert!(!is_right);
+        assert!(!turn.verify("correct horse battery", None).await.unwrap().0);
     }
 
     /// Threat 29: memory is bounded by permits, and who would wait too long is told so before any work.
@@ -152,6 +180,7 @@ mod tests {
         let held = held.await.unwrap();
         let refused = passwords.hash("correct horse battery").await;
         assert!(matches!(refused, Err(Error::Unavailable(_))));
+        assert!(matches!(passwords.turn().await, Err(Error::Unavailable(_))));
         drop(held);
         assert!(passwords.hash("correct horse battery").await.is_ok());
     }

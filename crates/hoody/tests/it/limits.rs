@@ -3,10 +3,13 @@
 use std::net::IpAddr;
 
 use hoody::testing::Service;
+use http::StatusCode;
+use serde_json::json;
 
-use crate::support::on_both;
+use crate::support::{PASSWORD, Reply, TestApp, on_both};
 
-const HOUR: i64 = 3_600_000;
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
 const COUNTERS: &str = "SELECT COUNT(*) AS n FROM rate_limits";
 const HITS: &str = "SELECT CAST(SUM(hits) AS BIGINT) AS n FROM rate_limits";
 
@@ -109,5 +112,181 @@ on_both! {
         app.service.cut_database().await;
         let refused = app.service.count_sign_up(ip("192.0.2.1")).await;
         assert!(refused.unwrap_err().contains("Unavailable"));
+    }
+}
+
+const LOGIN: &str = "/api/v1/users/auth/login";
+const REFRESH: &str = "/api/v1/users/auth/refresh";
+const STRANGER: &str = "198.51.100.66";
+
+async fn try_login(app: &TestApp, from: &str, name: &str, password: &str) -> Reply {
+    app.anon().from(from).post(LOGIN, json!({"username": name, "password": password})).await
+}
+
+/// As if so many had failed already: hashing a thousand passwords takes half a minute.
+async fn as_if_failed(app: &TestApp, sql: &'static str) {
+    assert_eq!(app.service.tamper(sql).await, 1);
+}
+
+fn retry_after(reply: &Reply) -> u64 {
+    reply.headers["retry-after"].to_str().unwrap().parse().unwrap()
+}
+
+on_both! {
+    async fn wrong_passwords_count_by_address_and_right_ones_do_not(app: TestApp) {
+        app.service.create_user("ada", None, PASSWORD).await;
+        try_login(&app, STRANGER, "nobody-1", "wrong wrong wrong").await.refused(401, "INVALID_CREDENTIALS");
+        as_if_failed(&app, "UPDATE rate_limits SET hits = 998 WHERE limit_name = 'login_by_address'").await;
+        try_login(&app, STRANGER, "nobody-2", "wrong wrong wrong").await.refused(401, "INVALID_CREDENTIALS");
+        // The 1000th try is let in; had it failed, it would have been the last.
+        try_login(&app, STRANGER, "ada", PASSWORD).await.expect(StatusCode::OK);
+        try_login(&app, STRANGER, "nobody-3", "wrong wrong wrong").await.refused(401, "INVALID_CREDENTIALS");
+        let hashes = app.service.password_hashes();
+        app.service.advance(MINUTE);
+        let refused = try_login(&app, STRANGER, "nobody-4", "wrong wrong wrong").await;
+        refused.refused(429, "RATE_LIMIT_EXCEEDED");
+        assert_eq!(retry_after(&refused), 29 * 60);
+        assert_eq!(app.service.password_hashes(), hashes, "no password is looked at");
+        // Another address is not concerned, and the account signed in from this one.
+        try_login(&app, "192.0.2.1", "nobody-5", "wrong wrong wrong").await.refused(401, "INVALID_CREDENTIALS");
+        try_login(&app, STRANGER, "ada", PASSWORD).await.expect(StatusCode::OK);
+        app.service.advance(29 * MINUTE);
+        try_login(&app, STRANGER, "nobody-6", "wrong wrong wrong").await.refused(401, "INVALID_CREDENTIALS");
+    }
+
+    async fn threat_12_13_a_name_is_counted_as_it_folds_whether_it_is_somebodys_or_not(app: TestApp) {
+        app.service.create_user("Bob", Some("bob@example.com"), PASSWORD).await;
+        // The first writing of each is the account's own; none of the others is another account.
+        for [exact, case, spaces, wide, joined] in [
+            ["Bob", "bOB", " bob ", "ＢＯＢ", "b\u{ad}ob"],
+            ["Eve", "eVE", " eve ", "ＥＶＥ", "e\u{ad}ve"],
+        ] {
+            let mut bodies = Vec::new();
+            for name in [case, spaces, wide, joined, exact] {
+                let reply = try_login(&app, STRANGER, name, "wrong wrong wrong").await;
+                bodies.push(reply.refused(401, "INVALID_CREDENTIALS").text.clone());
+            }
+            bodies.dedup();
+            assert_eq!(bodies.len(), 1, "{bodies:?}");
+            assert_eq!(
+                app.service.number("SELECT MIN(hits) AS n FROM rate_limits WHERE limit_name = 'login_by_name'").await, 5);
+            as_if_failed(&app, "UPDATE rate_limits SET hits = 99 WHERE limit_name = 'login_by_name' AND hits = 5").await;
+            try_login(&app, STRANGER, spaces, "wrong wrong wrong").await.refused(401, "INVALID_CREDENTIALS");
+            let refused = try_login(&app, "192.0.2.77", exact, "wrong wrong wrong").await;
+            assert_eq!(retry_after(&refused), 1_800);
+            refused.refused(429, "RATE_LIMIT_EXCEEDED");
+            // Not by the right password either: nobody knows that address.
+            try_login(&app, "192.0.2.78", exact, PASSWORD).await.refused(429, "RATE_LIMIT_EXCEEDED");
+        }
+        // One identity too.
+        for name in ["bob", "BOB", "Bob ", "ＢＯＢ"] {
+            assert!(app.service.try_create_user(name, None, PASSWORD).await.is_none(), "{name}");
+        }
+        // The address of mail has a counter of its own, or it would tell that both are one account.
+        let by_mail = json!({"email": "bob@example.com", "password": "wrong wrong wrong"});
+        app.anon().from(STRANGER).post(LOGIN, by_mail).await.refused(401, "INVALID_CREDENTIALS");
+    }
+
+    async fn a_strangers_failures_never_lock_the_owner_out(app: TestApp) {
+        app.service.create_user("ada", None, PASSWORD).await;
+        let home = "2001:db8:7:1::5";
+        try_login(&app, home, "ada", PASSWORD).await.expect(StatusCode::OK);
+        try_login(&app, STRANGER, "ada", "wrong wrong wrong").await.refused(401, "INVALID_CREDENTIALS");
+        as_if_failed(&app, "UPDATE rate_limits SET hits = 100 WHERE limit_name = 'login_by_name'").await;
+        for _ in 0..3 {
+            try_login(&app, STRANGER, "ada", PASSWORD).await.refused(429, "RATE_LIMIT_EXCEEDED");
+        }
+        // At home, anywhere in its /64, the owner may even be wrong a few times.
+        try_login(&app, "2001:db8:7:1:ffff::1", "ada", "wrong wrong wrong").await.refused(401, "INVALID_CREDENTIALS");
+        try_login(&app, "2001:db8:7:1:ffff::2", "ada", PASSWORD).await.expect(StatusCode::OK);
+        // Also when somebody at home has used the address's thousand up on other names.
+        let spent = "UPDATE rate_limits SET hits = 1000 WHERE limit_name = 'login_by_address'";
+        assert_eq!(app.service.tamper(spent).await, 2);
+        try_login(&app, home, "eve", PASSWORD).await.refused(429, "RATE_LIMIT_EXCEEDED");
+        try_login(&app, home, "ada", PASSWORD).await.expect(StatusCode::OK);
+        // But not for ever: what is tried there is counted, and home is known for 30 days.
+        as_if_failed(&app, "UPDATE rate_limits SET hits = 100 WHERE limit_name = 'login_from_known'").await;
+        try_login(&app, home, "ada", PASSWORD).await.refused(429, "RATE_LIMIT_EXCEEDED");
+        app.service.advance(30 * 24 * HOUR + 1);
+        try_login(&app, STRANGER, "ada", "wrong wrong wrong").await.refused(401, "INVALID_CREDENTIALS");
+        as_if_failed(&app, "UPDATE rate_limits SET hits = 100 WHERE limit_name = 'login_by_name'").await;
+        try_login(&app, home, "ada", PASSWORD).await.refused(429, "RATE_LIMIT_EXCEEDED");
+    }
+
+    async fn failures_in_parallel_on_two_nodes_go_over_by_less_than_one_for_each_turn(app: TestApp) {
+        let other = app.another_node().await;
+        try_login(&app, STRANGER, "ada", "wrong wrong wrong").await.refused(401, "INVALID_CREDENTIALS");
+        as_if_failed(&app, "UPDATE rate_limits SET hits = 95 WHERE limit_name = 'login_by_name'").await;
+        let client = app.anon().from(STRANGER);
+        let tries = (0..24).map(|n| {
+            let client = if n % 2 == 0 { client.clone() } else { client.at(&other) };
+            let body = json!({"username": "ada", "password": "wrong wrong wrong"});
+            tokio::spawn(async move { client.post(LOGIN, body).await.status })
+        });
+        let mut looked_at = 0;
+        for one in tries.collect::<Vec<_>>() {
+            looked_at += i64::from(one.await.unwrap() == StatusCode::UNAUTHORIZED);
+        }
+        let turns = 2 * (std::thread::available_parallelism().unwrap().get() / 2).max(1) as i64;
+        assert!((5..5 + turns).contains(&looked_at), "{looked_at}");
+    }
+
+    async fn a_flood_of_refused_logins_neither_writes_nor_hashes(app: TestApp) {
+        try_login(&app, STRANGER, "ada", "wrong wrong wrong").await;
+        as_if_failed(&app, "UPDATE rate_limits SET hits = 100 WHERE limit_name = 'login_by_name'").await;
+        try_login(&app, STRANGER, "ada", PASSWORD).await.refused(429, "RATE_LIMIT_EXCEEDED");
+        let hashes = app.service.password_hashes();
+        // From memory: the database is not even asked.
+        app.service.cut_database().await;
+        for _ in 0..20 {
+            try_login(&app, STRANGER, "ADA", PASSWORD).await.refused(429, "RATE_LIMIT_EXCEEDED");
+        }
+        assert_eq!(app.service.password_hashes(), hashes);
+        let unknown = try_login(&app, "192.0.2.1", "ada", PASSWORD).await;
+        unknown.refused(503, "UNAVAILABLE");
+    }
+
+    async fn refreshes_count_for_each_session_and_only_those_that_turn_it(app: TestApp) {
+        app.user("ada").await;
+        let (_, mut refresh) = app.sign_in("ada").await;
+        let (_, other) = app.sign_in("ada").await;
+        for _ in 0..30 {
+            let body = json!({"refreshToken": refresh});
+            let turned = app.anon().post(REFRESH, body.clone()).await;
+            turned.expect(StatusCode::OK);
+            // A retry gets the same pair and is not counted.
+            let again = app.anon().post(REFRESH, body).await;
+            assert_eq!(again.data(), turned.data());
+            refresh = turned.data()["refreshToken"].as_str().unwrap().to_owned();
+        }
+        for _ in 0..2 {
+            let refused = app.anon().post(REFRESH, json!({"refreshToken": refresh})).await;
+            refused.refused(429, "RATE_LIMIT_EXCEEDED");
+            assert_eq!(retry_after(&refused), 1_800);
+        }
+        assert_eq!(
+            app.service.number("SELECT hits AS n FROM rate_limits WHERE limit_name = 'refresh'").await, 30,
+            "a refused refresh changes nothing");
+        app.anon().post(REFRESH, json!({"refreshToken": other})).await.expect(StatusCode::OK);
+        app.service.advance(30 * MINUTE);
+        app.anon().post(REFRESH, json!({"refreshToken": refresh})).await.expect(StatusCode::OK);
+    }
+
+    async fn a_password_asked_once_more_counts_on_every_route_together(app: TestApp) {
+        let ada = app.user("ada").await;
+        let id = ada.account().await;
+        let wrong = json!({"password": "wrong wrong wrong"});
+        ada.post("/api/v1/users/auth/2fa/setup", wrong.clone()).await.refused(400, "INCORRECT_PASSWORD");
+        let change = json!({"password": "another horse battery", "current_password": "wrong wrong wrong"});
+        let path = format!("/api/v1/users/{id}");
+        ada.put(&path, change).await.refused(400, "CURRENT_PASSWORD_INCORRECT");
+        assert_eq!(
+            app.service.number("SELECT hits AS n FROM rate_limits WHERE limit_name = 'password_again'").await, 2);
+        as_if_failed(&app, "UPDATE rate_limits SET hits = 100 WHERE limit_name = 'password_again'").await;
+        let right = json!({"password": "another horse battery", "current_password": PASSWORD});
+        ada.put(&path, right).await.refused(429, "RATE_LIMIT_EXCEEDED");
+        ada.post("/api/v1/users/auth/2fa/setup", wrong).await.refused(429, "RATE_LIMIT_EXCEEDED");
+        // It is about a session that somebody found open: signing in is another thing.
+        app.login("ada").await;
     }
 }

@@ -13,6 +13,8 @@ use crate::app::App;
 use crate::cli::output;
 use crate::feed::{Actor, Change, Mutation};
 use crate::grants::Forget;
+use crate::history::{self, Event};
+use crate::two_factor;
 use crate::users::first::{check, create, forget_file, plain};
 use crate::users::{User, store};
 
@@ -53,6 +55,12 @@ pub(super) enum UsersCommand {
         user: String,
         #[command(flatten)]
         password: PasswordArgs,
+    },
+    /// Takes away a second factor that its owner has lost, and ends the account's sessions
+    #[command(name = "reset-2fa", after_help = "EXAMPLES:\n  hoody admin users reset-2fa ada")]
+    ResetTwoFactor {
+        /// Username, e-mail address or id
+        user: String,
     },
 }
 
@@ -109,6 +117,7 @@ pub(super) async fn run(app: &Arc<App>, command: &UsersCommand) -> anyhow::Resul
         UsersCommand::Ban { user } => set_ban(app, user, true).await?,
         UsersCommand::Unban { user } => set_ban(app, user, false).await?,
         UsersCommand::SetPassword { user, password } => set_password(app, user, password).await?,
+        UsersCommand::ResetTwoFactor { user } => reset_two_factor(app, user).await?,
     }
     Ok(())
 }
@@ -140,6 +149,18 @@ async fn set_ban(app: &Arc<App>, name: &str, is_banned: bool) -> anyhow::Result<
     Ok(())
 }
 
+async fn reset_two_factor(app: &Arc<App>, name: &str) -> anyhow::Result<()> {
+    let user = find(app, name).await?;
+    if !two_factor::reset(app, user.id).await.map_err(plain)? {
+        bail!("{} has no second factor", user.username);
+    }
+    output::note(&format!(
+        "Took the second factor of {} away; its sessions are ended, and its password alone signs in.",
+        user.username
+    ));
+    Ok(())
+}
+
 async fn set_password(app: &Arc<App>, name: &str, password: &PasswordArgs) -> anyhow::Result<()> {
     let user = find(app, name).await?;
     let password = password.read()?;
@@ -149,6 +170,7 @@ async fn set_password(app: &Arc<App>, name: &str, password: &PasswordArgs) -> an
     mutation.lock_account(user.id).await?;
     let now = mutation.now;
     store::set_password(&mut mutation.tx, user.id, &hash, now).await?;
+    history::record(&mut mutation, user.id, Event::PasswordChanged, None).await?;
     let change = Change::new("account.updated", user.id, "account", user.id);
     mutation.tell(change.with(json!({ "password": true })).forgetting(Forget::Account(user.id)));
     mutation.commit().await.map_err(plain)?;
