@@ -1,9 +1,12 @@
 //! Cold reads: one for all who miss the same credential at the same time.
 //!
 //! A flight may be joined only while nothing was forgotten since it took off: whoever asks after a
-//! revocation was acknowledged must not get what was read before it.
+//! revocation was acknowledged must not get what was read before it. Its place at the gate is the
+//! flight's own: however many wait for one credential they take one place, and whoever stops waiting
+//! does not make room for more while the read goes on.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,12 +16,15 @@ use hoody_core::grant::Grant;
 use hoody_core::secret::Digest;
 
 use super::cache::{Cached, Epoch};
+use super::gate::Door;
 use super::store;
 use super::usage::Usage;
 use super::{COLD_READ_LIMIT, Grants, NoGrant, Wanted};
 use crate::db::{Db, DbError};
 
 type Landing = Shared<BoxFuture<'static, Result<Arc<Cached>, NoGrant>>>;
+/// A credential and the door its read goes through: who may use the wide one waits for nobody who may not.
+type Route = (Digest, Door);
 /// What tests put between a read and the cache.
 pub(crate) type Hook = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
@@ -28,7 +34,7 @@ const READS: usize = 4;
 /// The reads that are under way.
 #[derive(Default)]
 pub(super) struct Flights {
-    under_way: Mutex<HashMap<Digest, (Epoch, Landing)>>,
+    under_way: Mutex<HashMap<Route, (Epoch, Landing)>>,
     hook: Mutex<Option<Hook>>,
 }
 
@@ -41,10 +47,18 @@ impl std::fmt::Debug for Flights {
 impl Flights {
     /// The read of `wanted`: one that is under way, or a new one. It goes on when its first caller
     /// leaves.
-    pub(super) fn join(&self, grants: &Arc<Grants>, digest: Digest, wanted: Wanted, db: &Db) -> Landing {
+    pub(super) fn join(
+        &self,
+        grants: &Arc<Grants>,
+        digest: Digest,
+        wanted: Wanted,
+        address: IpAddr,
+        db: &Db,
+    ) -> Landing {
+        let route = (digest, grants.gate.door(address, grants.cache.was_known(&digest)));
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         let epoch = grants.cache.epoch();
-        if let Some((began, landing)) = under_way.get(&digest)
+        if let Some((began, landing)) = under_way.get(&route)
             && *began == epoch
         {
             return landing.clone();
@@ -53,21 +67,26 @@ impl Flights {
         let hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let flight = tokio::spawn(async move {
             // Here, not where it is waited for: who asks again must not join a read that hangs.
-            let flight = fly(&grants, digest, &wanted, &db, epoch, hook);
+            let flight = async {
+                let place = grants.gate.enter(address, route.1).await?;
+                let result = fly(&grants, digest, &wanted, &db, epoch, hook).await;
+                place.leave(result.as_ref().err() == Some(&NoGrant::Unknown));
+                result
+            };
             let result = tokio::time::timeout(COLD_READ_LIMIT, flight).await;
             let result = result.unwrap_or(Err(NoGrant::Unavailable));
-            grants.flights.land(&digest, epoch);
+            grants.flights.land(&route, epoch);
             result
         });
         let landing = async move { flight.await.unwrap_or(Err(NoGrant::Unavailable)) }.boxed().shared();
-        under_way.insert(digest, (epoch, landing.clone()));
+        under_way.insert(route, (epoch, landing.clone()));
         landing
     }
 
-    fn land(&self, digest: &Digest, epoch: Epoch) {
+    fn land(&self, route: &Route, epoch: Epoch) {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if under_way.get(digest).is_some_and(|(began, _)| *began == epoch) {
-            under_way.remove(digest);
+        if under_way.get(route).is_some_and(|(began, _)| *began == epoch) {
+            under_way.remove(route);
         }
     }
 

@@ -26,16 +26,23 @@ const SUSPECTS: usize = 4_096;
 /// After how many good reads in a row an address is trusted again.
 const PARDON: u64 = 64;
 
+/// Which way a read goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Door {
+    Wide,
+    Narrow,
+}
+
 #[derive(Debug)]
 pub(super) struct Gate {
-    wide: Arc<Door>,
-    narrow: Arc<Door>,
+    wide: Arc<Way>,
+    narrow: Arc<Way>,
     suspects: Arc<Mutex<HashMap<IpAddr, Suspect>>>,
     entered: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Door {
+struct Way {
     permits: Arc<Semaphore>,
     /// Those inside and those waiting.
     places: Arc<Semaphore>,
@@ -62,30 +69,36 @@ pub(super) struct Place {
 impl Default for Gate {
     fn default() -> Self {
         Self {
-            wide: Arc::new(Door::new(WIDE, WIDE_WAITING)),
-            narrow: Arc::new(Door::new(NARROW, NARROW_WAITING)),
+            wide: Arc::new(Way::new(WIDE, WIDE_WAITING)),
+            narrow: Arc::new(Way::new(NARROW, NARROW_WAITING)),
             suspects: Arc::default(),
             entered: AtomicU64::new(0),
         }
     }
 }
 
-impl Door {
+impl Way {
     fn new(inside: usize, waiting: usize) -> Self {
         Self { permits: Arc::new(Semaphore::new(inside)), places: Arc::new(Semaphore::new(inside + waiting)) }
     }
 }
 
 impl Gate {
-    /// Waits for a place. `is_known`: the credential was good before.
-    pub(super) async fn enter(&self, address: IpAddr, is_known: bool) -> Result<Place, NoGrant> {
+    /// The door for a credential from `address`. `is_known`: it was good before.
+    pub(super) fn door(&self, address: IpAddr, is_known: bool) -> Door {
+        let is_suspect = !is_known && lock(&self.suspects).contains_key(&neighbourhood(address));
+        if is_suspect { Door::Narrow } else { Door::Wide }
+    }
+
+    /// Waits for a place. An address that was forgiven meanwhile may pass the narrow door all the same.
+    pub(super) async fn enter(&self, address: IpAddr, door: Door) -> Result<Place, NoGrant> {
         let address = neighbourhood(address);
         let turn = self.entered.fetch_add(1, Ordering::Relaxed);
-        let share = if is_known { None } else { Share::take(&self.suspects, address)? };
-        let is_narrow = share.is_some();
-        let door = if is_narrow { &self.narrow } else { &self.wide };
-        let place = Arc::clone(&door.places).try_acquire_owned().map_err(|_| NoGrant::Busy)?;
-        let permit = Arc::clone(&door.permits).acquire_owned().await.map_err(|_| NoGrant::Unavailable)?;
+        let is_narrow = door == Door::Narrow;
+        let share = if is_narrow { Some(Share::take(&self.suspects, address)?) } else { None };
+        let way = if is_narrow { &self.narrow } else { &self.wide };
+        let place = Arc::clone(&way.places).try_acquire_owned().map_err(|_| NoGrant::Busy)?;
+        let permit = Arc::clone(&way.permits).acquire_owned().await.map_err(|_| NoGrant::Unavailable)?;
         if let Some(share) = share {
             share.keep();
         }
@@ -102,17 +115,14 @@ struct Share<'a> {
 }
 
 impl<'a> Share<'a> {
-    fn take(
-        suspects: &'a Arc<Mutex<HashMap<IpAddr, Suspect>>>,
-        address: IpAddr,
-    ) -> Result<Option<Self>, NoGrant> {
-        let mut known = lock(suspects);
-        let Some(suspect) = known.get_mut(&address) else { return Ok(None) };
-        if suspect.here >= SHARE {
-            return Err(NoGrant::Busy);
+    fn take(suspects: &'a Arc<Mutex<HashMap<IpAddr, Suspect>>>, address: IpAddr) -> Result<Self, NoGrant> {
+        if let Some(suspect) = lock(suspects).get_mut(&address) {
+            if suspect.here >= SHARE {
+                return Err(NoGrant::Busy);
+            }
+            suspect.here += 1;
         }
-        suspect.here += 1;
-        Ok(Some(Self { suspects, address, is_kept: false }))
+        Ok(Self { suspects, address, is_kept: false })
     }
 
     fn keep(mut self) {
@@ -182,8 +192,12 @@ mod tests {
         IpAddr::from([203, 0, 113, last])
     }
 
+    async fn enter(gate: &Gate, address: IpAddr, is_known: bool) -> Result<Place, NoGrant> {
+        gate.enter(address, gate.door(address, is_known)).await
+    }
+
     async fn suspect(gate: &Gate, address: IpAddr) {
-        gate.enter(address, false).await.unwrap().leave(true);
+        enter(gate, address, false).await.unwrap().leave(true);
     }
 
     #[tokio::test]
@@ -192,21 +206,21 @@ mod tests {
         suspect(&gate, address(1)).await;
         let mut places = Vec::new();
         for _ in 0..NARROW {
-            places.push(gate.enter(address(1), false).await.unwrap());
+            places.push(enter(&gate, address(1), false).await.unwrap());
         }
         let mut waiting = Vec::new();
         for _ in NARROW..SHARE {
-            let mut wait = Box::pin(gate.enter(address(1), false));
+            let mut wait = Box::pin(enter(&gate, address(1), false));
             assert!(futures_util::poll!(wait.as_mut()).is_pending());
             waiting.push(wait);
         }
-        assert_eq!(gate.enter(address(1), false).await.unwrap_err(), NoGrant::Busy);
+        assert_eq!(enter(&gate, address(1), false).await.unwrap_err(), NoGrant::Busy);
         // A good address, and a good credential behind the bad address, wait for nobody.
-        gate.enter(address(2), false).await.unwrap().leave(false);
-        gate.enter(address(1), true).await.unwrap().leave(false);
+        enter(&gate, address(2), false).await.unwrap().leave(false);
+        enter(&gate, address(1), true).await.unwrap().leave(false);
         // Those who give up waiting make room.
         drop(waiting);
-        let mut wait = Box::pin(gate.enter(address(1), false));
+        let mut wait = Box::pin(enter(&gate, address(1), false));
         assert!(futures_util::poll!(wait.as_mut()).is_pending());
         drop(places);
         assert!(wait.await.is_ok());
@@ -217,7 +231,7 @@ mod tests {
         let gate = Gate::default();
         suspect(&gate, address(1)).await;
         for _ in 0..PARDON {
-            gate.enter(address(1), false).await.unwrap().leave(false);
+            enter(&gate, address(1), false).await.unwrap().leave(false);
         }
         assert!(lock(&gate.suspects).is_empty());
     }

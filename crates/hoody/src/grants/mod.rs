@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use hoody_core::id::{SessionId, TokenId, UserId};
-use hoody_core::secret::TokenText;
+use hoody_core::secret::{Digest, TokenText};
 use hoody_core::session::{self, Kind};
 
 use cache::Cache;
@@ -80,7 +80,7 @@ pub(crate) enum NoGrant {
 /// A credential that is to be looked up: how the database can be asked for it.
 #[derive(Debug, Clone)]
 enum Wanted {
-    Token(Vec<(hoody_core::keys::KeyId, hoody_core::secret::Digest)>),
+    Token(Vec<(hoody_core::keys::KeyId, Digest)>),
     Session(Box<session::Claims>),
 }
 
@@ -138,19 +138,28 @@ impl Grants {
             Err(_) => Wanted::Session(Box::new(read_session(text, keys, clock)?)),
         };
         metrics::counter!("hoody_grants_cold_reads_total").increment(1);
-        // Waiting for a place counts: a node that is not fresh answers or refuses soon.
-        let limit = if is_fresh { COLD_READ_LIMIT } else { STALE_READ_LIMIT };
-        let place = self.gate.enter(address, self.cache.was_known(&digest));
-        let place = tokio::time::timeout(limit, place).await.map_err(|_| NoGrant::Unavailable)??;
-        let mut result = Err(NoGrant::Unavailable);
         if is_fresh {
-            let flight = self.flights.join(self, digest, wanted.clone(), db);
-            result = flight.await;
+            let result = self.flights.join(self, digest, wanted.clone(), address, db).await;
+            // Judged when it is decided: the read may have taken longer than this node stayed fresh.
+            if result.is_err() || self.is_fresh(clock.boot_millis()) {
+                return result;
+            }
         }
-        // Judged when it is decided: the read may have taken longer than this node stayed fresh.
-        if !is_fresh || result.is_ok() && !self.is_fresh(clock.boot_millis()) {
-            result = read_stale(db, &wanted).await;
-        }
+        self.find_stale(digest, &wanted, address, db).await
+    }
+
+    /// Waiting for a place counts: a node that is not fresh answers or refuses soon.
+    async fn find_stale(
+        &self,
+        digest: Digest,
+        wanted: &Wanted,
+        address: IpAddr,
+        db: &Db,
+    ) -> Result<Arc<Cached>, NoGrant> {
+        let door = self.gate.door(address, self.cache.was_known(&digest));
+        let place = tokio::time::timeout(STALE_READ_LIMIT, self.gate.enter(address, door)).await;
+        let place = place.map_err(|_| NoGrant::Unavailable)??;
+        let result = read_stale(db, wanted).await;
         place.leave(result.as_ref().err() == Some(&NoGrant::Unknown));
         result
     }

@@ -8,5 +8,6 @@ mod support;
 mod admin;
 mod cli;
 mod crash;
+mod limits;
 mod seeds;
 mod serve;

@@ -398,34 +398,3 @@ async fn a_request_that_never_ends_does_not_hold_the_end_up() {
     server.signal(Signal::INT);
     assert_eq!(server.ended(END).await.code(), Some(0), "{}", server.said());
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_hundred_logins_at_once_are_answered_or_told_to_come_back() {
-    let _whole = WHOLE_MACHINE.lock().await;
-    let place = Place::sqlite();
-    let (server, ada) = place.serve_ada().await;
-    let logins = (0..500).map(|n| {
-        let client = server.client();
-        // Known and unknown accounts alike.
-        let username = if n % 2 == 0 { "ada" } else { "nobody" };
-        tokio::spawn(async move { (username, client.try_login(username, PASSWORD).await) })
-    });
-    let logins: Vec<_> = logins.collect();
-    let mut answered = 0;
-    for login in logins {
-        let (username, reply) = login.await.unwrap();
-        if reply.status == StatusCode::SERVICE_UNAVAILABLE {
-            assert_eq!(reply.headers["retry-after"], "1");
-            continue;
-        }
-        answered += 1;
-        match username {
-            "ada" => drop(reply.expect(StatusCode::OK)),
-            _ => drop(reply.refused(401, "INVALID_CREDENTIALS")),
-        }
-    }
-    assert!(answered > 0);
-    ada.check().await.expect(StatusCode::NO_CONTENT);
-    server.client().login("ada", PASSWORD).await;
-    server.stop().await;
-}

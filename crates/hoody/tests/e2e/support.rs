@@ -327,6 +327,14 @@ impl Server {
         kill_process(Pid::from_raw(id.try_into().unwrap()).unwrap(), signal).unwrap();
     }
 
+    /// The most memory that it held at once, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let id = self.child.0.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Waits for its end.
     pub(crate) async fn ended(&mut self, limit: Duration) -> ExitStatus {
         let child = self.child.0.as_mut().unwrap();

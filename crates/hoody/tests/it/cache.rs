@@ -405,6 +405,54 @@ on_both! {
         assert!(hold.count() < FLOOD / 2, "{} reads", hold.count());
     }
 
+    async fn threat_33_a_flood_of_one_unknown_token_takes_one_place(app: TestApp) {
+        let owner = app.user("ada").await;
+        let cold = owner.mint(json!({})).await;
+        let flooder = "198.51.100.66";
+        app.with(&app.service.unknown_token()).from(flooder).check("").await.refused(401, "INVALID_TOKEN");
+        let hold = Hold::of(&app.service, 1);
+        // A job with a deleted token, on many machines behind the address where good tokens are too.
+        let deleted = app.with(&app.service.unknown_token()).from(flooder);
+        let mut flood = JoinSet::new();
+        for _ in 0..200 {
+            let client = deleted.clone();
+            flood.spawn(async move { client.check("").await });
+        }
+        hold.reached(1).await;
+        good(&cold.client.from(flooder)).await.expect(StatusCode::NO_CONTENT);
+        hold.release(1);
+        for reply in flood.join_all().await {
+            reply.refused(401, "INVALID_TOKEN");
+        }
+        assert_eq!(hold.count(), 2);
+    }
+
+    async fn threat_33_who_hangs_up_makes_no_room_while_the_read_goes_on(app: TestApp) {
+        const SHARE: usize = 24;
+        app.user("ada").await;
+        let flooder = "198.51.100.66";
+        app.with(&app.service.unknown_token()).from(flooder).check("").await.refused(401, "INVALID_TOKEN");
+        let hold = Hold::of(&app.service, 8);
+        for round in 0..2 {
+            let mut flood = JoinSet::new();
+            for _ in 0..SHARE {
+                let client = app.with(&app.service.unknown_token()).from(flooder);
+                flood.spawn(async move { client.check("").await });
+            }
+            if round == 0 {
+                hold.reached(8).await;
+                // All of them leave; their reads are under way.
+                flood.shutdown().await;
+                continue;
+            }
+            for reply in flood.join_all().await {
+                reply.refused(503, "UNAVAILABLE");
+            }
+        }
+        assert_eq!(hold.count(), 8);
+        hold.release(8);
+    }
+
     async fn a_flood_from_many_addresses_is_bounded_too(app: TestApp) {
         let owner = app.user("ada").await;
         let cold = owner.mint(json!({})).await;
