@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use hoody_core::wire::ErrorBody;
+use hoody_core::wire::{ErrorBody, PageMetadata};
 use http::{Method, StatusCode, header};
 use reqwest::{Response, Url};
 use serde::de::DeserializeOwned;
@@ -32,6 +32,8 @@ pub(crate) struct Answer<T> {
     pub(crate) data: T,
     #[serde(default)]
     pub(crate) truncated: bool,
+    /// Of a log.
+    pub(crate) metadata: Option<PageMetadata>,
 }
 
 impl Call {

@@ -33,8 +33,8 @@ mod resolve;
 mod retry;
 
 pub use api::{
-    MemberQuery, Members, ProjectQuery, Projects, Realms, SortOrder, TokenList, Tokens, TwoFactor, Users,
-    Vault,
+    HistoryQuery, MemberQuery, Members, ProjectQuery, Projects, Realms, SecurityHistory, SortOrder,
+    TokenList, Tokens, TwoFactor, Users, Vault,
 };
 pub use base::{Base, BaseError, Origin};
 pub use client::{Client, ClientBuilder};

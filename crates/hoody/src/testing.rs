@@ -181,6 +181,16 @@ impl Service {
         }
     }
 
+    /// Takes the second factor of an account away, as `hoody admin` does; whether there was one.
+    ///
+    /// # Panics
+    /// When there is no such account or the database fails.
+    pub async fn reset_two_factor(&self, username: &str) -> bool {
+        let user =
+            store::find_by_username(&self.app.db, username).await.expect("a read").expect("an account");
+        crate::two_factor::reset(&self.app, user.id).await.expect("a change")
+    }
+
     /// Removes counters and history that are over, as happens now and then.
     pub async fn sweep(&self) {
         limits::sweep_once(&self.app).await;

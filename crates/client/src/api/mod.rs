@@ -13,5 +13,5 @@ pub use projects::{MemberQuery, Members, ProjectQuery, Projects, SortOrder};
 pub use realms::Realms;
 pub use tokens::{TokenList, Tokens};
 pub use two_factor::TwoFactor;
-pub use users::Users;
+pub use users::{HistoryQuery, SecurityHistory, Users};
 pub use vault::Vault;

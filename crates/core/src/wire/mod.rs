@@ -7,6 +7,7 @@
 //! A server may add fields at any time, so nothing here refuses an unknown one.
 
 mod envelope;
+mod history;
 mod projects;
 mod realms;
 mod secret;
@@ -18,6 +19,7 @@ mod utilities;
 mod vault;
 
 pub use envelope::{Envelope, ErrorBody, Pagination};
+pub use history::{PageMetadata, SecurityEvent, SecurityHistoryEnvelope};
 pub use projects::{
     CreateMember, CreateProject, DeletedContainer, DeletedCounts, DeletedItems, DeletedProject, MemberUser,
     PermissionLevel, PermissionList, Project, ProjectList, ProjectMember, ProjectStats, ProjectSummary,

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
-use hoody_client::Client;
 use hoody_client::id::UserId;
-use hoody_client::wire::{Profile, ReducedUser, Secret, UpdateUser, User, UserProfile};
+use hoody_client::wire::{Profile, ReducedUser, Secret, SecurityEvent, UpdateUser, User, UserProfile};
 use serde_json::{Map, Value};
+
+use hoody_client::{Client, HistoryQuery};
 
 use super::auth::yes_no;
 use super::context::Context;
@@ -39,6 +40,31 @@ pub(crate) enum UsersCommand {
   hoody users update me --password-file new.txt --current-password-file old.txt"
     )]
     Update(Box<UpdateArgs>),
+    /// Show what happened to one's own account: sign-ins, and on demand failures and changes
+    #[command(
+        visible_alias = "security-history",
+        after_help = "EXAMPLES:
+  hoody users history
+  hoody users history --include-failed --include-security --limit 100"
+    )]
+    History(HistoryArgs),
+}
+
+/// What `users history` takes.
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// Which page, from 1
+    #[arg(long, value_name = "N")]
+    page: Option<u32>,
+    /// How many on a page, at most 100
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Also wrong passwords and codes
+    #[arg(long)]
+    include_failed: bool,
+    /// Also what was done to password and second factor
+    #[arg(long)]
+    include_security: bool,
 }
 
 /// An account's id, or one's own.
@@ -104,7 +130,43 @@ pub(crate) async fn run(context: &Context, command: UsersCommand) -> Result<(), 
             context.output.show(&user, || View::Details(either(&user)))
         }
         UsersCommand::Update(args) => update(context, &args).await,
+        UsersCommand::History(args) => history(context, &args).await,
     }
+}
+
+async fn history(context: &Context, args: &HistoryArgs) -> Result<(), Failure> {
+    let query = HistoryQuery {
+        page: args.page,
+        limit: args.limit,
+        include_failed: args.include_failed.then_some(true),
+        include_security: args.include_security.then_some(true),
+    };
+    let history = context.call(async |client: &Client| client.users().security_history(&query).await).await?;
+    context.output.show(&history.events, || View::List {
+        titles: &["TIME", "EVENT", "OUTCOME", "ADDRESS", "CLIENT", "ID"],
+        narrow: 5,
+        rows: history.events.iter().map(event_row).collect(),
+        empty: "Nothing has happened yet.",
+    })?;
+    if let Some(page) = history.metadata.filter(|page| u64::from(page.page) < page.pages) {
+        let next = u64::from(page.page) + 1;
+        context.output.note(&format!(
+            "Page {} of {} ({} in all): --page {next} shows the next.",
+            page.page, page.pages, page.total
+        ));
+    }
+    Ok(())
+}
+
+fn event_row(event: &SecurityEvent) -> Vec<String> {
+    vec![
+        event.created_at.to_string(),
+        event.event.clone(),
+        event.outcome.clone(),
+        event.ip_address.clone().unwrap_or_else(|| "operator".to_owned()),
+        event.client.clone().unwrap_or_else(|| "-".to_owned()),
+        event.id.to_string(),
+    ]
 }
 
 /// Shows the caller's account.

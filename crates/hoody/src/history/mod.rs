@@ -5,6 +5,7 @@
 //! their own, for accounts that exist, and at most 200 an hour, so that nobody fills a disk with wrong
 //! passwords. From where an account signed in lately is read from here too.
 
+pub(crate) mod http;
 pub(crate) mod store;
 
 use std::net::IpAddr;

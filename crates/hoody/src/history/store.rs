@@ -2,10 +2,10 @@
 
 use hoody_core::id::{Id, UserId};
 use hoody_core::time::Timestamp;
-use hoody_core::wire::LoginAddress;
+use hoody_core::wire::{LoginAddress, SecurityEvent};
 
 use super::{Event, Source};
-use crate::db::{Db, DbError, On, Tx, args};
+use crate::db::{Db, DbError, On, Row, Tx, args};
 
 /// For an account that is there; otherwise nothing is written.
 const INSERT: &str = "INSERT INTO security_history (id, user_id, event, kind, ip, network, client, created_at) \
@@ -16,6 +16,11 @@ const SIGNED_IN_FROM: &str = "SELECT COUNT(*) AS n FROM (SELECT 1 FROM security_
 const RECENT: &str = "SELECT ip, MAX(created_at) AS at FROM (SELECT ip, created_at FROM security_history \
      WHERE user_id = $1 AND network IS NOT NULL ORDER BY created_at DESC LIMIT 100) AS latest \
      GROUP BY ip ORDER BY MAX(created_at) DESC LIMIT 5";
+const COUNT: &str = "SELECT COUNT(*) AS n FROM security_history WHERE user_id = $1 \
+     AND (kind = 'sign_in' OR (kind = 'failed' AND $2) OR (kind = 'security' AND $3))";
+const LIST: &str = "SELECT id, event, kind, ip, client, created_at FROM security_history WHERE user_id = $1 \
+     AND (kind = 'sign_in' OR (kind = 'failed' AND $2) OR (kind = 'security' AND $3)) \
+     ORDER BY created_at DESC, id DESC LIMIT $4 OFFSET $5";
 const DELETE_BEFORE: &str = "DELETE FROM security_history WHERE id IN \
      (SELECT id FROM security_history WHERE created_at < $1 ORDER BY created_at LIMIT 1000)";
 
@@ -52,6 +57,44 @@ pub(crate) async fn list_recent_addresses(
 ) -> Result<Vec<LoginAddress>, DbError> {
     let rows = on.into().list(RECENT, args![account]).await?;
     rows.iter().map(|row| Ok(LoginAddress { ip: row.get("ip")?, timestamp: row.get("at")? })).collect()
+}
+
+/// Which rows a reader asks for: sign-ins always.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) account: UserId,
+    pub(super) with_failed: bool,
+    pub(super) with_security: bool,
+}
+
+/// How many rows are wanted.
+pub(super) async fn count(db: &Db, wanted: Wanted) -> Result<u64, DbError> {
+    let args = args![wanted.account, wanted.with_failed, wanted.with_security];
+    Ok(On::from(db).one(COUNT, args).await?.get::<i64>("n")?.unsigned_abs())
+}
+
+/// The rows that are wanted, the latest first.
+pub(super) async fn list(
+    db: &Db,
+    wanted: Wanted,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<SecurityEvent>, DbError> {
+    let args = args![wanted.account, wanted.with_failed, wanted.with_security, limit, offset];
+    On::from(db).list(LIST, args).await?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<SecurityEvent, DbError> {
+    let outcome = if row.get::<String>("kind")? == "failed" { "failed" } else { "success" };
+    Ok(SecurityEvent {
+        id: row.get("id")?,
+        event: row.get("event")?,
+        outcome: outcome.to_owned(),
+        ip_address: row.get("ip")?,
+        country: None,
+        client: row.get("client")?,
+        created_at: row.get("created_at")?,
+    })
 }
 
 /// Removes what is older than `before`, a thousand rows at a time so that nobody waits for it.

@@ -105,6 +105,8 @@ needs! {
     ItselfAToken { ACCEPTS = Accepts::Token, UNSCOPED = true }
     /// A token that changes its public profile.
     OwnProfile { ACCEPTS = Accepts::Token, LEAF = "resources.auth_token_public_profile" }
+    /// Reading the account.
+    AccountRead { LEAF = "resources.read_account" }
     /// Listing realms.
     RealmsRead { LEAF = "resources.realms" }
     /// Reading projects and their permissions.

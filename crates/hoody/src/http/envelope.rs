@@ -1,6 +1,7 @@
 //! The envelope that every answer comes in (`contract/README.md` 2).
 
 use axum::response::{IntoResponse, Response};
+use hoody_core::wire::PageMetadata;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -14,6 +15,9 @@ pub(crate) struct Answer<T> {
     data: T,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
+    /// Of a log: which page it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<PageMetadata>,
     /// It carries a credential and must be kept by nobody.
     #[serde(skip)]
     is_secret: bool,
@@ -22,7 +26,7 @@ pub(crate) struct Answer<T> {
 impl<T> Answer<T> {
     /// 200 with `data`.
     pub(crate) fn ok(message: &'static str, data: T) -> Self {
-        Self { status_code: 200, message, data, truncated: false, is_secret: false }
+        Self { status_code: 200, message, data, truncated: false, metadata: None, is_secret: false }
     }
 
     /// 201 with `data`.
@@ -33,6 +37,11 @@ impl<T> Answer<T> {
     /// Says at the top level that a list left something out.
     pub(crate) fn truncated(self, truncated: bool) -> Self {
         Self { truncated, ..self }
+    }
+
+    /// Says at the top level which page of a log it is.
+    pub(crate) fn metadata(self, metadata: PageMetadata) -> Self {
+        Self { metadata: Some(metadata), ..self }
     }
 
     /// Forbids every cache to keep it.

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{Shared, ip, probes};
 use crate::error::Error;
-use crate::{gate, projects, realms, sessions, tokens, two_factor, users, vault};
+use crate::{gate, history, projects, realms, sessions, tokens, two_factor, users, vault};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
@@ -38,6 +38,7 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(users::http::get_me))
         .routes(routes!(users::http::get_me_alias))
         .routes(routes!(users::http::get_user, users::http::update_user))
+        .routes(routes!(history::http::get_security_history))
         // tokens
         .routes(routes!(tokens::http::list_tokens, tokens::http::create_token))
         .routes(routes!(tokens::http::get_current_token))

@@ -4,13 +4,12 @@
 //! still computing. An unknown account takes the same road and time as a known one.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash as Phc;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
@@ -52,6 +51,7 @@ pub(crate) struct Passwords {
     computed: Arc<AtomicU64>,
     /// What an unknown account's password is held against: the hash of nothing that anyone knows.
     nobody: Arc<PasswordHash>,
+    memories: Memories,
 }
 
 /// A place in the queue, and leave to compute.
@@ -76,7 +76,9 @@ impl Turn {
         let password = Zeroizing::new(password.as_bytes().to_vec());
         let is_known = hash.is_some();
         let hash = hash.unwrap_or_else(|| PasswordHash::clone(&self.passwords.nobody));
-        let (matches, permits) = self.passwords.run(self.permits, move || matches(&password, &hash)).await?;
+        let memories = self.passwords.memories.clone();
+        let work = move || matches(&password, &hash, &memories);
+        let (matches, permits) = self.passwords.run(self.permits, work).await?;
         Ok((matches? && is_known, Self { passwords: self.passwords, permits }))
     }
 }
@@ -86,12 +88,14 @@ impl Passwords {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let permits = (cores / 2).max(1);
         let random: [u8; 32] = entropy();
-        let nobody = hash(&random).expect("Argon2's default parameters hash any 32 bytes");
+        let memories = Memories::default();
+        let nobody = hash(&random, &memories).expect("Argon2's default parameters hash any 32 bytes");
         Self {
             permits: Arc::new(Semaphore::new(permits)),
             places: Arc::new(Semaphore::new(permits + WAITING)),
             computed: Arc::default(),
             nobody: Arc::new(nobody),
+            memories,
         }
     }
 
@@ -102,7 +106,8 @@ impl Passwords {
     pub(crate) async fn hash(&self, password: &str) -> Result<PasswordHash, Error> {
         let password = Zeroizing::new(password.as_bytes().to_vec());
         let permits = self.enter().await?;
-        self.run(permits, move || hash(&password)).await?.0
+        let memories = self.memories.clone();
+        self.run(permits, move || hash(&password, &memories)).await?.0
     }
 
     /// Waits for a turn to check a password. What else a check needs is read when it has come, so that
@@ -139,24 +144,71 @@ impl Passwords {
     }
 }
 
-fn hash(password: &[u8]) -> Result<PasswordHash, Error> {
+/// The memory that hashes are computed in, kept from one to the next: 19 MiB for each permit. Freed and
+/// taken anew by whichever thread computes, it would stay with every one of them.
+#[derive(Clone, Default)]
+struct Memories(Arc<Mutex<Vec<Vec<Block>>>>);
+
+impl fmt::Debug for Memories {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memories(..)")
+    }
+}
+
+impl Memories {
+    /// What `argon2` makes of `password` and `salt`.
+    fn compute(
+        &self,
+        argon2: &Argon2<'_>,
+        password: &[u8],
+        salt: &[u8],
+        length: usize,
+    ) -> Result<Output, Error> {
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = kept().pop().unwrap_or_default();
+        memory.resize(argon2.params().block_count(), Block::default());
+        let mut out = Zeroizing::new(vec![0; length]);
+        let done = argon2.hash_password_into_with_memory(password, salt, &mut out, &mut memory);
+        kept().push(memory);
+        done.map_err(|error| Error::internal(anyhow::anyhow!("{error}")))?;
+        Output::new(&out).map_err(unreadable)
+    }
+}
+
+fn hash(password: &[u8], memories: &Memories) -> Result<PasswordHash, Error> {
     let salt: [u8; 16] = entropy();
-    let hash = Argon2::default().hash_password_with_salt(password, &salt);
-    hash.map(|hash| PasswordHash(hash.to_string()))
-        .map_err(|error| Error::internal(anyhow::anyhow!("{error}")))
+    let argon2 = Argon2::default();
+    let output = memories.compute(&argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
+    let hash = Phc {
+        algorithm: Algorithm::default().ident(),
+        version: Some(Version::default().into()),
+        params: ParamsString::try_from(argon2.params()).map_err(unreadable)?,
+        salt: Some(Salt::new(&salt).map_err(unreadable)?),
+        hash: Some(output),
+    };
+    Ok(PasswordHash(hash.to_string()))
 }
 
-fn matches(password: &[u8], hash: &PasswordHash) -> Result<bool, Error> {
+fn matches(password: &[u8], hash: &PasswordHash, memories: &Memories) -> Result<bool, Error> {
     let hash = Phc::new(&hash.0).map_err(unreadable)?;
-    Ok(Argon2::default().verify_password(password, &hash).is_ok())
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).map_err(unreadable)?;
+    let version = hash.version.map(Version::try_from).transpose().map_err(unreadable)?;
+    let params = Params::try_from(&hash).map_err(unreadable)?;
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else { return Err(unreadable("empty")) };
+    let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
+    let output = memories.compute(&argon2, password, salt, expected.len())?;
+    // In constant time: see `Output`.
+    Ok(output == *expected)
 }
 
-fn unreadable(_: argon2::password_hash::phc::Error) -> Error {
+fn unreadable(_: impl fmt::Display) -> Error {
     Error::internal(anyhow::anyhow!("a stored password hash cannot be read"))
 }
 
 #[cfg(test)]
 mod tests {
+    use argon2::password_hash::PasswordHasher as _;
+
     use super::*;
 
     #[tokio::test]
@@ -170,6 +222,23 @@ mod tests {
         let (is_right, turn) = turn.verify("correct horse batterz", Some(hash)).await.unwrap();
         assert!(!is_right);
         assert!(!turn.verify("correct horse battery", None).await.unwrap().0);
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_another_cost_is_read_and_memory_is_kept_for_each_permit_only() {
+        let passwords = Passwords::new();
+        // As the library itself makes it.
+        let other =
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 2, Some(24)).unwrap());
+        let other = other.hash_password_with_salt(b"correct horse battery", b"somesalt0000").unwrap();
+        let other = PasswordHash::from_stored(other.to_string());
+        for (given, expected) in [("correct horse battery", true), ("correct horse batterz", false)] {
+            let turn = passwords.turn().await.unwrap();
+            assert_eq!(turn.verify(given, Some(other.clone())).await.unwrap().0, expected);
+        }
+        let broken = PasswordHash::from_stored("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ".to_owned());
+        assert!(passwords.turn().await.unwrap().verify("correct horse battery", Some(broken)).await.is_err());
+        assert_eq!(passwords.memories.0.lock().unwrap().len(), 1);
     }
 
     /// Threat 29: memory is bounded by permits, and who would wait too long is told so before any work.

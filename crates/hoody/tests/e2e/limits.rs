@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{Client, PASSWORD, Place, Server, WHOLE_MACHINE, on_both};
+use crate::support::{Client, PASSWORD, Server, WHOLE_MACHINE, on_both};
 
 /// What a server may hold in memory meanwhile, in KiB (issue 3).
 const MAX_RSS: u64 = 300 * 1024;

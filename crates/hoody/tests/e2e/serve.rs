@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{HOODY, PASSWORD, Place, Server, WHOLE_MACHINE, eventually, finish};
+use crate::support::{HOODY, PASSWORD, Place, Server, eventually, finish};
 
 const END: Duration = Duration::from_secs(10);
 

@@ -9,6 +9,7 @@ mod bad_input;
 mod cache;
 mod freshness;
 mod hot;
+mod history;
 mod input_threats;
 mod limits;
 mod matrix;

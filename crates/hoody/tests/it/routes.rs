@@ -90,6 +90,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     reads("GET", "/api/v1/users/auth/me", ValidOrBanned),
     reads("GET", "/api/v1/users/me", ValidOrBanned),
     reads("GET", "/api/v1/users/{id}", ValidOrBanned),
+    reads("GET", "/api/v1/users/me/security-history", Leaf("resources.read_account")),
     changes("PUT", "/api/v1/users/{id}", Session, r#"{"alias": "Ada {unique}"}"#),
     changes("PATCH", "/api/v1/users/{id}", Session, r#"{"alias": "Ada {unique}"}"#),
     // tokens

@@ -18,10 +18,10 @@ const TOKENS: &str = "/api/v1/auth/tokens";
 const MINUTE: i64 = 60_000;
 
 /// An account whose second factor is on: its session, its app, its backup codes.
-struct Protected {
-    session: Client,
-    secret: TotpSecret,
-    backup_codes: Vec<String>,
+pub(crate) struct Protected {
+    pub(crate) session: Client,
+    pub(crate) secret: TotpSecret,
+    pub(crate) backup_codes: Vec<String>,
 }
 
 fn base32(text: &str) -> Vec<u8> {
@@ -45,7 +45,7 @@ fn code_at(app: &TestApp, secret: &TotpSecret, off: i64) -> String {
 }
 
 /// Six digits that no step near now has.
-fn wrong_code(app: &TestApp, secret: &TotpSecret) -> String {
+pub(crate) fn wrong_code(app: &TestApp, secret: &TotpSecret) -> String {
     let near: Vec<String> = (-3..=3).map(|off| code_at(app, secret, off)).collect();
     (0..).map(|n| format!("{n:06}")).find(|code| !near.contains(code)).unwrap()
 }
@@ -62,7 +62,7 @@ async fn set_up(session: &Client) -> (TotpSecret, Vec<String>) {
 }
 
 /// Turns it on and moves to a step that is not used up.
-async fn protect(app: &TestApp, session: &Client) -> Protected {
+pub(crate) async fn protect(app: &TestApp, session: &Client) -> Protected {
     let (secret, backup_codes) = set_up(session).await;
     let enabled = session.post(VERIFY_SETUP, json!({"code": code_at(app, &secret, 0)})).await;
     enabled.expect(StatusCode::OK);
@@ -88,7 +88,7 @@ async fn verify(app: &TestApp, temp_token: &str, code: &str) -> Reply {
     app.anon().post(VERIFY, json!({"temp_token": temp_token, "code": code})).await
 }
 
-async fn delete(client: &Client, body: Value) -> Reply {
+pub(crate) async fn delete(client: &Client, body: Value) -> Reply {
     client.send(Method::DELETE, TWO_FACTOR, body.to_string().into_bytes()).await
 }
 
