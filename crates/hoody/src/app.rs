@@ -19,7 +19,6 @@ use crate::grants::usage::{Notes, Recorder};
 use crate::grants::{Grants, usage};
 use crate::jobs;
 use crate::keys::{KeySource, Keys};
-use crate::limits;
 use crate::nodes::{self, Nodes};
 use crate::users::password::Passwords;
 use crate::vault;

@@ -25,7 +25,6 @@ use crate::feed::{Actor, Change, Mutation, tail};
 use crate::grants::{Cached, Forget};
 use crate::http::layers::Edge;
 use crate::keys::KeySource;
-use crate::limits;
 use crate::nodes;
 use crate::users::{first, store};
 use crate::{history, limits};
