@@ -1,8 +1,9 @@
 //! What a credential may do to tokens (`design.md` 4, *A token acting on tokens*).
 //!
-//! A session acts on every token of its account. A token sees, disables and deletes what can do no more
-//! than itself, wherever that may be used from and however long it lives; any other change must leave
-//! the target within the caller in every dimension. So no sequence of changes by a token yields a right
+//! A session acts on every token of its account. A token that a token made acts on its own subtree
+//! alone: on itself and on what descends from it. A token that a session made sees, disables and deletes what can do no more
+//! than itself, wherever that may be used from and however long it lives, and its own subtree whatever
+//! that was given. Any other change must leave the target within the caller in every dimension. So no sequence of changes by a token yields a right
 //! that its maker lacked.
 
 use crate::grant::{Credential, Grant, Limits};
@@ -26,6 +27,17 @@ pub enum Act<'a> {
     },
 }
 
+/// The token that something is to be done to; it is of the caller's account.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// Which one.
+    pub id: TokenId,
+    /// The tokens it descends from, in any order, with or without itself.
+    pub lineage: &'a [TokenId],
+    /// Its own limits, as they are.
+    pub limits: &'a Limits,
+}
+
 /// Why not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -35,34 +47,32 @@ pub enum Refusal {
     Forbidden,
 }
 
-/// Whether `caller` may do `act` to the token `target` of its own account, which has the limits `before`.
-/// `caller_writes` says whether the caller holds any permission that changes something.
+/// Whether `caller` may do `act` to a token. `caller_writes` says whether the caller holds any permission
+/// that changes something.
 ///
 /// # Errors
 /// [`Refusal::Hidden`] or [`Refusal::Forbidden`].
-pub fn may_act(
-    caller: &Grant,
-    caller_writes: bool,
-    target: TokenId,
-    before: &Limits,
-    act: Act<'_>,
-) -> Result<(), Refusal> {
+pub fn may_act(caller: &Grant, caller_writes: bool, target: Target<'_>, act: Act<'_>) -> Result<(), Refusal> {
     let Credential::Token(own) = caller.credential else { return Ok(()) };
-    if !before.does_no_more_than(&caller.limits) {
+    let is_delegated = caller.lineage.len() > 1;
+    let is_its_own = target.id == own || target.lineage.contains(&own);
+    if !is_its_own && (is_delegated || !target.limits.does_no_more_than(&caller.limits)) {
         return Err(Refusal::Hidden);
     }
     let allowed = match act {
         Act::See => true,
         Act::Disable | Act::Delete => caller_writes,
-        Act::Change { after, enables } => {
-            caller_writes && after.within(&caller.limits) && !(enables && target == own)
+        Act::Change { after, enables } if target.id == own => {
+            // What it was given may be more than what its ancestors leave of it: it may keep that.
+            caller_writes && !enables && (after.within(&caller.limits) || after.within(target.limits))
         }
+        Act::Change { after, .. } => caller_writes && after.within(&caller.limits),
     };
     if allowed { Ok(()) } else { Err(Refusal::Forbidden) }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::address::AddressList;
     use crate::grant::Realms;
@@ -86,7 +96,11 @@ mod tests {
         }
     }
 
-    fn limits() -> impl Strategy<Value = Limits> {
+    fn target(own: u8, limits: &Limits) -> Target<'_> {
+        Target { id: id(own), lineage: &[], limits }
+    }
+
+    pub(crate) fn limits() -> impl Strategy<Value = Limits> {
         let leaves: Vec<_> = Catalogue::hoody().leaves().map(|(leaf, _)| leaf).take(4).collect();
         let permissions = proptest::collection::vec(0..leaves.len(), 0..4).prop_map(move |chosen| {
             chosen.into_iter().fold(PermissionSet::EMPTY, |set, index| set.with(leaves[index]))
@@ -120,7 +134,7 @@ mod tests {
         caller.credential = Credential::Session(SessionId::from_bytes([1; 12]));
         let wide = Limits { expires_at: None, ..Limits::of_session(Timestamp::MAX) };
         let act = Act::Change { after: &wide, enables: true };
-        assert_eq!(may_act(&caller, true, id(2), &wide, act), Ok(()));
+        assert_eq!(may_act(&caller, true, target(2, &wide), act), Ok(()));
     }
 
     #[test]
@@ -128,13 +142,13 @@ mod tests {
         let own = Limits { expires_at: None, ..Limits::of_session(Timestamp::MAX) };
         let caller = grant(1, own.clone());
         let enable = Act::Change { after: &own, enables: true };
-        assert_eq!(may_act(&caller, true, id(1), &own, enable), Err(Refusal::Forbidden));
-        assert_eq!(may_act(&caller, true, id(2), &own, enable), Ok(()));
-        assert_eq!(may_act(&caller, true, id(1), &own, Act::Disable), Ok(()));
+        assert_eq!(may_act(&caller, true, target(1, &own), enable), Err(Refusal::Forbidden));
+        assert_eq!(may_act(&caller, true, target(2, &own), enable), Ok(()));
+        assert_eq!(may_act(&caller, true, target(1, &own), Act::Disable), Ok(()));
         for act in [Act::Disable, Act::Delete, Act::Change { after: &own, enables: false }] {
-            assert_eq!(may_act(&caller, false, id(2), &own, act), Err(Refusal::Forbidden));
+            assert_eq!(may_act(&caller, false, target(2, &own), act), Err(Refusal::Forbidden));
         }
-        assert_eq!(may_act(&caller, false, id(2), &own, Act::See), Ok(()));
+        assert_eq!(may_act(&caller, false, target(2, &own), Act::See), Ok(()));
     }
 
     #[test]
@@ -144,10 +158,40 @@ mod tests {
         here.addresses = AddressList::parse_entries(["10.0.0.0/8"]).unwrap();
         here.expires_at = Some(Timestamp::MAX);
         let caller = grant(1, here);
-        assert_eq!(may_act(&caller, true, id(2), &wide, Act::Disable), Ok(()));
-        assert_eq!(may_act(&caller, true, id(2), &wide, Act::Delete), Ok(()));
+        assert_eq!(may_act(&caller, true, target(2, &wide), Act::Disable), Ok(()));
+        assert_eq!(may_act(&caller, true, target(2, &wide), Act::Delete), Ok(()));
         let rename = Act::Change { after: &wide, enables: false };
-        assert_eq!(may_act(&caller, true, id(2), &wide, rename), Err(Refusal::Forbidden));
+        assert_eq!(may_act(&caller, true, target(2, &wide), rename), Err(Refusal::Forbidden));
+    }
+
+    #[test]
+    fn a_delegated_token_acts_on_its_subtree_and_on_nothing_else() {
+        let own = Limits { expires_at: None, ..Limits::of_session(Timestamp::MAX) };
+        let small = Limits { permissions: PermissionSet::EMPTY, vault_access: false, ..own.clone() };
+        let mut caller = grant(2, own.clone());
+        caller.lineage = Box::new([id(1), id(2)]);
+        let change = Act::Change { after: &small, enables: false };
+        for (name, lineage, expected) in [
+            (1, &[][..], Err(Refusal::Hidden)),
+            (2, &[id(1)], Ok(())),
+            (3, &[id(1), id(2)], Ok(())),
+            (4, &[id(1), id(2), id(3)], Ok(())),
+            (5, &[id(1)], Err(Refusal::Hidden)),
+            (6, &[], Err(Refusal::Hidden)),
+        ] {
+            let target = Target { id: id(name), lineage, limits: &small };
+            for act in [Act::See, Act::Disable, Act::Delete, change] {
+                assert_eq!(may_act(&caller, true, target, act), expected, "{name} {act:?}");
+            }
+        }
+        // Its child stays its own when it was narrowed below what that was given, and may only shrink.
+        let narrow = Limits { vault_access: false, ..own.clone() };
+        caller.limits = narrow.clone();
+        let child = Target { id: id(3), lineage: &[id(1), id(2)], limits: &own };
+        assert_eq!(may_act(&caller, true, child, Act::Delete), Ok(()));
+        let keep = Act::Change { after: &own, enables: false };
+        assert_eq!(may_act(&caller, true, child, keep), Err(Refusal::Forbidden));
+        assert_eq!(may_act(&caller, true, child, Act::Change { after: &narrow, enables: true }), Ok(()));
     }
 
     proptest! {
@@ -162,8 +206,8 @@ mod tests {
                 let (caller, target) = (caller % tokens.len(), target % tokens.len());
                 let acting = grant(u8::try_from(caller).unwrap(), tokens[caller].clone());
                 let act = Act::Change { after: &after, enables };
-                let name = id(u8::try_from(target).unwrap());
-                if may_act(&acting, true, name, &tokens[target], act).is_ok() {
+                let name = u8::try_from(target).unwrap();
+                if may_act(&acting, true, self::target(name, &tokens[target]), act).is_ok() {
                     tokens[target] = after;
                 }
                 // Everything that a token can now do, one token could do at the start.

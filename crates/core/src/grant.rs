@@ -4,6 +4,9 @@
 //! request wants. [`decide`] puts them together and names the first rule that fails, in the order of
 //! `design.md` 3: enabled, not expired, account in good standing, address, realm, kind, permission, flag.
 //! The same function serves the API, `auth check` and everything else that judges a credential.
+//!
+//! A token that was made by a token is never more than any of its ancestors: [`crate::lineage`] puts
+//! what they all allow into its grant, so that one comparison judges the whole lineage.
 
 use std::net::IpAddr;
 
@@ -21,11 +24,11 @@ pub struct Grant {
     pub credential: Credential,
     /// The tokens it descends from, the root first and itself last; empty for a session.
     pub lineage: Box<[TokenId]>,
-    /// False once somebody switched it off.
+    /// False once somebody switched it or one of its ancestors off.
     pub is_enabled: bool,
     /// Whether the account is banned.
     pub is_banned: bool,
-    /// What it is limited to.
+    /// What it is limited to: for a token of a lineage, what its ancestors allow too.
     pub limits: Limits,
 }
 
@@ -47,7 +50,7 @@ pub struct Limits {
     pub realms: Realms,
     /// From which addresses.
     pub addresses: AddressList,
-    /// Until when; `None` is for ever. For a token of a lineage, the earliest of them.
+    /// Until when; `None` is for ever.
     pub expires_at: Option<Timestamp>,
     /// Whether it may open the vault, given the permission.
     pub vault_access: bool,
@@ -55,14 +58,15 @@ pub struct Limits {
     pub event_access: bool,
 }
 
-/// In which realms a credential works. There is no empty set: an empty list means no list.
+/// In which realms a credential works. An empty list of a request means no list, so no set that was
+/// asked for is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Realms {
     /// On the base host and in every realm.
     Everywhere,
     /// In every realm, but not on the base host.
     AnyRealm,
-    /// In these realms only. Sorted, without duplicates, never empty.
+    /// In these realms only. Sorted, without duplicates. Empty only where a lineage leaves none: nowhere.
     Only(Box<[RealmId]>),
 }
 
@@ -97,8 +101,8 @@ pub struct Rule {
 pub enum Accepts {
     /// Sessions and tokens.
     Any,
-    /// Sessions; a token is told that it cannot mint tokens.
-    SessionToMint,
+    /// Sessions, and tokens with the permission; others are told that minting needs a session.
+    Minter,
     /// Sessions; a token is told that it is not allowed.
     Session,
     /// Tokens.
@@ -124,7 +128,7 @@ pub enum Deny {
     RealmRequired,
     /// It is not valid in the realm of the host.
     Realm(RealmId),
-    /// Only a session may mint tokens.
+    /// Only a session, or a token that may, can mint tokens.
     MintingNeedsSession,
     /// Only a session may do this.
     SessionRequired,
@@ -178,7 +182,10 @@ pub fn decide(grant: &Grant, attempt: &Attempt, now: Timestamp) -> Result<(), De
     grant.limits.realms.admit(attempt.realm, attempt.rule.unscoped)?;
     attempt.rule.accepts.admit(grant.credential)?;
     match attempt.rule.permission {
-        Some(needed) if !grant.limits.permissions.has(needed) => Err(Deny::Permission(needed)),
+        Some(needed) if !grant.limits.permissions.has(needed) => Err(match attempt.rule.accepts {
+            Accepts::Minter => Deny::MintingNeedsSession,
+            _ => Deny::Permission(needed),
+        }),
         _ if attempt.rule.vault && !grant.limits.vault_access => Err(Deny::VaultAccess),
         _ => Ok(()),
     }
@@ -187,7 +194,6 @@ pub fn decide(grant: &Grant, attempt: &Attempt, now: Timestamp) -> Result<(), De
 impl Accepts {
     fn admit(self, credential: Credential) -> Result<(), Deny> {
         match (self, credential) {
-            (Self::SessionToMint, Credential::Token(_)) => Err(Deny::MintingNeedsSession),
             (Self::Session, Credential::Token(_)) => Err(Deny::SessionRequired),
             (Self::Token, Credential::Session(_)) => Err(Deny::TokenRequired),
             _ => Ok(()),
@@ -240,6 +246,25 @@ impl Realms {
         }
     }
 
+    /// The places where both hold.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Only(mine), Self::Only(_)) => {
+                let both = mine.iter().copied().filter(|realm| other.admit(Some(*realm), false).is_ok());
+                Self::Only(both.collect())
+            }
+            _ if self.within(other) => self.clone(),
+            _ => other.clone(),
+        }
+    }
+
+    /// Whether it holds in no place at all.
+    #[must_use]
+    pub fn is_nowhere(&self) -> bool {
+        matches!(self, Self::Only(realms) if realms.is_empty())
+    }
+
     /// The realms it is bound to by name; empty when there is no list.
     #[must_use]
     pub fn listed(&self) -> &[RealmId] {
@@ -264,6 +289,19 @@ impl Limits {
         }
     }
 
+    /// What both allow, in every dimension.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> Self {
+        Self {
+            permissions: self.permissions.intersection(other.permissions),
+            realms: self.realms.meet(&other.realms),
+            addresses: self.addresses.meet(&other.addresses),
+            expires_at: self.expires_at.into_iter().chain(other.expires_at).min(),
+            vault_access: self.vault_access && other.vault_access,
+            event_access: self.event_access && other.event_access,
+        }
+    }
+
     /// Whether it can do nothing that `other` cannot: permissions, realms and flags. Where it may be
     /// used from and for how long is not compared.
     #[must_use]
@@ -274,15 +312,20 @@ impl Limits {
             && self.event_access <= other.event_access
     }
 
-    /// Whether it lies within `other` in every dimension.
+    /// Whether it ends when `other` does, or before.
     #[must_use]
-    pub fn within(&self, other: &Self) -> bool {
-        let ends_in_time = match (self.expires_at, other.expires_at) {
+    pub fn ends_within(&self, other: &Self) -> bool {
+        match (self.expires_at, other.expires_at) {
             (_, None) => true,
             (Some(mine), Some(theirs)) => mine <= theirs,
             (None, Some(_)) => false,
-        };
-        ends_in_time && self.does_no_more_than(other) && self.addresses.within(&other.addresses)
+        }
+    }
+
+    /// Whether it lies within `other` in every dimension.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> bool {
+        self.ends_within(other) && self.does_no_more_than(other) && self.addresses.within(&other.addresses)
     }
 }
 
@@ -410,13 +453,25 @@ mod tests {
         for (accepts, of_token, of_session) in [
             (Accepts::Any, Ok(()), Ok(())),
             (Accepts::Session, Err(Deny::SessionRequired), Ok(())),
-            (Accepts::SessionToMint, Err(Deny::MintingNeedsSession), Ok(())),
             (Accepts::Token, Ok(()), Err(Deny::TokenRequired)),
         ] {
             attempt.rule.accepts = accepts;
             assert_eq!(decide(&token, &attempt, NOW), of_token);
             assert_eq!(decide(&session, &attempt, NOW), of_session);
         }
+    }
+
+    #[test]
+    fn a_token_mints_with_the_permission_alone() {
+        let create = Catalogue::hoody().leaf("resources.create_tokens").unwrap();
+        let mut attempt = attempt();
+        attempt.rule = Rule { accepts: Accepts::Minter, permission: Some(create), ..attempt.rule };
+        let mut grant = token();
+        assert_eq!(decide(&grant, &attempt, NOW), Err(Deny::MintingNeedsSession));
+        grant.limits.permissions = PermissionSet::EMPTY.with(create);
+        assert_eq!(decide(&grant, &attempt, NOW), Ok(()));
+        grant.limits.permissions = PermissionSet::ALL.without(create);
+        assert_eq!(decide(&grant, &attempt, NOW), Err(Deny::MintingNeedsSession));
     }
 
     #[test]

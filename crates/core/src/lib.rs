@@ -16,6 +16,7 @@ pub mod id;
 pub mod invalid;
 pub mod json;
 pub mod keys;
+pub mod lineage;
 pub mod names;
 pub mod password;
 pub mod permissions;

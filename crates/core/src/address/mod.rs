@@ -49,7 +49,8 @@ pub fn neighbourhood(address: IpAddr) -> IpAddr {
 /// The addresses from which a token may be used: `*`, or single addresses and networks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressList {
-    /// As shown: canonical, in the order given, without duplicates. Empty means any address.
+    /// As shown: canonical, in the order given, without duplicates. Empty means any address, or none
+    /// where `ranges` is empty too.
     networks: Box<[Network]>,
     /// The same, compiled for matching.
     ranges: Ranges,
@@ -148,7 +149,31 @@ impl AddressList {
     /// Whether this is `["*"]`.
     #[must_use]
     pub fn is_any(&self) -> bool {
-        self.networks.is_empty()
+        self.networks.is_empty() && !self.is_nothing()
+    }
+
+    /// Whether it allows no address at all: what [`meet`](Self::meet) leaves of lists that share none.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// The addresses that both allow. Its entries are entries of the two lists, at most all of them.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> Self {
+        if self.within(other) {
+            return self.clone();
+        }
+        if other.within(self) {
+            return other.clone();
+        }
+        // Of two networks one holds the other or they share nothing: the smaller ones are what is left.
+        let of_mine = self.networks.iter().filter(|network| other.ranges.hold(**network));
+        let mut networks: Vec<_> = of_mine.copied().collect();
+        let kept: Ranges = networks.iter().copied().collect();
+        let of_theirs = other.networks.iter().filter(|network| self.ranges.hold(**network));
+        networks.extend(of_theirs.filter(|network| !kept.hold(**network)));
+        Self { ranges: networks.iter().copied().collect(), networks: networks.into() }
     }
 
     /// Whether an address may use the token. IPv4 inside IPv6 counts as IPv4. Does not allocate.
@@ -318,6 +343,25 @@ mod tests {
     }
 
     #[test]
+    fn what_two_lists_share() {
+        let meet = |a: &[&str], b: &[&str]| list(a).meet(&list(b)).entries();
+        assert_eq!(meet(&["*"], &["10.0.0.0/8"]), ["10.0.0.0/8"]);
+        assert_eq!(meet(&["10.0.0.0/8"], &["*"]), ["10.0.0.0/8"]);
+        assert_eq!(meet(&["*"], &["*"]), ["*"]);
+        assert_eq!(meet(&["10.0.0.0/8", "::1"], &["10.1.0.0/16", "192.0.2.1"]), ["10.1.0.0/16"]);
+        assert_eq!(
+            meet(&["10.0.0.0/8", "192.0.2.9"], &["10.0.0.0/9", "10.128.0.0/9", "::1"]),
+            ["10.0.0.0/8"]
+        );
+        let nothing = list(&["10.0.0.0/8"]).meet(&list(&["192.0.2.1"]));
+        assert!(nothing.is_nothing() && !nothing.is_any() && nothing.entries().is_empty());
+        assert!(!nothing.allows(ip("10.0.0.1")) && !nothing.allows(ip("192.0.2.1")));
+        assert!(nothing.within(&list(&["::1"])) && !list(&["::1"]).within(&nothing));
+        assert!(AddressList::parse_stored(&nothing.to_stored()).is_err(), "never stored");
+        assert!(nothing.meet(&AddressList::any()).is_nothing());
+    }
+
+    #[test]
     fn networks_admit_their_addresses_and_no_others() {
         let office = list(&["10.0.0.0/8", "203.0.113.10", "2001:db8::/32"]);
         for inside in
@@ -445,8 +489,11 @@ mod tests {
             let both = read(&[some.clone(), more].concat());
             prop_assert!(a.within(&a) && a.within(&both) && b.within(&both) && a.within(&AddressList::any()));
             prop_assert!(!AddressList::any().within(&a) || a.allows(ip("1.2.3.4")) && a.allows(ip("::1")));
+            let met = a.meet(&b);
+            prop_assert!(met.within(&a) && met.within(&b) && met == met.meet(&a));
             for address in addresses {
                 prop_assert!(!a.within(&b) || !a.allows(address) || b.allows(address));
+                prop_assert_eq!(met.allows(address), a.allows(address) && b.allows(address));
             }
         }
 

@@ -91,6 +91,11 @@ impl Ranges {
         }
     }
 
+    /// Whether these ranges have every address of the network.
+    pub(super) fn hold(&self, network: Network) -> bool {
+        [network].into_iter().collect::<Self>().within(self)
+    }
+
     /// Whether `other` has every address of these ranges. Because ranges are merged, one of ours must
     /// lie in one of theirs.
     pub(super) fn within(&self, other: &Self) -> bool {

@@ -31,8 +31,9 @@ pub use sessions::{
     Challenge, Login, LoginAddress, LoginAnswer, LoginData, LoginProject, Refresh, RefreshData,
 };
 pub use tokens::{
-    AuthToken, CopyToken, CreateToken, CurrentToken, ExpiresAt, IpWhitelist, PermissionTemplate,
-    PublicProfile, RealmChange, Restrictions, TokenListEnvelope, UpdateProfile, UpdateToken,
+    AuthToken, CopyToken, CreateToken, CurrentToken, EffectiveLimits, ExpiresAt, IpWhitelist,
+    PermissionTemplate, PublicProfile, RealmChange, Restrictions, TokenListEnvelope, UpdateProfile,
+    UpdateToken,
 };
 pub use two_factor::{
     BackupCodes, ConfirmTwoFactor, DisableTwoFactor, EnabledTwoFactor, EndedSessions, RegenerateBackupCodes,

@@ -114,6 +114,27 @@ pub struct Restrictions {
     /// How deep tokens may make tokens on this server.
     #[serde(default = "one")]
     pub max_delegation_depth: u32,
+    /// What it may really do, where tokens that it descends from bound it. Absent for a token that a
+    /// session made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective: Option<EffectiveLimits>,
+}
+
+/// What a token and all that it descends from allow together; its realms are beside this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EffectiveLimits {
+    /// The tree, granted leaves only.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub permissions: Value,
+    /// Addresses and networks; empty is none at all.
+    pub ip_whitelist: Vec<String>,
+    /// When it ends; null is never.
+    pub expires_at: Option<Timestamp>,
+    /// Whether it may open the vault, with the permission to.
+    pub vault_access: bool,
+    /// Whether it may read events.
+    pub event_access: bool,
 }
 
 fn one() -> u32 {
