@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     pub(crate) domain: Domain,
     pub(crate) trusted_proxies: TrustedProxies,
+    /// How deep tokens may make tokens.
+    pub(crate) max_delegation_depth: u32,
     /// What is wrong with how the server is exposed, in a sentence: told at start and in `/readyz`.
     pub(crate) exposure_warning: Option<&'static str>,
 }
@@ -71,6 +73,7 @@ pub(crate) struct App {
     pub(crate) over_limit: limits::OverLimit,
     pub(crate) domain: Domain,
     pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) max_delegation_depth: u32,
     pub(crate) data_dir: PathBuf,
     pub(crate) exposure_warning: Option<&'static str>,
     notes: tokio::sync::Mutex<Notes>,
@@ -104,6 +107,7 @@ impl App {
             over_limit: limits::OverLimit::default(),
             domain: settings.domain,
             trusted_proxies: settings.trusted_proxies,
+            max_delegation_depth: settings.max_delegation_depth,
             data_dir: settings.data_dir,
             exposure_warning: settings.exposure_warning,
             notes: tokio::sync::Mutex::new(notes),

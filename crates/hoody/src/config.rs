@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use hoody_core::address::TrustedProxies;
 use hoody_core::host::Domain;
+use hoody_core::lineage::MAX_DEPTH;
 use hoody_core::wire::Secret;
 use zeroize::Zeroizing;
 
@@ -41,6 +42,9 @@ pub(crate) struct ServerFlags {
     /// Proxies whose X-Forwarded-For is believed [env: HOODY_TRUSTED_PROXIES] [default: none]
     #[arg(long, value_name = "CIDR,…", global = true)]
     trusted_proxies: Option<String>,
+    /// How deep tokens may make tokens, 1 to 16 [env: HOODY_MAX_DELEGATION_DEPTH] [default: 3]
+    #[arg(long, value_name = "N", global = true)]
+    max_delegation_depth: Option<String>,
     /// One key a line, 64 hex digits [env: HOODY_MASTER_KEY_FILE, HOODY_MASTER_KEY] [default: master.key in the data directory]
     #[arg(long, value_name = "FILE", global = true)]
     master_key_file: Option<String>,
@@ -85,13 +89,17 @@ pub(crate) struct Config {
 /// The environment, or a map in tests.
 pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-const NAMES: [(&str, &str); 10] = [
+/// How deep tokens may make tokens unless told otherwise: an agent, its helpers, their tools.
+pub(crate) const MAX_DELEGATION_DEPTH: u32 = 3;
+
+const NAMES: [(&str, &str); 11] = [
     ("listen", "HOODY_LISTEN"),
     ("data-dir", "HOODY_DATA_DIR"),
     ("database-url", "HOODY_DATABASE_URL"),
     ("domain", "HOODY_DOMAIN"),
     ("public-url", "HOODY_PUBLIC_URL"),
     ("trusted-proxies", "HOODY_TRUSTED_PROXIES"),
+    ("max-delegation-depth", "HOODY_MAX_DELEGATION_DEPTH"),
     ("master-key-file", "HOODY_MASTER_KEY_FILE"),
     ("metrics-listen", "HOODY_METRICS_LISTEN"),
     ("log", "HOODY_LOG"),
@@ -165,6 +173,7 @@ impl ServerFlags {
             "domain" => &self.domain,
             "public-url" => &self.public_url,
             "trusted-proxies" => &self.trusted_proxies,
+            "max-delegation-depth" => &self.max_delegation_depth,
             "master-key-file" => &self.master_key_file,
             "metrics-listen" => &self.metrics_listen,
             "log" => &self.log,
@@ -196,6 +205,7 @@ fn read_file(path: Option<String>) -> anyhow::Result<BTreeMap<String, String>> {
                 let texts: Option<Vec<_>> = items.iter().map(toml::Value::as_str).collect();
                 texts.with_context(|| format!("{path}: {name} must be a list of texts"))?.join(",")
             }
+            toml::Value::Integer(number) => number.to_string(),
             _ => bail!("{path}: {name} must be a text"),
         };
         values.insert(name, text);
@@ -225,6 +235,8 @@ impl Config {
             Some(_) => values.parse("trusted-proxies", "", TrustedProxies::parse)?,
             None => TrustedProxies::default(),
         };
+        let default_depth = MAX_DELEGATION_DEPTH.to_string();
+        let max_delegation_depth = values.parse("max-delegation-depth", &default_depth, delegation_depth)?;
         let keys = key_source(&values, env, &data_dir)?;
         let is_log_json = values.parse("log-format", "text", |format| match format {
             "text" => Ok(false),
@@ -250,6 +262,7 @@ impl Config {
                 data_dir: data_dir.clone(),
                 domain,
                 trusted_proxies,
+                max_delegation_depth,
                 exposure_warning,
             },
             data_dir,
@@ -260,6 +273,11 @@ impl Config {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "must be an address and a port, e.g. 127.0.0.1:8080 or [::1]:8080".to_owned())
+}
+
+fn delegation_depth(text: &str) -> Result<u32, String> {
+    let depth = text.parse().ok().filter(|depth| (1..=MAX_DEPTH).contains(depth));
+    depth.ok_or_else(|| format!("must be a number from 1 to {MAX_DEPTH}"))
 }
 
 fn url(text: &str) -> Result<String, String> {
@@ -312,6 +330,7 @@ fn shown(
         ("domain", domain.to_string()),
         ("public-url", public_url.to_owned()),
         ("trusted-proxies", "none".to_owned()),
+        ("max-delegation-depth", MAX_DELEGATION_DEPTH.to_string()),
         ("master-key-file", format!("{keys:?}")),
         ("metrics-listen", "none".to_owned()),
         ("log", "info".to_owned()),
@@ -407,6 +426,21 @@ mod tests {
         let flags = ServerFlags { config: Some(path.display().to_string()), ..ServerFlags::default() };
         let error = load(&flags, &[]).unwrap_err().to_string();
         assert!(error.contains("line 1") && !error.contains("geheim"), "{error}");
+    }
+
+    #[test]
+    fn delegation_has_a_depth_from_1_to_16() {
+        let depth = |text| load(&ServerFlags::default(), &[("HOODY_MAX_DELEGATION_DEPTH", text)]);
+        assert_eq!(depth("16").unwrap().settings.max_delegation_depth, 16);
+        for wrong in ["0", "17", "-1", "two", "1.5"] {
+            let error = depth(wrong).unwrap_err().to_string();
+            assert!(error.contains("max-delegation-depth (from HOODY_MAX_DELEGATION_DEPTH)"), "{error}");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hoody.toml");
+        std::fs::write(&path, "max-delegation-depth = 5\n").unwrap();
+        let flags = ServerFlags { config: Some(path.display().to_string()), ..ServerFlags::default() };
+        assert_eq!(load(&flags, &[]).unwrap().settings.max_delegation_depth, 5);
     }
 
     #[test]

@@ -129,7 +129,7 @@ fn told_deny(deny: Deny, leaf: Option<&str>) -> Told {
         Deny::MintingNeedsSession => (
             unauthorized,
             "SESSION_REQUIRED",
-            "Creating tokens requires a user session: sign in first, an auth token cannot create tokens",
+            "Creating tokens requires a user session, or an auth token with resources.create_tokens",
         ),
         Deny::SessionRequired => {
             (forbidden, "INSUFFICIENT_PERMISSIONS", "Insufficient permissions: a user session is required")

@@ -50,6 +50,7 @@ impl Service {
             data_dir: directory.to_owned(),
             domain: Domain::parse("api.localhost").expect("a domain"),
             trusted_proxies: TrustedProxies::parse(trusted_proxies).expect("addresses"),
+            max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
             exposure_warning: None,
         };
         let app = App::open(settings, Clock::manual(now)).await.expect("the service opens");
@@ -68,6 +69,7 @@ impl Service {
             data_dir: directory.to_owned(),
             domain: Domain::parse("api.localhost").expect("a domain"),
             trusted_proxies: TrustedProxies::default(),
+            max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
             exposure_warning: None,
         };
         let opened = App::open(settings, Clock::manual(now)).await;

@@ -59,7 +59,7 @@ impl Tokens<'_> {
     /// `POST /auth/tokens`: the answer holds the secret, this once.
     ///
     /// # Errors
-    /// `SESSION_REQUIRED` with a token; the codes of `contract/tokens.md` 5.
+    /// `SESSION_REQUIRED` with a token that may make none; the codes of `contract/tokens.md` 5.
     pub async fn create(&self, token: &CreateToken) -> Result<AuthToken, Error> {
         Call::post("auth/tokens").json(token).send(self.0).await
     }
@@ -91,7 +91,7 @@ impl Tokens<'_> {
     /// `POST /auth/tokens/{id}/copy`: the answer holds the copy's secret, this once.
     ///
     /// # Errors
-    /// `SESSION_REQUIRED` with a token; `TOKEN_NOT_FOUND`.
+    /// `SESSION_REQUIRED` with a token that may make none; `TOKEN_NOT_FOUND`.
     pub async fn copy(&self, id: TokenId, copy: &CopyToken) -> Result<AuthToken, Error> {
         Call::post("auth/tokens").at(id).at("copy").json(copy).send(self.0).await
     }

@@ -51,9 +51,14 @@ pub(crate) enum AuthCommand {
         after_help = "EXAMPLES:
   hoody auth list
   hoody auth list -o wide
+  hoody auth list --tree
   hoody auth list -o json"
     )]
-    List,
+    List {
+        /// Show what a token made below it
+        #[arg(long)]
+        tree: bool,
+    },
     /// Show a token, without its secret
     #[command(visible_aliases = ["show", "describe"], after_help = "EXAMPLES:
   hoody auth get 65a1b2c3d4e5f60718293a4b")]
@@ -196,7 +201,7 @@ pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), F
         AuthCommand::Refresh(args) => login::refresh(context, &args).await,
         AuthCommand::Check { permission } => check(context, permission.as_deref()).await,
         AuthCommand::Create(args) => create(context, &args).await,
-        AuthCommand::List => list(context).await,
+        AuthCommand::List { tree } => list(context, tree).await,
         AuthCommand::Get { id } => {
             let token = context.call(async |client: &Client| client.tokens().get(id).await).await?;
             context.output.show(&token, || details(&token))
@@ -241,10 +246,17 @@ async fn create(context: &Context, args: &CreateArgs) -> Result<(), Failure> {
     let token = context.call(async |client: &Client| client.tokens().create(&request).await).await?;
     show_new(context, &token)?;
     if args.is_unlimited() {
-        context.output.warn(
+        context.output.warn(if token.created_by_token_id.is_some() {
+            "the token can do all that the one in use can, but make tokens; \
+             --permission or --permission-template would limit it"
+        } else {
             "the token has full access: everything but making tokens; \
-             --permission or --permission-template would limit it",
-        );
+             --permission or --permission-template would limit it"
+        });
+    }
+    let left_out = request.permissions.as_ref().map(|asked| without(asked, &token.permissions));
+    if let Some(paths) = left_out.filter(|paths| !paths.is_empty()) {
+        context.output.warn(&format!("left out, because the token in use lacks it: {}", paths.join(" ")));
     }
     Ok(())
 }
@@ -263,8 +275,10 @@ fn show_new(context: &Context, token: &AuthToken) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn list(context: &Context) -> Result<(), Failure> {
+async fn list(context: &Context, is_tree: bool) -> Result<(), Failure> {
     let list = context.call(async |client: &Client| client.tokens().list().await).await?;
+    let listed =
+        || if is_tree { tree(&list.tokens) } else { list.tokens.iter().map(|one| (0, one)).collect() };
     context.output.show(&list.tokens, || View::List {
         titles: &[
             "ID",
@@ -276,9 +290,10 @@ async fn list(context: &Context) -> Result<(), Failure> {
             "EXPIRES",
             "ADDRESSES",
             "REALMS",
+            "MADE BY",
         ],
         narrow: 5,
-        rows: list.tokens.iter().map(row).collect(),
+        rows: listed().into_iter().map(|(depth, token)| row(depth, token)).collect(),
         empty: "No tokens. `hoody auth create` makes one.",
     })?;
     if list.is_truncated {
@@ -287,10 +302,30 @@ async fn list(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn row(token: &AuthToken) -> Vec<String> {
+/// The tokens with how far each is indented: what a token made comes below it. One whose maker is not
+/// listed stands at the left.
+fn tree(tokens: &[AuthToken]) -> Vec<(usize, &AuthToken)> {
+    let is_listed = |id| tokens.iter().any(|token| token.id == id);
+    let mut waiting: Vec<_> = tokens
+        .iter()
+        .filter(|token| !token.created_by_token_id.is_some_and(is_listed))
+        .rev()
+        .map(|token| (0, token))
+        .collect();
+    let mut shown = Vec::with_capacity(tokens.len());
+    while let Some((depth, token)) = waiting.pop() {
+        shown.push((depth, token));
+        let children = tokens.iter().rev().filter(|child| child.created_by_token_id == Some(token.id));
+        waiting.extend(children.map(|child| (depth + 1, child)));
+    }
+    shown
+}
+
+fn row(depth: usize, token: &AuthToken) -> Vec<String> {
+    let indent = "  ".repeat(depth.saturating_sub(1)) + if depth > 0 { "└ " } else { "" };
     vec![
         token.id.to_string(),
-        token.alias.clone(),
+        indent + &token.alias,
         token.prefix.clone(),
         yes_no(token.is_enabled),
         token.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
@@ -298,7 +333,13 @@ fn row(token: &AuthToken) -> Vec<String> {
         token.expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
         token.ip_whitelist.join(","),
         realms(token),
+        maker(token),
     ]
+}
+
+/// What made a token.
+fn maker(token: &AuthToken) -> String {
+    token.created_by_token_id.map_or_else(|| "a session".to_owned(), |id| id.to_string())
 }
 
 async fn delete(context: &Context, id: TokenId) -> Result<(), Failure> {
@@ -400,6 +441,17 @@ fn current_details(current: &CurrentToken) -> View {
         "realm of this host",
         limits.active_realm_id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
     ));
+    if let Some(effective) = &limits.effective {
+        // Bounded by what it descends from, which may have been narrowed since it was made.
+        let none_if_empty = |text: String| if text.is_empty() { "none".to_owned() } else { text };
+        fields.extend([
+            ("may in fact", paths(&effective.permissions)),
+            ("from", none_if_empty(effective.ip_whitelist.join(", "))),
+            ("until", effective.expires_at.map_or_else(|| "never ends".to_owned(), |at| at.to_string())),
+            ("vault in fact", yes_no(effective.vault_access)),
+            ("events in fact", yes_no(effective.event_access)),
+        ]);
+    }
     View::Details(fields)
 }
 
@@ -418,6 +470,8 @@ fn details(token: &AuthToken) -> View {
         ("permissions", paths(&token.permissions)),
         ("vault", yes_no(token.vault_access)),
         ("events", yes_no(token.event_access)),
+        ("made by", maker(token)),
+        ("depth", token.delegation_depth.to_string()),
         ("last used", when(token.last_used_at)),
         ("last address", token.last_used_ip.clone().unwrap_or_else(|| "-".to_owned())),
         ("created", token.created_at.to_string()),
@@ -445,6 +499,11 @@ fn realms(token: &AuthToken) -> String {
 
 /// The granted leaves of a tree as dotted paths.
 fn paths(tree: &Value) -> String {
+    let found = leaves(tree);
+    if found.is_empty() { "none".to_owned() } else { found.join(" ") }
+}
+
+fn leaves(tree: &Value) -> Vec<String> {
     fn walk(tree: &Value, at: &str, found: &mut Vec<String>) {
         match tree {
             Value::Bool(true) => found.push(at.to_owned()),
@@ -459,7 +518,13 @@ fn paths(tree: &Value) -> String {
     }
     let mut found = Vec::new();
     walk(tree, "", &mut found);
-    if found.is_empty() { "none".to_owned() } else { found.join(" ") }
+    found
+}
+
+/// The leaves that `asked` has and `got` has not.
+fn without(asked: &Value, got: &Value) -> Vec<String> {
+    let got = leaves(got);
+    leaves(asked).into_iter().filter(|path| !got.contains(path)).collect()
 }
 
 fn object(object: Option<&serde_json::Map<String, Value>>) -> String {
@@ -469,4 +534,41 @@ fn object(object: Option<&serde_json::Map<String, Value>>) -> String {
 /// Yes or no, for people.
 pub(crate) fn yes_no(is_so: bool) -> String {
     if is_so { "yes" } else { "no" }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(own: u8, maker: Option<u8>) -> AuthToken {
+        let id = |byte: u8| TokenId::from_bytes([byte; 12]).to_string();
+        let token = json!({
+            "id": id(own), "alias": format!("t{own}"), "prefix": "hdy_", "ip_whitelist": ["*"], "realm_ids": [],
+            "allow_no_realm": true, "permissions": {}, "expires_at": null, "is_enabled": true,
+            "vault_access": false, "event_access": true, "last_used_at": null, "last_used_ip": null,
+            "created_by_token_id": maker.map(id), "delegation_depth": 0,
+            "created_at": "2026-03-02T09:15:42.118Z", "updated_at": "2026-03-02T09:15:42.118Z",
+        });
+        serde_json::from_value(token).unwrap()
+    }
+
+    #[test]
+    fn what_a_token_made_stands_below_it() {
+        let tokens = [
+            token(6, Some(2)),
+            token(5, Some(9)),
+            token(4, None),
+            token(3, Some(2)),
+            token(2, Some(1)),
+            token(1, None),
+        ];
+        let aliases: Vec<_> = tree(&tokens).iter().map(|(depth, one)| row(*depth, one)[1].clone()).collect();
+        assert_eq!(aliases, ["t5", "t4", "t1", "└ t2", "  └ t6", "  └ t3"]);
+    }
+
+    #[test]
+    fn what_was_asked_for_and_not_given_is_named() {
+        let asked = json!({ "projects": { "read": true, "delete": true }, "resources": { "vault": false } });
+        assert_eq!(without(&asked, &json!({ "projects": { "read": true } })), ["projects.delete"]);
+    }
 }

@@ -122,7 +122,7 @@ fn advice(code: &str) -> Option<&'static str> {
             "the credential is not accepted: `hoody login` starts a session; HOODY_TOKEN and --token win over a stored one"
         }
         "SESSION_REQUIRED" => {
-            "tokens cannot make tokens: use a session (`hoody login`, and unset HOODY_TOKEN)"
+            "this token may not make tokens: use a session (`hoody login`, and unset HOODY_TOKEN), or a token with resources.create_tokens"
         }
         "OTP_REQUIRED" => {
             "--otp-code takes a code of the second factor; `hoody auth 2fa gate` says when one is needed"

@@ -13,7 +13,12 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PermissionFlags {
     set: Option<PermissionSet>,
+    /// What `=false` takes away.
+    taken: PermissionSet,
 }
+
+/// Lets a token make tokens: no branch and no template grants it, only its own name.
+const CREATE_TOKENS: &str = "resources.create_tokens";
 
 /// The flag of one leaf.
 struct LeafFlag {
@@ -39,11 +44,20 @@ impl PermissionFlags {
     pub(crate) fn tree(&self) -> Option<Value> {
         self.set.map(|set| CATALOGUE.to_tree(set))
     }
+
+    /// The tree of the template `name` with what the flags add and take; `None` when none was given, or
+    /// this command does not know the template.
+    pub(crate) fn tree_over(&self, name: &str) -> Option<Value> {
+        let template = CATALOGUE.template(name)?;
+        let set = self.set?.union(template);
+        let taken = CATALOGUE.leaves().map(|(leaf, _)| leaf).filter(|leaf| self.taken.has(*leaf));
+        Some(CATALOGUE.to_tree(taken.fold(set, PermissionSet::without)))
+    }
 }
 
 impl FromArgMatches for PermissionFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let mut set = None;
+        let (mut set, mut taken) = (None, PermissionSet::EMPTY);
         for path in matches.get_many::<String>("permission").into_iter().flatten() {
             let granted = named(path).ok_or_else(|| unknown(path))?;
             set = Some(set.unwrap_or(PermissionSet::EMPTY).union(granted));
@@ -52,9 +66,12 @@ impl FromArgMatches for PermissionFlags {
             if let Some(is_granted) = matches.get_one::<bool>(flag.name) {
                 let so_far = set.unwrap_or(PermissionSet::EMPTY);
                 set = Some(if *is_granted { so_far.with(flag.leaf) } else { so_far.without(flag.leaf) });
+                if !is_granted {
+                    taken = taken.with(flag.leaf);
+                }
             }
         }
-        Ok(Self { set })
+        Ok(Self { set, taken })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -93,13 +110,14 @@ impl Args for PermissionFlags {
     }
 }
 
-/// A leaf, or all leaves below `branch.*`.
+/// A leaf, or all leaves below `branch.*` but the one that makes tokens.
 fn named(path: &str) -> Option<PermissionSet> {
     if let Some(leaf) = CATALOGUE.leaf(path) {
         return Some(PermissionSet::EMPTY.with(leaf));
     }
     let branch = path.strip_suffix('*').filter(|branch| branch.ends_with('.'))?;
-    let below = CATALOGUE.leaves().filter(|(_, leaf)| leaf.path.starts_with(branch));
+    let below =
+        CATALOGUE.leaves().filter(|(_, leaf)| leaf.path.starts_with(branch) && leaf.path != CREATE_TOKENS);
     let set = below.fold(PermissionSet::EMPTY, |set, (leaf, _)| set.with(leaf));
     (!set.is_empty()).then_some(set)
 }
@@ -152,6 +170,15 @@ mod tests {
             Some(json!({"projects": {"members": {"invite": true, "change_roles": true}}}))
         );
         assert_eq!(tree(&["--permissions-projects-read=false"]).unwrap(), Some(json!({})));
+    }
+
+    #[test]
+    fn only_its_own_name_grants_to_make_tokens() {
+        let resources = tree(&["--permission", "resources.*"]).unwrap().unwrap();
+        assert_eq!(resources["resources"].get("create_tokens"), None);
+        assert_eq!(resources["resources"]["vault"], true);
+        let both = tree(&["--permission", "resources.*,resources.create_tokens"]).unwrap().unwrap();
+        assert_eq!(both["resources"]["create_tokens"], true);
     }
 
     #[test]

@@ -61,7 +61,8 @@ pub(crate) struct TokenFields {
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     fields: TokenFields,
-    /// Named set of permissions: full_access, external_customer, dev_team, finance_team or read_only
+    /// Named set of permissions: full_access, external_customer, dev_team, finance_team or read_only;
+    /// single ones are added to it. None has resources.create_tokens: ask for that by its name
     #[arg(long, value_name = "NAME")]
     permission_template: Option<String>,
     /// Take away whatever could get further credentials, and let it end within a day unless told otherwise
@@ -123,13 +124,16 @@ impl CreateArgs {
     /// The request.
     pub(crate) fn request(&self) -> anyhow::Result<CreateToken> {
         let fields = &self.fields;
+        let template = self.permission_template.as_deref();
+        // On the wire a template wins over single permissions: with both, the tree is put together here.
+        let together = template.and_then(|name| fields.permissions.tree_over(name));
         Ok(CreateToken {
             alias: fields.alias.clone(),
             public_key: fields.public_key.as_deref().map(nullable),
             public_storage: storage(fields.public_storage.as_deref())?,
             ip_whitelist: addresses(&fields.ip_whitelist),
-            permission_template: self.permission_template.clone(),
-            permissions: fields.permissions.tree(),
+            permission_template: self.permission_template.clone().filter(|_| together.is_none()),
+            permissions: together.or_else(|| fields.permissions.tree()),
             realm_ids: RealmIds::joined(&fields.realm_ids),
             allow_no_realm: toggle(fields.allow_no_realm, fields.no_allow_no_realm),
             vault_access: toggle(fields.vault_access, fields.no_vault_access),
@@ -308,6 +312,23 @@ mod tests {
             create(&["--no-allow-no-realm", "--vault-access"]),
             json!({"allow_no_realm": false, "vault_access": true})
         );
+    }
+
+    #[test]
+    fn single_permissions_are_added_to_a_template_and_making_tokens_only_by_name() {
+        let plain = create(&["--permission-template", "full_access"]);
+        assert_eq!(plain, json!({ "permission_template": "full_access" }));
+        let body = create(&["--permission-template", "read_only", "--permission", "resources.create_tokens"]);
+        assert_eq!(body.get("permission_template"), None, "it would win");
+        assert_eq!(body["permissions"]["resources"]["create_tokens"], true);
+        assert_eq!(body["permissions"]["projects"], json!({ "read": true }));
+        let body = create(&["--permission-template", "full_access", "--permission", "resources.*"]);
+        assert_eq!(body["permissions"]["resources"].get("create_tokens"), None);
+        let body = create(&["--permission-template", "read_only", "--permissions-projects-read=false"]);
+        assert_eq!(body["permissions"].get("projects"), None);
+        // One that only the server knows is the server's to judge.
+        let body = create(&["--permission-template", "new", "--permission", "projects.read"]);
+        assert_eq!(body["permission_template"], "new");
     }
 
     #[test]

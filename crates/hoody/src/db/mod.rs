@@ -107,6 +107,14 @@ async fn fetch(on: On<'_>, sql: &'static str, args: Vec<Arg>) -> Result<Vec<Row>
 }
 
 impl On<'_> {
+    /// The same place, for one statement more.
+    pub(crate) fn again(&mut self) -> On<'_> {
+        match self {
+            Self::Db(db) => On::Db(db),
+            Self::Tx(tx) => On::Tx(tx),
+        }
+    }
+
     /// The row that `sql` gives, if any.
     pub(crate) async fn find(self, sql: &'static str, args: Vec<Arg>) -> Result<Option<Row>, DbError> {
         Ok(fetch(self, sql, args).await?.into_iter().next())

@@ -179,6 +179,7 @@ fn sqlite_migrator() -> Migrator {
         (4, "nodes", include_str!("../../migrations/sqlite/0004_nodes.sql")),
         (5, "mail", include_str!("../../migrations/sqlite/0005_mail.sql")),
         (7, "limits", include_str!("../../migrations/sqlite/0007_limits.sql")),
+        (8, "delegation", include_str!("../../migrations/sqlite/0008_delegation.sql")),
     ])
 }
 
@@ -190,6 +191,7 @@ fn postgres_migrator() -> Migrator {
         (4, "nodes", include_str!("../../migrations/postgres/0004_nodes.sql")),
         (5, "mail", include_str!("../../migrations/postgres/0005_mail.sql")),
         (7, "limits", include_str!("../../migrations/postgres/0007_limits.sql")),
+        (8, "delegation", include_str!("../../migrations/postgres/0008_delegation.sql")),
     ])
 }
 

@@ -1,9 +1,11 @@
-//! What the database knows of a credential: the row of a token or session with its account.
+//! What the database knows of a credential: a session with its account, a token with all that it
+//! descends from.
 
 use hoody_core::address::AddressList;
 use hoody_core::grant::{Credential, Grant, Limits, Realms};
 use hoody_core::id::{RealmId, TokenId};
 use hoody_core::keys::KeyId;
+use hoody_core::lineage::{Lineage, Link};
 use hoody_core::secret::Digest;
 use hoody_core::session::{Claims, REUSE_GRACE, Standing};
 use hoody_core::time::{SECOND, Timestamp};
@@ -12,18 +14,25 @@ use super::usage::{Note, USAGE_INTERVAL, Usage};
 use crate::db::{Db, DbError, On, Row, args};
 use crate::sessions;
 
-macro_rules! token_row {
+/// A token and what it descends from, itself first: one statement whatever the depth. The join on the
+/// account keeps a lineage in one account; the bound ends a chain that bites its own tail.
+macro_rules! lineage {
     ($filter:literal) => {
         concat!(
-            "SELECT t.id, t.user_id, t.is_enabled, t.expires_at, t.ip_whitelist, t.realm_ids, \
-             t.allow_no_realm, t.permissions, t.vault_access, t.event_access, t.last_used_at, u.is_banned \
-             FROM tokens t JOIN users u ON u.id = t.user_id WHERE ",
-            $filter
+            "WITH RECURSIVE lineage (id, creator, account, height) AS (\
+             SELECT t.id, t.created_by_token_id, t.user_id, 0 FROM tokens t WHERE ",
+            $filter,
+            " UNION ALL SELECT p.id, p.created_by_token_id, p.user_id, l.height + 1 FROM lineage l \
+             JOIN tokens p ON p.id = l.creator AND p.user_id = l.account WHERE l.height < 17) \
+             SELECT t.id, t.user_id, t.created_by_token_id, t.is_enabled, t.expires_at, t.ip_whitelist, \
+             t.realm_ids, t.allow_no_realm, t.permissions, t.vault_access, t.event_access, t.last_used_at, \
+             u.is_banned FROM lineage l JOIN tokens t ON t.id = l.id JOIN users u ON u.id = t.user_id \
+             ORDER BY l.height"
         )
     };
 }
-const TOKEN_BY_DIGEST: &str = token_row!("t.digest = $1");
-const TOKEN_BY_ID: &str = token_row!("t.id = $1");
+const LINEAGE_BY_DIGEST: &str = lineage!("t.digest = $1");
+const LINEAGE_BY_ID: &str = lineage!("t.id = $1");
 const REKEY: &str = "UPDATE tokens SET digest = $1, key_id = $2 WHERE digest = $3";
 const USE: &str = "UPDATE tokens SET last_used_at = $2, last_used_ip = $3 \
      WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2 - $4)";
@@ -33,14 +42,19 @@ pub(crate) async fn find_token(
     on: impl Into<On<'_>>,
     digest: &Digest,
 ) -> Result<Option<(Grant, Usage)>, DbError> {
-    let row = on.into().find(TOKEN_BY_DIGEST, args![&digest.bytes()[..]]).await?;
-    row.map(|row| Ok((token_grant(&row)?, Usage::last(row.get("last_used_at")?)))).transpose()
+    let rows = on.into().list(LINEAGE_BY_DIGEST, args![&digest.bytes()[..]]).await?;
+    let Some(grant) = token_grant(&rows)? else { return Ok(None) };
+    Ok(Some((grant, Usage::last(rows[0].get("last_used_at")?))))
 }
 
 /// The grant of the token with this id.
 pub(crate) async fn find_token_by_id(on: impl Into<On<'_>>, id: TokenId) -> Result<Option<Grant>, DbError> {
-    let row = on.into().find(TOKEN_BY_ID, args![id]).await?;
-    row.map(|row| token_grant(&row)).transpose()
+    token_grant(&on.into().list(LINEAGE_BY_ID, args![id]).await?)
+}
+
+/// The token with this id and all that it descends from.
+pub(crate) async fn find_lineage(on: impl Into<On<'_>>, id: TokenId) -> Result<Option<Lineage>, DbError> {
+    read_lineage(&on.into().list(LINEAGE_BY_ID, args![id]).await?)
 }
 
 /// The grant of the session that `claims` speak of, if they still hold: not ended, of the account's
@@ -71,16 +85,21 @@ pub(crate) async fn find_session(on: impl Into<On<'_>>, claims: &Claims) -> Resu
     }))
 }
 
-fn token_grant(row: &Row) -> Result<Grant, DbError> {
-    let id: TokenId = row.get("id")?;
-    Ok(Grant {
-        account: row.get("user_id")?,
-        credential: Credential::Token(id),
-        lineage: Box::new([id]),
-        is_enabled: row.get("is_enabled")?,
-        is_banned: row.get("is_banned")?,
-        limits: read_limits(row)?,
-    })
+fn token_grant(rows: &[Row]) -> Result<Option<Grant>, DbError> {
+    let (Some(own), Some(lineage)) = (rows.first(), read_lineage(rows)?) else { return Ok(None) };
+    Ok(Some(lineage.grant(own.get("user_id")?, own.get("is_banned")?)))
+}
+
+fn read_lineage(rows: &[Row]) -> Result<Option<Lineage>, DbError> {
+    let link = |row: &Row| {
+        Ok(Link {
+            id: row.get("id")?,
+            creator: row.get("created_by_token_id")?,
+            is_enabled: row.get("is_enabled")?,
+            limits: read_limits(row)?,
+        })
+    };
+    Ok(Lineage::new(rows.iter().map(link).collect::<Result<Vec<_>, DbError>>()?))
 }
 
 /// The limits in a row of `tokens`.

@@ -99,8 +99,8 @@ needs! {
     ValidOrBanned { BANNED = true }
     /// A session: what concerns the account itself.
     ASession { ACCEPTS = Accepts::Session }
-    /// A session: minting tokens.
-    Minting { ACCEPTS = Accepts::SessionToMint }
+    /// A session, or a token that may make tokens.
+    Minting { ACCEPTS = Accepts::Minter, LEAF = "resources.create_tokens" }
     /// A token that asks about itself, also where it may do nothing else.
     ItselfAToken { ACCEPTS = Accepts::Token, UNSCOPED = true }
     /// A token that changes its public profile.

@@ -4,14 +4,15 @@
 //! `hoody_core::acting`, and written with its feed row; every cache forgets it with the commit.
 
 use axum::extract::State;
-use hoody_core::acting::{Act, Refusal, may_act};
-use hoody_core::grant::{Deny, Grant, Limits};
+use hoody_core::acting::{Act, Refusal, Target, may_act};
+use hoody_core::grant::{Deny, Grant};
 use hoody_core::id::{RealmId, TokenId, noun};
 use hoody_core::invalid::Invalid;
 use hoody_core::token::{MAX_REALMS, RealmChange, TokenChange};
 use hoody_core::wire;
 
-use super::http::{NOT_FOUND, check_limit, check_size, duplicate_alias, is_visible};
+use super::delegation::{self, Placed, is_visible, keep_below};
+use super::http::{NOT_FOUND, check_limit, check_size, duplicate_alias};
 use super::{Token, store};
 use crate::app::catalogue;
 use crate::error::Error;
@@ -34,7 +35,8 @@ pub(crate) async fn update_token(
     let change = TokenChange::parse(&body, app.now(), catalogue())?;
     let (mutation, grant) = Mutation::begin(&app, &caller).await?;
     let mut mutation = two_factor::gate(&app, mutation, &grant, change.otp_code.as_deref()).await?;
-    let before = find_target(&mut mutation, &caller, &grant, id).await?;
+    let found = find_target(&mut mutation, &caller, &grant, id).await?;
+    let before = &found.token;
     if change.public_key.is_some() || change.public_storage.is_some() {
         may_publish(&grant)?;
     }
@@ -50,8 +52,9 @@ pub(crate) async fn update_token(
     }
     token.settle();
     let act = if only_disables { Act::Disable } else { Act::Change { after: &token.limits, enables } };
-    judge(&grant, id, &before.limits, act)?;
-    keep_last_realm(&caller, &before, &token)?;
+    judge(&grant, found.target(), act)?;
+    keep_below(&found, &token)?;
+    keep_last_realm(&caller, before, &token)?;
     if token.alias != before.alias
         && store::is_alias_taken(&mut mutation.tx, token.account, &token.alias, id).await?
     {
@@ -60,7 +63,7 @@ pub(crate) async fn update_token(
     if !before.is_active(mutation.now) {
         check_limit(&mut mutation, &token).await?;
     }
-    let token = write(mutation, &before, token).await?;
+    let token = write(mutation, before, token).await?;
     Ok(Answer::ok("Auth token updated successfully", token.shown(None)))
 }
 
@@ -140,16 +143,18 @@ async fn change_realms(
     let change = RealmChange::parse(body)?;
     let (mutation, grant) = Mutation::begin(app, caller).await?;
     let mut mutation = two_factor::gate(app, mutation, &grant, change.otp_code.as_deref()).await?;
-    let before = find_target(&mut mutation, caller, &grant, id).await?;
+    let found = find_target(&mut mutation, caller, &grant, id).await?;
+    let before = &found.token;
     let mut token = before.clone();
     edit(&mut token.realm_ids, change.realm_id)?;
     token.settle();
-    judge(&grant, id, &before.limits, Act::Change { after: &token.limits, enables: false })?;
-    keep_last_realm(caller, &before, &token)?;
-    write(mutation, &before, token).await
+    judge(&grant, found.target(), Act::Change { after: &token.limits, enables: false })?;
+    keep_below(&found, &token)?;
+    keep_last_realm(caller, before, &token)?;
+    write(mutation, before, token).await
 }
 
-/// Deletes a token for good
+/// Deletes a token for good, and every token that descends from it
 #[utoipa::path(delete, path = "/api/v1/auth/tokens/{id}", operation_id = "delete_token", tag = "tokens",
     params(("id" = TokenId, Path)), security(("bearer" = [])),
     responses((status = 200, body = crate::http::envelope::Done), (status = 404, body = wire::ErrorBody)))]
@@ -159,13 +164,11 @@ pub(crate) async fn delete_token(
     IdPath(id): IdPath<noun::Token>,
 ) -> Result<Answer<()>, Error> {
     let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
-    let token = find_target(&mut mutation, &caller, &grant, id).await?;
-    judge(&grant, id, &token.limits, Act::Delete)?;
-    if !store::delete_token(&mut mutation.tx, token.account, id).await? {
+    let found = find_target(&mut mutation, &caller, &grant, id).await?;
+    judge(&grant, found.target(), Act::Delete)?;
+    if !delegation::delete_subtree(&mut mutation, &found.token).await? {
         return Err(NOT_FOUND);
     }
-    let change = Change::new("auth.token.deleted", token.account, "auth_token", id);
-    mutation.tell(change.in_realms(&token.realm_ids).forgetting(Forget::Token(id)));
     mutation.commit().await?;
     Ok(Answer::ok("Auth token deleted successfully", ()))
 }
@@ -176,20 +179,20 @@ async fn find_target(
     caller: &AnyCaller,
     grant: &Grant,
     id: TokenId,
-) -> Result<Token, Error> {
+) -> Result<Placed, Error> {
     if !writes(grant) {
         return Err(forbidden("Insufficient permissions: this token may only read"));
     }
-    let token = store::find_token(&mut mutation.tx, grant.account, id).await?;
-    token.filter(|token| is_visible(caller, token)).ok_or(NOT_FOUND)
+    let found = delegation::find(&mut mutation.tx, grant.account, id).await?;
+    found.filter(|found| is_visible(caller, found.target(), &found.token)).ok_or(NOT_FOUND)
 }
 
 pub(super) fn writes(grant: &Grant) -> bool {
     catalogue().is_writing(grant.limits.permissions)
 }
 
-pub(super) fn judge(grant: &Grant, id: TokenId, before: &Limits, act: Act<'_>) -> Result<(), Error> {
-    may_act(grant, writes(grant), id, before, act).map_err(|refusal| match refusal {
+pub(super) fn judge(grant: &Grant, target: Target<'_>, act: Act<'_>) -> Result<(), Error> {
+    may_act(grant, writes(grant), target, act).map_err(|refusal| match refusal {
         Refusal::Hidden => NOT_FOUND,
         Refusal::Forbidden => {
             forbidden("Insufficient permissions: a token cannot give what it does not have itself")
@@ -215,7 +218,7 @@ fn may_publish(grant: &Grant) -> Result<(), Error> {
     }
 }
 
-fn forbidden(message: &str) -> Error {
+pub(super) fn forbidden(message: &str) -> Error {
     Error::Forbidden { code: "INSUFFICIENT_PERMISSIONS", message: message.to_owned() }
 }
 
@@ -238,7 +241,7 @@ pub(super) async fn write(mut mutation: Mutation, before: &Token, mut token: Tok
     store::update_token(&mut mutation.tx, &token).await?;
     // What makes a token smaller or shuts it off is never refused for that.
     if token.size() > before.size() {
-        check_size(&mut mutation, token.account).await?;
+        check_size(&mut mutation, &token).await?;
     }
     let event = match (before.is_enabled, token.is_enabled) {
         (true, false) => "auth.token.disabled",

@@ -2,15 +2,15 @@
 //! change them, `profiles` the public profiles.
 
 use axum::extract::State;
-use hoody_core::acting::{Act, may_act};
 use hoody_core::grant::{Limits, Realms};
-use hoody_core::id::{TokenId, UserId, noun};
+use hoody_core::id::{TokenId, noun};
 use hoody_core::invalid::Invalid;
 use hoody_core::names;
 use hoody_core::secret::TokenSecret;
 use hoody_core::token::{NewToken, TokenCopy};
 use hoody_core::wire;
 
+use super::delegation::{self, Placed, place_below};
 use super::{MAX_ACTIVE, MAX_HELD, MAX_TOKENS, Token, store};
 use crate::app::{App, catalogue};
 use crate::clock::entropy;
@@ -23,10 +23,6 @@ use crate::two_factor;
 pub(super) const NOT_FOUND: Error =
     Error::NotFound { code: "TOKEN_NOT_FOUND", message: "Authentication token not found" };
 
-/// How deep delegation goes. Until tokens may mint tokens it goes nowhere; the contract's field is at
-/// least 1.
-const MAX_DELEGATION_DEPTH: u32 = 1;
-
 /// The account's tokens that the caller may see
 #[utoipa::path(get, path = "/api/v1/auth/tokens", operation_id = "list_tokens", tag = "tokens",
     security(("bearer" = [])), responses((status = 200, body = wire::TokenListEnvelope)))]
@@ -34,28 +30,9 @@ pub(crate) async fn list_tokens(
     State(app): State<Shared>,
     caller: Caller<Valid>,
 ) -> Result<Answer<Vec<wire::AuthToken>>, Error> {
-    let tokens = store::list_tokens(&app.db, caller.account()).await?;
-    // Who asks on a realm's host asks for that realm; only what is hidden beyond that is left out.
-    let asked: Vec<_> = tokens.into_iter().filter(|token| is_in_realm(&caller, token)).collect();
-    let total = asked.len();
-    let visible = asked.into_iter().filter(|token| is_visible(&caller, token));
-    let shown: Vec<_> = visible.map(|token| token.shown(None)).collect();
-    let is_cut = shown.len() < total;
+    let (tokens, is_cut) = delegation::list(&app.db, &caller).await?;
+    let shown = tokens.into_iter().map(|token| token.shown(None)).collect();
     Ok(Answer::ok("Auth tokens retrieved successfully", shown).truncated(is_cut))
-}
-
-/// Whether the caller may see this token of its account: in the host's realm, and within what a calling
-/// token may do itself.
-pub(super) fn is_visible(caller: &AnyCaller, token: &Token) -> bool {
-    is_in_realm(caller, token)
-        && (caller.token() == Some(token.id)
-            || may_act(caller.grant(), true, token.id, &token.limits, Act::See).is_ok())
-}
-
-/// A token that asks finds itself in every realm where it works.
-fn is_in_realm(caller: &AnyCaller, token: &Token) -> bool {
-    let in_realm = caller.attempt.realm.is_none_or(|realm| token.realm_ids.contains(&realm));
-    in_realm || caller.token() == Some(token.id)
 }
 
 /// One token
@@ -67,9 +44,9 @@ pub(crate) async fn get_token(
     caller: Caller<Valid>,
     IdPath(id): IdPath<noun::Token>,
 ) -> Result<Answer<wire::AuthToken>, Error> {
-    let token = store::find_token(&app.db, caller.account(), id).await?;
-    let token = token.filter(|token| is_visible(&caller, token)).ok_or(NOT_FOUND)?;
-    Ok(Answer::ok("Auth token retrieved successfully", token.shown(None)))
+    let found = delegation::find(&app.db, caller.account(), id).await?;
+    let found = found.filter(|found| is_visible(&caller, found)).ok_or(NOT_FOUND)?;
+    Ok(Answer::ok("Auth token retrieved successfully", found.token.shown(None)))
 }
 
 /// The calling token itself: how it learns its realms and limits
@@ -90,15 +67,30 @@ pub(crate) async fn current_token(
     caller: &AnyCaller,
     id: TokenId,
 ) -> Result<wire::CurrentToken, Error> {
-    let token = store::find_token(&app.db, caller.account(), id).await?.ok_or(NOT_FOUND)?;
-    let is_restricted = token.limits.realms != Realms::Everywhere;
+    let found = delegation::find(&app.db, caller.account(), id).await?.ok_or(NOT_FOUND)?;
+    let limits = found.effective();
+    let Placed { token, above, .. } = found;
+    let is_restricted = limits.realms != Realms::Everywhere;
+    let is_own_list = limits.realms == token.limits.realms;
     let restrictions = wire::Restrictions {
         has_realm_restrictions: is_restricted,
         requires_realm_scope: is_restricted,
-        allowed_realm_ids: token.realm_ids.clone(),
-        allow_no_realm: token.allow_no_realm,
+        allowed_realm_ids: if is_own_list {
+            token.realm_ids.clone()
+        } else {
+            limits.realms.listed().to_vec()
+        },
+        allow_no_realm: token.allow_no_realm
+            && above.as_ref().is_none_or(|above| above.realms == Realms::Everywhere),
         active_realm_id: caller.attempt.realm,
-        max_delegation_depth: MAX_DELEGATION_DEPTH,
+        max_delegation_depth: app.max_delegation_depth,
+        effective: above.map(|_| wire::EffectiveLimits {
+            permissions: catalogue().to_tree(limits.permissions),
+            ip_whitelist: limits.addresses.entries(),
+            expires_at: limits.expires_at,
+            vault_access: limits.vault_access,
+            event_access: limits.event_access,
+        }),
     };
     Ok(wire::CurrentToken { token: token.shown(None), restrictions })
 }
@@ -162,6 +154,7 @@ pub(crate) async fn create_token(
         updated_at: mutation.now,
     };
     token.settle();
+    place_below(&grant, app.max_delegation_depth, &mut token)?;
     let names = if token.alias.is_empty() { Names::Random } else { Names::Given };
     let shown = mint(&app, mutation, token, &names).await?;
     Ok(Answer::created("Auth token created successfully", shown).secret())
@@ -180,15 +173,24 @@ pub(crate) async fn copy_token(
     let copy = TokenCopy::parse(&body, app.now())?;
     let (mutation, grant) = Mutation::begin(&app, &caller).await?;
     let mut mutation = two_factor::gate(&app, mutation, &grant, copy.otp_code.as_deref()).await?;
-    let source = store::find_token(&mut mutation.tx, grant.account, id).await?;
-    let source = source.filter(|token| is_visible(&caller, token)).ok_or(NOT_FOUND)?;
+    let source = delegation::find(&mut mutation.tx, grant.account, id).await?;
+    let source = source.filter(|source| is_visible(&caller, source) && may_copy(&caller, source));
+    let Placed { token: mut source, above, .. } = source.ok_or(NOT_FOUND)?;
+    if let Some(above) = &above {
+        // What the source may really do now, not what it was given once.
+        delegation::clamp(&mut source, above)?.map_err(|field| {
+            Invalid::validation(format!(
+                "The source works nowhere: its {field} and its creator's share nothing"
+            ))
+        })?;
+    }
     let expires_at = copy.expires_at.unwrap_or(source.limits.expires_at);
     if expires_at.is_some_and(|end| end <= mutation.now) {
         let message = "The source has expired: expires_at must be given, in the future or null";
         return Err(Invalid::rule("EXPIRATION_IN_PAST", message).into());
     }
     let names = if copy.alias.is_some() { Names::Given } else { Names::CopyOf(source.alias.clone()) };
-    let token = Token {
+    let mut token = Token {
         id: app.new_id(),
         alias: copy.alias.unwrap_or_default(),
         // A key names one token, and a profile is that key's.
@@ -204,8 +206,18 @@ pub(crate) async fn copy_token(
         updated_at: mutation.now,
         ..source
     };
+    place_below(&grant, app.max_delegation_depth, &mut token)?;
     let shown = mint(&app, mutation, token, &names).await?;
     Ok(Answer::created("Auth token copied successfully", shown).secret())
+}
+
+fn is_visible(caller: &AnyCaller, found: &Placed) -> bool {
+    delegation::is_visible(caller, found.target(), &found.token)
+}
+
+/// A token copies what is in its own subtree, and itself.
+fn may_copy(caller: &AnyCaller, source: &Placed) -> bool {
+    caller.token().is_none_or(|own| source.lineage.contains(&own))
 }
 
 /// Where a new token's alias comes from.
@@ -237,7 +249,7 @@ async fn mint(
             let payload = serde_json::json!({ "alias": token.alias });
             let change = Change::new("auth.token.created", token.account, "auth_token", token.id);
             mutation.tell(change.in_realms(&token.realm_ids).with(payload));
-            check_size(&mut mutation, token.account).await?;
+            check_size(&mut mutation, &token).await?;
             mutation.commit().await?;
             return Ok(token.shown(Some(&secret)));
         }
@@ -253,26 +265,31 @@ pub(super) fn duplicate_alias(alias: &str) -> Error {
     Invalid::rule("DUPLICATE_ALIAS", message).into()
 }
 
-/// Refuses one more active token than an account may have. The account is locked, so the count holds.
+/// Refuses one more active token than its maker may have. The account is locked, so the count holds.
 pub(super) async fn check_limit(mutation: &mut Mutation, token: &Token) -> Result<(), Error> {
     let now = mutation.now;
-    if !token.is_active(now) || store::count_active(&mut mutation.tx, token.account, now).await? < MAX_ACTIVE
-    {
+    if !token.is_active(now) {
         return Ok(());
     }
-    let message = format!(
-        "This account already has the maximum number of active API tokens ({MAX_ACTIVE}). Delete some first"
-    );
+    let creator = token.created_by_token_id;
+    if store::count_made_by(&mut mutation.tx, token.account, creator, now).await? < MAX_ACTIVE {
+        return Ok(());
+    }
+    let maker = if creator.is_none() { "This account already has" } else { "This token has already made" };
+    let message =
+        format!("{maker} the maximum number of active API tokens ({MAX_ACTIVE}). Delete some first");
     Err(Error::Conflict { code: "AUTH_TOKEN_LIMIT_REACHED", message })
 }
 
 /// Refuses what was just written when the account's tokens are too many or too large to be listed.
-pub(super) async fn check_size(mutation: &mut Mutation, account: UserId) -> Result<(), Error> {
-    let (count, bytes) = store::measure(&mut mutation.tx, account).await?;
-    let limit = if count > MAX_TOKENS {
-        format!("{MAX_TOKENS} API tokens, expired ones included. Delete some first")
-    } else if bytes > MAX_HELD {
-        format!("{MAX_HELD} bytes of public storages, addresses and realms in its API tokens")
+pub(super) async fn check_size(mutation: &mut Mutation, token: &Token) -> Result<(), Error> {
+    let (count, bytes) = store::measure(&mut mutation.tx, token.account).await?;
+    let tenths = if token.created_by_token_id.is_none() { 10 } else { 9 };
+    let (most, most_held) = (MAX_TOKENS * tenths / 10, MAX_HELD * tenths / 10);
+    let limit = if count > most {
+        format!("{most} API tokens, expired ones included. Delete some first")
+    } else if bytes > most_held {
+        format!("{most_held} bytes of public storages, addresses and realms in its API tokens")
     } else {
         return Ok(());
     };

@@ -3,6 +3,7 @@
 //! `hoody_core::acting`, and what a request about one must contain in `hoody_core::token`.
 
 pub(crate) mod changes;
+mod delegation;
 pub(crate) mod http;
 pub(crate) mod profiles;
 pub(crate) mod store;
@@ -17,9 +18,10 @@ use serde_json::{Map, Value};
 
 use crate::app::catalogue;
 
-/// How many tokens that have not expired an account may have.
+/// How many tokens that have not expired an account's sessions may have made, and each token.
 pub(crate) const MAX_ACTIVE: u64 = 1_000;
-/// How many tokens an account may have, expired ones too: all of them are in one list.
+/// How many tokens an account may have, expired ones too: all of them are in one list. Tokens that make
+/// tokens stop at nine tenths of this and of [`MAX_HELD`], so that they never shut the account out.
 pub(crate) const MAX_TOKENS: i64 = 10_000;
 /// How many bytes the storages, addresses and realms of an account's tokens may have together.
 pub(crate) const MAX_HELD: i64 = 8 * 1024 * 1024;
@@ -37,6 +39,7 @@ pub(crate) struct Token {
     pub(crate) allow_no_realm: bool,
     /// With leaves that grant nothing to a token, which its limits do not have.
     pub(crate) permissions: PermissionSet,
+    /// Its own; what it may really do is also bounded by what it descends from.
     pub(crate) limits: Limits,
     pub(crate) is_enabled: bool,
     pub(crate) created_by_token_id: Option<TokenId>,

@@ -9,7 +9,7 @@ use hoody_core::wire;
 
 use super::changes::{judge, write};
 use super::http::NOT_FOUND;
-use super::store;
+use super::{delegation, store};
 use crate::error::Error;
 use crate::feed::Mutation;
 use crate::http::caller::{OwnProfile, Valid};
@@ -28,16 +28,16 @@ pub(crate) async fn update_public_profile(
     let change = ProfileChange::parse(&body)?;
     let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
     let id = caller.token().ok_or(NOT_FOUND)?;
-    let before = store::find_token(&mut mutation.tx, grant.account, id).await?.ok_or(NOT_FOUND)?;
-    let mut token = before.clone();
+    let found = delegation::find(&mut mutation.tx, grant.account, id).await?.ok_or(NOT_FOUND)?;
+    let mut token = found.token.clone();
     if let Some(public_key) = change.public_key {
         token.public_key = public_key;
     }
     if let Some(public_storage) = change.public_storage {
         token.public_storage = public_storage;
     }
-    judge(&grant, id, &before.limits, Act::Change { after: &token.limits, enables: false })?;
-    let token = write(mutation, &before, token).await?;
+    judge(&grant, found.target(), Act::Change { after: &token.limits, enables: false })?;
+    let token = write(mutation, &found.token, token).await?;
     Ok(Answer::ok("Public profile updated successfully", token.shown(None)))
 }
 

@@ -24,12 +24,31 @@ macro_rules! token {
 }
 const BY_ID: &str = token!("WHERE t.id = $1 AND t.user_id = $2");
 const ALL: &str = token!("WHERE t.user_id = $1 ORDER BY t.created_at DESC, t.id DESC");
+/// `$1` and what descends from it. UNION and the bound end also a tree that bites its own tail.
+macro_rules! subtree {
+    ($rest:expr) => {
+        concat!(
+            "WITH RECURSIVE subtree (id, depth) AS (\
+             SELECT r.id, 0 FROM tokens r WHERE r.id = $1 AND r.user_id = $2 \
+             UNION SELECT c.id, s.depth + 1 FROM subtree s \
+             JOIN tokens c ON c.created_by_token_id = s.id AND c.user_id = $2 WHERE s.depth < 16) ",
+            $rest
+        )
+    };
+}
+const SUBTREE: &str =
+    subtree!(token!("WHERE t.id IN (SELECT id FROM subtree) ORDER BY t.created_at DESC, t.id DESC"));
+const DELETE_SUBTREE: &str = subtree!("DELETE FROM tokens WHERE id IN (SELECT id FROM subtree)");
 const BY_PUBLIC_KEY: &str = "SELECT t.public_key, t.public_storage FROM tokens t \
      JOIN users u ON u.id = t.user_id WHERE t.public_key = $1 AND t.is_enabled \
      AND (t.expires_at IS NULL OR t.expires_at > $3) AND NOT u.is_banned \
      ORDER BY CASE WHEN t.user_id = $2 THEN 0 ELSE 1 END, t.created_at, t.id LIMIT 1";
 const COUNT_ACTIVE: &str =
     "SELECT COUNT(*) AS n FROM tokens WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > $2)";
+const COUNT_OWN: &str = "SELECT COUNT(*) AS n FROM tokens WHERE user_id = $1 \
+     AND created_by_token_id IS NULL AND (expires_at IS NULL OR expires_at > $2)";
+const COUNT_CHILDREN: &str = "SELECT COUNT(*) AS n FROM tokens WHERE user_id = $1 \
+     AND created_by_token_id = $3 AND (expires_at IS NULL OR expires_at > $2)";
 const HELD: &str = "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(COALESCE(octet_length(public_storage), 0) \
      + octet_length(ip_whitelist) + octet_length(realm_ids)), 0) AS BIGINT) AS bytes \
      FROM tokens WHERE user_id = $1";
@@ -42,7 +61,6 @@ const INSERT: &str = "INSERT INTO tokens (id, user_id, digest, key_id, alias, pu
 const UPDATE: &str = "UPDATE tokens SET alias = $2, public_key = $3, public_storage = $4, ip_whitelist = $5, \
      realm_ids = $6, allow_no_realm = $7, permissions = $8, vault_access = $9, event_access = $10, \
      expires_at = $11, is_enabled = $12, updated_at = $13 WHERE id = $1 AND user_id = $14";
-const DELETE: &str = "DELETE FROM tokens WHERE id = $1 AND user_id = $2";
 const DELETE_REALMS: &str = "DELETE FROM token_realms WHERE token_id = $1";
 const INSERT_REALM: &str = "INSERT INTO token_realms (token_id, realm_id, user_id) VALUES ($1, $2, $3)";
 
@@ -79,6 +97,20 @@ pub(crate) async fn count_active(
     now: Timestamp,
 ) -> Result<u64, DbError> {
     Ok(on.into().one(COUNT_ACTIVE, args![account, now]).await?.get::<i64>("n")?.unsigned_abs())
+}
+
+/// How many tokens that have not expired were made by `creator`, or by the account's sessions.
+pub(crate) async fn count_made_by(
+    on: impl Into<On<'_>>,
+    account: UserId,
+    creator: Option<TokenId>,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let row = match creator {
+        None => on.into().one(COUNT_OWN, args![account, now]).await?,
+        Some(creator) => on.into().one(COUNT_CHILDREN, args![account, now, creator]).await?,
+    };
+    Ok(row.get::<i64>("n")?.unsigned_abs())
 }
 
 /// How many tokens the account has, expired ones too, and how many bytes their lists and storages have.
@@ -155,9 +187,18 @@ pub(crate) async fn update_token(tx: &mut Tx, token: &Token) -> Result<(), DbErr
     insert_realms(tx, token).await
 }
 
-/// Deletes a token; false when it was gone.
-pub(crate) async fn delete_token(tx: &mut Tx, account: UserId, id: TokenId) -> Result<bool, DbError> {
-    Ok(tx.execute(DELETE, args![id, account]).await? == 1)
+/// The token and all that descend from it, the latest first.
+pub(crate) async fn list_subtree(
+    on: impl Into<On<'_>>,
+    account: UserId,
+    root: TokenId,
+) -> Result<Vec<Token>, DbError> {
+    on.into().list(SUBTREE, args![root, account]).await?.iter().map(read).collect()
+}
+
+/// Deletes a token and all that descend from it; how many that were.
+pub(crate) async fn delete_subtree(tx: &mut Tx, account: UserId, root: TokenId) -> Result<u64, DbError> {
+    tx.execute(DELETE_SUBTREE, args![root, account]).await
 }
 
 async fn insert_realms(tx: &mut Tx, token: &Token) -> Result<(), DbError> {

@@ -73,7 +73,7 @@ enum Act {
 }
 
 /// A change, and what a credential that was good before gets after it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Case {
     /// The token that it is about; a session when `None`.
     token: Option<Value>,
@@ -84,6 +84,11 @@ struct Case {
 }
 
 impl Case {
+    /// How far below what is changed the credential is.
+    fn depths(&self) -> &'static [usize] {
+        if self.token.is_some() { &[0, 1, 3] } else { &[0] }
+    }
+
     #[track_caller]
     fn is_in_force(&self, reply: &Reply) {
         let got = (reply.status.as_u16(), reply.body["code"].as_str());
@@ -118,6 +123,11 @@ fn cases() -> Vec<Case> {
         session(Act::Logout, 401, "INVALID_TOKEN"),
         session(Act::NewPassword, 401, "INVALID_TOKEN"),
     ]
+}
+
+/// Each case with each depth.
+fn with_depths() -> impl Iterator<Item = (Case, usize)> {
+    cases().into_iter().flat_map(|case| case.depths().iter().map(move |depth| (case.clone(), *depth)))
 }
 
 /// What a change acts on and acts with.
@@ -162,14 +172,25 @@ impl Stage<'_> {
     }
 }
 
-/// A credential for `case` that nobody has used yet, and what acts on it.
-async fn stage<'a>(app: &'a TestApp, case: &Case) -> (Client, Stage<'a>) {
+/// A credential for `case` that nobody has used yet, and what acts on it: on a token itself, or on what it
+/// descends from, so many steps above it.
+async fn stage<'a>(app: &'a TestApp, case: &Case, depth: usize) -> (Client, Stage<'a>) {
     let owner = app.login("ada").await;
     owner.check("").await.expect(StatusCode::NO_CONTENT);
     let (client, id) = match &case.token {
         Some(body) => {
-            let minted = owner.mint(body.clone()).await;
-            (minted.client, minted.id)
+            let mut body = body.clone();
+            if depth > 0 {
+                body["permissions"] =
+                    json!({ "projects": { "read": true }, "resources": { "create_tokens": true } });
+            }
+            let root = owner.mint(body.clone()).await;
+            let mut client = root.client;
+            for _ in 0..depth {
+                let maker = case.realm.map_or(client.clone(), |realm| client.realm(realm));
+                client = maker.mint(body.clone()).await.client;
+            }
+            (client, root.id)
         }
         None => (app.login("ada").await, String::new()),
     };
@@ -195,8 +216,8 @@ on_both! {
     async fn threat_10_a_hot_grant_is_gone_when_the_change_is_acknowledged(app: TestApp) {
         app.service.create_user("ada", None, PASSWORD).await;
         app.service.create_user("keeper", None, PASSWORD).await;
-        for case in cases() {
-            let (client, stage) = stage(&app, &case).await;
+        for (case, depth) in with_depths() {
+            let (client, stage) = stage(&app, &case, depth).await;
             for _ in 0..2 {
                 good(&client).await.expect(StatusCode::NO_CONTENT);
             }
@@ -212,8 +233,8 @@ on_both! {
     async fn threat_10_a_read_held_while_the_change_is_made_does_not_fill_the_cache(app: TestApp) {
         app.service.create_user("ada", None, PASSWORD).await;
         app.service.create_user("keeper", None, PASSWORD).await;
-        for case in cases() {
-            let (client, stage) = stage(&app, &case).await;
+        for (case, depth) in with_depths() {
+            let (client, stage) = stage(&app, &case, depth).await;
             // What the change itself reads is hot; the next cold read is the client's.
             stage.owner.account().await;
             let hold = Hold::of(&app.service, 1);

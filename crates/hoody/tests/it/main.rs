@@ -7,6 +7,7 @@ mod support;
 
 mod bad_input;
 mod cache;
+mod delegation;
 mod freshness;
 mod history;
 mod hot;

@@ -128,7 +128,9 @@ fn expected(needs: Needs, column: Column) -> Expected {
         | Column::WithoutTheFlag
         | Column::InItsRealm => match (needs, column) {
             (Needs::Session | Needs::SessionAndMore, _) => LACKS,
-            (Needs::Minting, _) => Refused(401, "SESSION_REQUIRED"),
+            (Needs::Minting, Column::WithoutTheLeaf) => Refused(401, "SESSION_REQUIRED"),
+            // A copy's source is another's: 404 for a token.
+            (Needs::Minting, _) => LetIn,
             (Needs::Leaf(_) | Needs::OwnToken(_) | Needs::Vault | Needs::Writer, Column::WithoutTheLeaf)
             | (Needs::Vault, Column::WithoutTheFlag) => LACKS,
             (_, Column::InItsRealm) => LetIn,
@@ -207,7 +209,7 @@ impl Cast {
             Column::WithoutTheLeaf => {
                 // Where any leaf that changes something will do, it has none of them.
                 let without = match operation.needs {
-                    Needs::Leaf(_) | Needs::OwnToken(_) | Needs::Vault => {
+                    Needs::Leaf(_) | Needs::OwnToken(_) | Needs::Vault | Needs::Minting => {
                         tree(|leaf| leaf != operation.leaf())
                     }
                     _ => tree(|leaf| leaf.ends_with(".read")),

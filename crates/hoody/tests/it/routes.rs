@@ -26,7 +26,7 @@ pub(crate) enum Needs {
     Session,
     /// A session, and more than that.
     SessionAndMore,
-    /// A session; a token is told so with 401.
+    /// A session, or a token with `resources.create_tokens`; another is told so with 401.
     Minting,
     /// A token, on the base host too when it is bound to realms.
     Itself,
@@ -170,6 +170,7 @@ impl Operation {
         match self.needs {
             Leaf(leaf) | OwnToken(leaf) => leaf,
             Vault => "resources.vault",
+            Minting => "resources.create_tokens",
             _ => "projects.update",
         }
     }

@@ -289,7 +289,7 @@ fn current_shape(body: &Value) {
             "aaaaaaaaaaaaaaaaaaaaaaaa"
           ],
           "has_realm_restrictions": true,
-          "max_delegation_depth": 1,
+          "max_delegation_depth": 3,
           "requires_realm_scope": true
         },
         "token": {

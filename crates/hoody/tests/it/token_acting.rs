@@ -1,5 +1,5 @@
 //! A token acting on tokens (`design.md` 4): it sees, disables and deletes what lies within it, changes
-//! what stays within it in every dimension, and makes nothing.
+//! what stays within it in every dimension, and makes nothing unless it may (`delegation`).
 
 use std::collections::BTreeSet;
 
@@ -298,12 +298,12 @@ on_both! {
         client.check("").await.refused(401, "INVALID_TOKEN");
     }
 
-    async fn a_token_makes_no_tokens(app: TestApp) {
+    async fn a_token_without_the_leaf_makes_no_tokens(app: TestApp) {
         let user = app.user("ada").await;
         let source = user.mint(json!({})).await;
         for body in [
             json!({ "vault_access": true }),
-            json!({ "permissions": { "resources": { "create_tokens": true } } }),
+            json!({ "permission_template": "full_access" }),
             json!({ "permission_template": "read_only" }),
         ] {
             let token = user.mint(body).await;

@@ -87,7 +87,7 @@ on_both! {
             me.data()["restrictions"],
             json!({
                 "has_realm_restrictions": false, "requires_realm_scope": false, "allowed_realm_ids": [],
-                "allow_no_realm": true, "active_realm_id": null, "max_delegation_depth": 1,
+                "allow_no_realm": true, "active_realm_id": null, "max_delegation_depth": 3,
             })
         );
         let session = user.get("/api/v1/auth/tokens/me").await;

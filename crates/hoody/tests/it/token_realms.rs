@@ -76,7 +76,7 @@ on_both! {
                 json!({
                     "has_realm_restrictions": true, "requires_realm_scope": true,
                     "allowed_realm_ids": realm_ids,
-                    "allow_no_realm": allow_no_realm, "active_realm_id": active, "max_delegation_depth": 1,
+                    "allow_no_realm": allow_no_realm, "active_realm_id": active, "max_delegation_depth": 3,
                 })
             };
             let me = token.client.get(ME).await;

@@ -1,0 +1,191 @@
+//! Tokens made by tokens (`contract/tokens.md` 9): what a child gets, who sees it, and what goes with it
+//! when it is deleted. What a lineage allows is in `hoody_core::lineage`.
+
+use std::collections::{HashMap, HashSet};
+
+use hoody_core::acting::{Act, Target, may_act};
+use hoody_core::address::MAX_ENTRIES;
+use hoody_core::grant::{Credential, Grant, Limits, Realms};
+use hoody_core::id::{TokenId, UserId};
+use hoody_core::invalid::Invalid;
+use hoody_core::lineage;
+
+use super::changes::forbidden;
+use super::{Token, store};
+use crate::db::{DbError, On};
+use crate::error::Error;
+use crate::feed::{Change, Mutation};
+use crate::grants::{Forget, store as grant_store};
+use crate::http::caller::AnyCaller;
+
+/// A token, and where it stands in its lineage.
+#[derive(Debug, Clone)]
+pub(super) struct Placed {
+    pub(super) token: Token,
+    /// What it descends from, the root first and itself last.
+    pub(super) lineage: Box<[TokenId]>,
+    /// What its ancestors allow all together; `None` for a token that a session made.
+    pub(super) above: Option<Limits>,
+}
+
+impl Placed {
+    /// As an act of another token sees it.
+    pub(super) fn target(&self) -> Target<'_> {
+        Target { id: self.token.id, lineage: &self.lineage, limits: &self.token.limits }
+    }
+
+    /// What it may really do.
+    pub(super) fn effective(&self) -> Limits {
+        let own = &self.token.limits;
+        self.above.as_ref().map_or_else(|| own.clone(), |above| own.meet(above))
+    }
+}
+
+/// The token `id` of this account with its lineage. A root costs one statement.
+pub(super) async fn find(
+    on: impl Into<On<'_>>,
+    account: UserId,
+    id: TokenId,
+) -> Result<Option<Placed>, DbError> {
+    let mut on = on.into();
+    let Some(token) = store::find_token(on.again(), account, id).await? else { return Ok(None) };
+    if token.created_by_token_id.is_none() {
+        return Ok(Some(Placed { token, lineage: Box::new([id]), above: None }));
+    }
+    let lineage = grant_store::find_lineage(on, id).await?;
+    Ok(lineage.map(|lineage| Placed { token, lineage: lineage.ids(), above: lineage.above() }))
+}
+
+/// Whether the caller may see this token of its account: in the host's realm, and in its own subtree or
+/// within what a calling token may do itself.
+pub(super) fn is_visible(caller: &AnyCaller, target: Target<'_>, token: &Token) -> bool {
+    is_in_realm(caller, token) && may_see(caller, target)
+}
+
+/// A token that asks finds itself in every realm where it works.
+fn is_in_realm(caller: &AnyCaller, token: &Token) -> bool {
+    let in_realm = caller.attempt.realm.is_none_or(|realm| token.realm_ids.contains(&realm));
+    in_realm || caller.token() == Some(token.id)
+}
+
+/// The tokens that the caller may see, and whether others were left out. A delegated caller sees its
+/// subtree; its ancestors at least are left out.
+pub(super) async fn list(on: impl Into<On<'_>>, caller: &AnyCaller) -> Result<(Vec<Token>, bool), DbError> {
+    if let (Some(own), 2..) = (caller.token(), caller.grant().lineage.len()) {
+        let subtree = store::list_subtree(on, caller.account(), own).await?;
+        let asked = subtree.into_iter().filter(|token| is_in_realm(caller, token));
+        return Ok((asked.collect(), true));
+    }
+    let tokens = store::list_tokens(on, caller.account()).await?;
+    let below = caller.token().map(|own| subtree_of(own, &tokens)).unwrap_or_default();
+    // Who asks on a realm's host asks for that realm; only what is hidden beyond that is left out.
+    let asked: Vec<_> = tokens.into_iter().filter(|token| is_in_realm(caller, token)).collect();
+    let total = asked.len();
+    let own = caller.token();
+    let is_visible = |token: &Token| {
+        let lineage = own.filter(|_| below.contains(&token.id));
+        may_see(caller, Target { id: token.id, lineage: lineage.as_slice(), limits: &token.limits })
+    };
+    let shown: Vec<_> = asked.into_iter().filter(is_visible).collect();
+    let is_cut = shown.len() < total;
+    Ok((shown, is_cut))
+}
+
+fn may_see(caller: &AnyCaller, target: Target<'_>) -> bool {
+    may_act(caller.grant(), true, target, Act::See).is_ok()
+}
+
+/// Which of these tokens of one account are `root` or descend from it.
+fn subtree_of(root: TokenId, tokens: &[Token]) -> HashSet<TokenId> {
+    let creators: HashMap<_, _> =
+        tokens.iter().filter_map(|token| Some((token.id, token.created_by_token_id?))).collect();
+    let descends = |token: &Token| {
+        let above = std::iter::successors(Some(token.id), |id| creators.get(id).copied());
+        above.take(lineage::MAX_DEPTH as usize + 1).any(|id| id == root)
+    };
+    tokens.iter().filter(|token| descends(token)).map(|token| token.id).collect()
+}
+
+/// Makes `token`, which is about to be stored, a child of the calling token: cut to what that one really
+/// has, and one step deeper. A session's token is a root.
+///
+/// # Errors
+/// 403 where delegation may go no deeper, or nothing would be left of what was asked for.
+pub(super) fn place_below(grant: &Grant, deepest: u32, token: &mut Token) -> Result<(), Error> {
+    let Credential::Token(parent) = grant.credential else { return Ok(()) };
+    let depth = i64::try_from(grant.lineage.len()).unwrap_or(i64::MAX);
+    if depth > i64::from(deepest) {
+        return Err(forbidden(&format!(
+            "Insufficient permissions: a token of depth {} makes none, max_delegation_depth is {deepest}",
+            depth - 1
+        )));
+    }
+    clamp(token, &grant.limits)?.map_err(|field| {
+        forbidden(&format!(
+            "Insufficient permissions: nothing of {field} is within what this token has itself"
+        ))
+    })?;
+    token.created_by_token_id = Some(parent);
+    token.delegation_depth = depth;
+    Ok(())
+}
+
+/// Cuts what the token is to have to what `above` has; the field of which nothing would be left.
+///
+/// # Errors
+/// When the addresses that both have are more than a token can have.
+pub(super) fn clamp(token: &mut Token, above: &Limits) -> Result<Result<(), &'static str>, Error> {
+    let limits = match lineage::clamp(&token.limits, above) {
+        Ok(limits) => limits,
+        Err(field) => return Ok(Err(field)),
+    };
+    if limits.addresses.entries().len() > MAX_ENTRIES {
+        let message = format!(
+            "ip_whitelist must not contain more than {MAX_ENTRIES} entries, those of the creating token included"
+        );
+        return Err(Invalid::rule("IP_WHITELIST_TOO_LARGE", message).into());
+    }
+    // In the order in which they were asked for; without a list, the parent's.
+    if token.realm_ids.is_empty() {
+        token.realm_ids = limits.realms.listed().to_vec();
+    } else {
+        token.realm_ids.retain(|realm| limits.realms.listed().contains(realm));
+    }
+    token.allow_no_realm &= above.realms == Realms::Everywhere;
+    token.permissions = token.permissions.intersection(above.permissions);
+    token.limits = limits;
+    token.settle();
+    Ok(Ok(()))
+}
+
+/// Refuses a change that would lift the token over one that it descends from, whoever makes it.
+pub(super) fn keep_below(before: &Placed, after: &Token) -> Result<(), Error> {
+    let Some(above) = &before.above else { return Ok(()) };
+    match lineage::raised(&before.token.limits, &after.limits, above) {
+        None => Ok(()),
+        Some(field) => Err(Invalid::validation(format!(
+            "{field} would be more than the tokens have that this one descends from"
+        ))
+        .into()),
+    }
+}
+
+/// Deletes a token with all that descends from it, and tells of each.
+pub(super) async fn delete_subtree(mutation: &mut Mutation, root: &Token) -> Result<bool, DbError> {
+    let subtree = store::list_subtree(&mut mutation.tx, root.account, root.id).await?;
+    if store::delete_subtree(&mut mutation.tx, root.account, root.id).await? == 0 {
+        return Ok(false);
+    }
+    let (own, below): (Vec<_>, Vec<_>) = subtree.into_iter().partition(|token| token.id == root.id);
+    for token in own.into_iter().chain(below) {
+        let change = Change::new("auth.token.deleted", token.account, "auth_token", token.id);
+        let change = change.in_realms(&token.realm_ids);
+        mutation.tell(if token.id == root.id {
+            // Whatever descends from it has it in its lineage, and is forgotten with it.
+            change.forgetting(Forget::Token(root.id))
+        } else {
+            change.with(serde_json::json!({ "alias": token.alias, "deleted_with": root.id }))
+        });
+    }
+    Ok(true)
+}
