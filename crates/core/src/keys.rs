@@ -133,6 +133,45 @@ impl Keyring {
         &self.keys[0]
     }
 
+    /// The key with this id.
+    #[must_use]
+    pub fn find(&self, id: KeyId) -> Option<&MasterKey> {
+        self.keys.iter().find(|key| key.id == id)
+    }
+
+    /// The ring with `key` behind the others; the same when it is there.
+    #[must_use]
+    pub fn with(mut self, key: MasterKey) -> Self {
+        if self.find(key.id).is_none() {
+            self.keys.push(key);
+        }
+        self
+    }
+
+    /// The ring with the key `id` before the others; the same when it is not there.
+    #[must_use]
+    pub fn led_by(mut self, id: KeyId) -> Self {
+        self.keys.sort_by_key(|key| key.id != id);
+        self
+    }
+
+    /// The ring without the key `id`; `None` when nothing would be left.
+    #[must_use]
+    pub fn without(mut self, id: KeyId) -> Option<Self> {
+        self.keys.retain(|key| key.id != id);
+        if self.keys.is_empty() { None } else { Some(self) }
+    }
+
+    /// The content of a key file with these keys. Only for writing that file.
+    #[must_use]
+    pub fn expose_lines(&self) -> Zeroizing<String> {
+        let mut lines = Zeroizing::new(String::with_capacity(65 * self.keys.len()));
+        for key in &self.keys {
+            lines.push_str(&key.expose_line());
+        }
+        lines
+    }
+
     /// All keys, the first first.
     pub fn iter(&self) -> impl Iterator<Item = &MasterKey> {
         self.keys.iter()
@@ -157,7 +196,7 @@ fn parse_line(line: &[u8]) -> Option<MasterKey> {
 pub struct MacKey(Hmac<Sha256>);
 
 impl MacKey {
-    fn from_bytes(bytes: &[u8; 32]) -> Self {
+    pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Self {
         Self(Hmac::new_from_slice(bytes).expect("HMAC takes keys of any length"))
     }
 
@@ -195,6 +234,37 @@ impl KeyId {
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 8] {
         &self.0
+    }
+
+    /// The id with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// The text is not 16 lowercase hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key's id is 16 lowercase hex digits")]
+pub struct ParseKeyIdError;
+
+impl std::str::FromStr for KeyId {
+    type Err = ParseKeyIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseKeyIdError> {
+        let mut bytes = [0; 8];
+        if text.len() != 16 {
+            return Err(ParseKeyIdError);
+        }
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let digit = |digit: u8| match digit {
+                b'0'..=b'9' => Ok(digit - b'0'),
+                b'a'..=b'f' => Ok(digit - b'a' + 10),
+                _ => Err(ParseKeyIdError),
+            };
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Ok(Self(bytes))
     }
 }
 
@@ -249,6 +319,32 @@ mod tests {
         assert!(!error.to_string().contains("zz"));
         let twice = format!("{0}\n{0}", "ab".repeat(32));
         assert_eq!(Keyring::parse(twice.as_bytes()).unwrap_err(), ParseKeyringError::Repeated { line: 2 });
+    }
+
+    #[test]
+    fn a_ring_grows_turns_and_shrinks() {
+        let [one, two, three] = [1, 2, 3].map(|seed| MasterKey::from_bytes([seed; 32]));
+        let ids = |ring: &Keyring| ring.iter().map(MasterKey::id).collect::<Vec<_>>();
+        let ring = Keyring::of(one.clone()).with(two.clone()).with(three.clone()).with(two.clone());
+        assert_eq!(ids(&ring), [one.id(), two.id(), three.id()]);
+        let turned = ring.led_by(three.id());
+        assert_eq!(ids(&turned), [three.id(), one.id(), two.id()]);
+        let read = Keyring::parse(turned.expose_lines().as_bytes()).unwrap();
+        assert_eq!(ids(&read), ids(&turned));
+        let left = turned.without(three.id()).unwrap();
+        assert_eq!(ids(&left.clone().led_by(three.id())), [one.id(), two.id()]);
+        assert!(left.without(one.id()).unwrap().without(two.id()).is_none());
+    }
+
+    #[test]
+    fn an_id_is_read_as_it_is_shown() {
+        let id = MasterKey::from_bytes([1; 32]).id();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(KeyId::from_bytes(*id.bytes()), id);
+        for bad in ["", "0123", "0123456789ABCDEF", "0123456789abcdeg", "0123456789abcdef0", "ääääääää"]
+        {
+            assert_eq!(bad.parse::<KeyId>(), Err(ParseKeyIdError), "{bad}");
+        }
     }
 
     #[test]

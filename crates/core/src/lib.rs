@@ -22,6 +22,7 @@ pub mod password;
 pub mod permissions;
 #[doc(hidden)]
 pub mod properties;
+pub mod rotation;
 pub mod seal;
 pub mod secret;
 pub mod session;

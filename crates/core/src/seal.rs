@@ -72,8 +72,8 @@ impl SealKey {
 
 /// The name of the key that a value is sealed under, if it is long enough to have one.
 #[must_use]
-pub fn key_of(sealed: &[u8]) -> Option<[u8; 8]> {
-    sealed.first_chunk().copied()
+pub fn key_of(sealed: &[u8]) -> Option<KeyId> {
+    sealed.first_chunk().copied().map(KeyId::from_bytes)
 }
 
 /// Opens what one of `keys` sealed for `place`.

@@ -22,6 +22,7 @@ pub const LENGTH: usize = 68;
 /// How many random bytes a token is made from.
 pub const RANDOM_BYTES: usize = 35;
 
+const TAG_PURPOSE: &str = "token-tag";
 const TAG_BYTES: usize = 8;
 const BODY_BYTES: usize = RANDOM_BYTES + TAG_BYTES;
 const BODY_CHARS: usize = 58;
@@ -46,6 +47,11 @@ pub struct TokenKeys {
     digest: MacKey,
 }
 
+/// What tells that a token was made with a master key, and nothing more: it finds none and makes no digest.
+/// Tokens outlive the master key that they were made under, and this does too.
+#[derive(Clone)]
+pub struct TagKey(MacKey);
+
 /// The text has not the form of a token. Says nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a token")]
@@ -56,7 +62,7 @@ impl TokenKeys {
     #[must_use]
     pub fn derive(master: &MasterKey, database_id: &[u8]) -> Self {
         Self {
-            tag: master.derive(database_id, "token-tag"),
+            tag: master.derive(database_id, TAG_PURPOSE),
             digest: master.derive(database_id, "token-digest"),
         }
     }
@@ -65,6 +71,26 @@ impl TokenKeys {
     #[must_use]
     pub fn digest_of(&self, text: &str) -> Digest {
         Digest(self.digest.mac(text.as_bytes()))
+    }
+}
+
+impl TagKey {
+    /// The bytes of the tag key of `master` in the database with this id: to be sealed.
+    #[must_use]
+    pub fn derive_bytes(master: &MasterKey, database_id: &[u8]) -> Zeroizing<[u8; 32]> {
+        master.derive_bytes(database_id, TAG_PURPOSE)
+    }
+
+    /// The tag key with these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(MacKey::from_bytes(bytes))
+    }
+}
+
+impl fmt::Debug for TagKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TagKey(..)")
     }
 }
 
@@ -123,9 +149,19 @@ impl<'a> TokenText<'a> {
     /// Whether it was made with these keys: its tag is the HMAC of its random bytes.
     #[must_use]
     pub fn is_made_with(self, keys: &TokenKeys) -> bool {
+        self.is_tagged_with(&keys.tag)
+    }
+
+    /// Whether it was made with the master key that this tag key is of.
+    #[must_use]
+    pub fn is_tagged_by(self, tag: &TagKey) -> bool {
+        self.is_tagged_with(&tag.0)
+    }
+
+    fn is_tagged_with(self, key: &MacKey) -> bool {
         let Some(body) = decode_body(&self.0.as_bytes()[PREFIX.len()..CHECKED]) else { return false };
         let (random, tag) = body.split_at(RANDOM_BYTES);
-        keys.tag.verifies(random, tag)
+        key.verifies(random, tag)
     }
 }
 

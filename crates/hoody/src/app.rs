@@ -61,6 +61,8 @@ pub(crate) struct App {
     /// The same database, on connections that only the feed's tail uses.
     pub(crate) tail_db: Db,
     pub(crate) keys: Keys,
+    /// Where the master keys are read from, again and again.
+    pub(crate) key_source: KeySource,
     pub(crate) clock: Clock,
     pub(crate) grants: Arc<Grants>,
     pub(crate) tail: Tail,
@@ -90,10 +92,11 @@ impl App {
     /// Opens the database, reads the keys and puts everything together. Starts nothing.
     pub(crate) async fn open(settings: Settings, clock: Clock) -> anyhow::Result<Arc<Self>> {
         let opened = settings.database.open(entropy()).await?;
-        let ring = crate::keys::load(&settings.keys, &opened.db, clock.now()).await?;
+        let keys = crate::keys::load(&settings.keys, &opened.db, &opened.database_id, clock.now()).await?;
         let (recorder, notes) = Recorder::channel();
         let app = Arc::new(Self {
-            keys: Keys::derive(&ring, &opened.database_id),
+            keys,
+            key_source: settings.keys,
             db: opened.db,
             tail_db: opened.tail,
             nodes: Nodes::new(&clock),
@@ -119,9 +122,12 @@ impl App {
 
     /// Starts what runs beside the requests: the feed's tail, the heartbeat, the writer of usage, the
     /// broom, the jobs.
+    /// Starts what runs beside the requests: the feed's tail, the heartbeat, the watch on the master
+    /// keys, the writer of usage, the broom.
     pub(crate) fn start(self: &Arc<Self>) {
         tokio::spawn(tail::run(Arc::clone(self)));
         tokio::spawn(nodes::run(Arc::clone(self)));
+        tokio::spawn(crate::keys::watch::run(Arc::clone(self)));
         tokio::spawn(write_usage(Arc::clone(self)));
         tokio::spawn(crate::sessions::sweep(Arc::clone(self)));
         jobs::runner::start(self);
@@ -141,8 +147,10 @@ impl App {
         Id::from_parts(u32::try_from(seconds).unwrap_or(u32::MAX), entropy())
     }
 
-    /// Writes every use of a token that is noted and not written.
+    /// Writes every use of a token that is noted and not written, and moves those in use to the master
+    /// key in force.
     pub(crate) async fn flush_usage(&self) {
+        self.grants.write_rekeys(&self.db).await;
         let notes = self.notes.lock().await.drain();
         usage::write(&self.db, &notes).await;
     }

@@ -14,6 +14,8 @@ use hoody_core::host::Domain;
 use hoody_core::secret::TokenSecret;
 use hoody_core::time::Timestamp;
 
+mod keys;
+
 pub use crate::app::Cut;
 pub use crate::feed::Step;
 
@@ -167,7 +169,7 @@ impl Service {
     /// A well-formed token that this server made and nobody knows.
     #[must_use]
     pub fn unknown_token(&self) -> String {
-        TokenSecret::mint(entropy(), self.app.keys.minting().1).expose().to_owned()
+        TokenSecret::mint(entropy(), &self.app.keys.minting().1).expose().to_owned()
     }
 
     /// Counts one sign-up of `address`; for how many seconds it is refused, if it is.
@@ -330,9 +332,9 @@ impl Service {
         while secrets.len() < count {
             let mut tx = self.app.db.begin().await.expect("a transaction");
             for _ in 0..10_000.min(count - secrets.len()) {
-                let secret = TokenSecret::mint(entropy(), keys);
+                let secret = TokenSecret::mint(entropy(), &keys);
                 let id: hoody_core::id::TokenId = self.app.new_id();
-                let digest = secret.digest(keys);
+                let digest = secret.digest(&keys);
                 let row = args![id, &digest.bytes()[..], format!("planted {id}"), like];
                 assert_eq!(tx.execute(PLANT, row).await.expect("a row"), 1);
                 secrets.push(secret.expose().to_owned());

@@ -16,9 +16,9 @@ use crate::clock::Clock;
 use crate::config::{Config, ServerFlags, environment};
 use crate::http::layers::Edge;
 use crate::http::server;
-use crate::nodes;
 use crate::telemetry;
 use crate::users::first::{self, Made, PasswordPlace};
+use crate::{keys, nodes};
 
 /// How long the last writes may take, after the last requests.
 const LAST_WRITES: std::time::Duration = std::time::Duration::from_millis(1_500);
@@ -75,6 +75,8 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let made = first::ensure(&app, config.first_account).await?;
     // Others know of it before it answers.
     nodes::beat(&app).await.context("the database cannot be written")?;
+    // After that: a key that came into force before this node was listed is found missing here.
+    keys::watch::confirm(&app).await?;
     app.start();
     announce(&app, local, &at_port(config.public_url, local.port()), made.as_ref());
     server::serve(listener, Edge::new(Arc::clone(&app)), stop).await;

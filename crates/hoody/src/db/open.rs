@@ -180,6 +180,7 @@ fn sqlite_migrator() -> Migrator {
         (5, "mail", include_str!("../../migrations/sqlite/0005_mail.sql")),
         (7, "limits", include_str!("../../migrations/sqlite/0007_limits.sql")),
         (8, "delegation", include_str!("../../migrations/sqlite/0008_delegation.sql")),
+        (9, "keys", include_str!("../../migrations/sqlite/0009_keys.sql")),
     ])
 }
 
@@ -192,6 +193,7 @@ fn postgres_migrator() -> Migrator {
         (5, "mail", include_str!("../../migrations/postgres/0005_mail.sql")),
         (7, "limits", include_str!("../../migrations/postgres/0007_limits.sql")),
         (8, "delegation", include_str!("../../migrations/postgres/0008_delegation.sql")),
+        (9, "keys", include_str!("../../migrations/postgres/0009_keys.sql")),
     ])
 }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use hoody_core::grant::{Credential, Grant, decide};
 use hoody_core::id::{Id, RealmId, SessionId, TokenId, UserId};
+use hoody_core::keys::KeyId;
 use hoody_core::time::Timestamp;
 use serde_json::Value;
 
@@ -22,6 +23,7 @@ use crate::db::{DbError, Tx, args};
 use crate::error::Error;
 use crate::grants::{Forget, store as grant_store};
 use crate::http::caller::{AnyCaller, denied};
+use crate::keys;
 use crate::nodes::wait;
 
 /// What happened to one thing: a row of the feed.
@@ -87,6 +89,15 @@ pub(crate) struct Mutation {
     actor: Actor,
     changes: Vec<Change>,
     has_jobs: bool,
+    seal: Seal,
+}
+
+/// Under which master key a mutation may have sealed and signed.
+#[derive(Debug, Clone, Copy)]
+struct Seal {
+    key: KeyId,
+    /// How many keys were retired by then.
+    retirements: i64,
 }
 
 /// Where a mutation stands: tests cut it there.
@@ -102,6 +113,8 @@ pub enum Step {
     Fed,
     /// COMMIT is through, nothing is forgotten.
     Committed,
+    /// Of no mutation: sealed values were sealed again under the key in force, and are not put back.
+    Resealed,
 }
 
 /// Orders the mutations of one account, on both engines: whoever holds this row is alone.
@@ -168,6 +181,7 @@ impl Mutation {
             tx,
             now: app.clock.now(),
             address: None,
+            seal: Seal { retirements: app.keys.retirements(), key: app.keys.in_force() },
             app: Arc::clone(app),
             actor,
             changes: Vec::new(),
@@ -198,10 +212,10 @@ impl Mutation {
     /// # Errors
     /// When the outcome is a failure or not known; what the changes concern is forgotten all the same.
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        let Self { tx, now, app, actor, changes, has_jobs, .. } = self;
+        let Self { tx, now, app, actor, changes, has_jobs, seal, .. } = self;
         let task = tokio::spawn(async move {
             let forget = ForgetAtEnd { app: &app, what: changes.iter().filter_map(|c| c.forget).collect() };
-            let result = finish(&app, tx, now, actor, &changes).await;
+            let result = finish(&app, tx, now, actor, &changes, seal).await;
             drop(forget);
             if has_jobs {
                 app.bell.ring();
@@ -217,7 +231,7 @@ impl Mutation {
 impl Mutation {
     /// Commits as another process would: this one forgets nothing by itself.
     pub(crate) async fn commit_elsewhere(self) -> Result<(), Error> {
-        finish(&self.app, self.tx, self.now, self.actor, &self.changes).await.map(|_| ())
+        finish(&self.app, self.tx, self.now, self.actor, &self.changes, self.seal).await.map(|_| ())
     }
 }
 
@@ -228,11 +242,19 @@ async fn finish(
     now: Timestamp,
     actor: Actor,
     changes: &[Change],
+    seal: Seal,
 ) -> Result<i64, Error> {
     app.pause(Step::Changed).await?;
     let pos = match changes {
         [] => 0,
-        _ => store::append(&mut tx, now, actor, changes).await?,
+        _ => {
+            let (pos, retirements) = store::append(&mut tx, now, actor, changes).await?;
+            // Rare: a key was retired while this ran. What it sealed under that key would never open.
+            if retirements != seal.retirements && keys::store::is_retired(&mut tx, seal.key).await? {
+                return Err(Error::Unavailable("The master key was changed meanwhile; try again"));
+            }
+            pos
+        }
     };
     app.pause(Step::Fed).await?;
     tx.commit().await?;

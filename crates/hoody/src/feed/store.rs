@@ -8,7 +8,7 @@ use super::{Actor, Change};
 use crate::db::{Db, DbError, On, Row, Tx, args};
 use crate::grants::Forget;
 
-const ADVANCE: &str = "UPDATE feed_head SET pos = pos + 1 WHERE id = 1 RETURNING pos";
+const ADVANCE: &str = "UPDATE feed_head SET pos = pos + 1 WHERE id = 1 RETURNING pos, retirements";
 const INSERT: &str = "INSERT INTO feed (pos, seq, at, event_type, account_id, actor_kind, actor_id, \
      resource_type, resource_id, realm_ids, payload, forget_kind, forget_id) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
@@ -27,14 +27,16 @@ pub(super) async fn mark(db: &Db, pos: i64) -> Result<Mark, DbError> {
     row.map(|row| Ok((row.get("at")?, row.get("resource_id")?))).transpose()
 }
 
-/// Appends the rows of one mutation at the next position, and gives it.
+/// Appends the rows of one mutation at the next position; gives it, and how many master keys were retired
+/// before.
 pub(super) async fn append(
     tx: &mut Tx,
     now: Timestamp,
     actor: Actor,
     changes: &[Change],
-) -> Result<i64, DbError> {
-    let pos: i64 = On::from(&mut *tx).one(ADVANCE, args![]).await?.get("pos")?;
+) -> Result<(i64, i64), DbError> {
+    let head = On::from(&mut *tx).one(ADVANCE, args![]).await?;
+    let (pos, retirements): (i64, i64) = (head.get("pos")?, head.get("retirements")?);
     let (actor_kind, actor_id) = match actor {
         Actor::Session(id) => ("session", Some(id.bytes().to_vec())),
         Actor::Token(id) => ("token", Some(id.bytes().to_vec())),
@@ -61,7 +63,7 @@ pub(super) async fn append(
         ];
         tx.execute(INSERT, row).await?;
     }
-    Ok(pos)
+    Ok((pos, retirements))
 }
 
 fn forget_columns(forget: Forget) -> (&'static str, Vec<u8>) {

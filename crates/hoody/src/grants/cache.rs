@@ -197,6 +197,17 @@ impl Cache {
         self.known.pin().clear();
     }
 
+    /// Forgets every grant and every unknown credential, and remembers which were good: their next read
+    /// waits for nobody.
+    pub(super) fn read_all_again(&self) {
+        let good: Vec<Digest> = self.grants.pin().keys().copied().take(REMEMBERED).collect();
+        self.forget_all();
+        let known = self.known.pin();
+        for digest in good {
+            known.insert(digest, ());
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.grants.len()
     }

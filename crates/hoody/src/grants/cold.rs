@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use hoody_core::grant::Grant;
+use hoody_core::keys::KeyId;
 use hoody_core::secret::Digest;
 
 use super::cache::{Cached, Epoch};
@@ -30,6 +31,10 @@ pub(crate) type Hook = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> 
 
 /// How often a read is made again when what it concerns is forgotten while it is under way.
 const READS: usize = 4;
+/// How many tokens may wait to be moved to the current key.
+const REKEYS: usize = 65_536;
+/// How many of them move in one transaction.
+const REKEY_BATCH: usize = 100;
 
 /// The reads that are under way.
 #[derive(Default)]
@@ -104,7 +109,7 @@ async fn fly(
     hook: Option<Hook>,
 ) -> Result<Arc<Cached>, NoGrant> {
     for _ in 0..READS {
-        let found = read(db, wanted).await.map_err(|error| {
+        let found = read(db, wanted, &grants.rekeys).await.map_err(|error| {
             tracing::warn!(%error, "a credential could not be looked up");
             NoGrant::Unavailable
         })?;
@@ -126,7 +131,11 @@ async fn fly(
 }
 
 /// Asks the database.
-pub(super) async fn read(db: &Db, wanted: &Wanted) -> Result<Option<(Grant, Usage)>, DbError> {
+pub(super) async fn read(
+    db: &Db,
+    wanted: &Wanted,
+    rekeys: &Rekeys,
+) -> Result<Option<(Grant, Usage)>, DbError> {
     match wanted {
         Wanted::Session(claims) => {
             Ok(store::find_session(db, claims).await?.map(|grant| (grant, Usage::never())))
@@ -137,7 +146,7 @@ pub(super) async fn read(db: &Db, wanted: &Wanted) -> Result<Option<(Grant, Usag
             for (index, (_, digest)) in digests.iter().chain(again).enumerate() {
                 if let Some(found) = store::find_token(db, digest).await? {
                     if (1..digests.len()).contains(&index) {
-                        rekey(db, digest, &digests[0]).await;
+                        rekeys.note(*digest, digests[0]);
                     }
                     return Ok(Some(found));
                 }
@@ -147,9 +156,33 @@ pub(super) async fn read(db: &Db, wanted: &Wanted) -> Result<Option<(Grant, Usag
     }
 }
 
-/// A hit under an older key moves to the current one, so that the older can be retired one day.
-async fn rekey(db: &Db, old: &Digest, (key, new): &(hoody_core::keys::KeyId, Digest)) {
-    if let Err(error) = store::update_digest(db, old, new, *key).await {
-        tracing::warn!(%error, "a token could not be moved to the current key");
+/// Tokens in use whose digests are under an older key: they move to the current one, in batches, so that
+/// the older can be retired one day. One that is dropped here is found again.
+#[derive(Debug, Default)]
+pub(super) struct Rekeys(Mutex<HashMap<Digest, (KeyId, Digest)>>);
+
+impl Rekeys {
+    /// A token was found by `old`, and should be by `new`.
+    fn note(&self, old: Digest, new: (KeyId, Digest)) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.len() < REKEYS {
+            noted.insert(old, new);
+        }
+    }
+
+    /// Writes all that is noted.
+    pub(super) async fn write(&self, db: &Db) {
+        let noted = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut noted: Vec<_> = noted.into_iter().collect();
+        // In one order, so that two nodes that move the same tokens never wait for each other.
+        noted.sort_unstable_by_key(|(old, _)| *old.bytes());
+        for batch in noted.chunks(REKEY_BATCH) {
+            if let Err(error) = store::update_digests(db, batch).await {
+                tracing::warn!(%error, "tokens could not be moved to the current key; once more soon");
+                for (old, new) in batch {
+                    self.note(*old, *new);
+                }
+            }
+        }
     }
 }

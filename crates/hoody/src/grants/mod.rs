@@ -27,7 +27,7 @@ use hoody_core::session::{self, Kind};
 
 use cache::Cache;
 pub(crate) use cache::Cached;
-use cold::Flights;
+use cold::{Flights, Rekeys};
 use gate::Gate;
 
 use crate::clock::Clock;
@@ -49,6 +49,7 @@ pub(crate) struct Grants {
     cache: Cache,
     flights: Flights,
     gate: Gate,
+    rekeys: Rekeys,
     /// Boot-time milliseconds until which the cache may answer.
     fresh_until: AtomicI64,
 }
@@ -99,6 +100,7 @@ impl Grants {
             cache: Cache::new(CAPACITY),
             flights: Flights::default(),
             gate: Gate::default(),
+            rekeys: Rekeys::default(),
             fresh_until: AtomicI64::new(i64::MIN),
         }
     }
@@ -159,7 +161,7 @@ impl Grants {
         let door = self.gate.door(address, self.cache.was_known(&digest));
         let place = tokio::time::timeout(STALE_READ_LIMIT, self.gate.enter(address, door)).await;
         let place = place.map_err(|_| NoGrant::Unavailable)??;
-        let result = read_stale(db, wanted).await;
+        let result = read_stale(db, wanted, &self.rekeys).await;
         place.leave(result.as_ref().err() == Some(&NoGrant::Unknown));
         result
     }
@@ -194,6 +196,16 @@ impl Grants {
         self.cache.forget_all();
     }
 
+    /// Reads every credential again when it is next used. Those that were good wait for nobody then.
+    pub(crate) fn read_all_again(&self) {
+        self.cache.read_all_again();
+    }
+
+    /// Moves tokens that were used, and are known by digests under an older master key, to the current one.
+    pub(crate) async fn write_rekeys(&self, db: &Db) {
+        self.rekeys.write(db).await;
+    }
+
     /// Whether the cache may answer at this boot-time instant.
     pub(crate) fn is_fresh(&self, boot_millis: i64) -> bool {
         boot_millis < self.fresh_until.load(Ordering::SeqCst)
@@ -216,15 +228,15 @@ impl Grants {
 }
 
 /// Reads for one request alone: what is read now may be out of date before the next poll.
-async fn read_stale(db: &Db, wanted: &Wanted) -> Result<Arc<Cached>, NoGrant> {
-    let found = tokio::time::timeout(STALE_READ_LIMIT, cold::read(db, wanted)).await;
+async fn read_stale(db: &Db, wanted: &Wanted, rekeys: &Rekeys) -> Result<Arc<Cached>, NoGrant> {
+    let found = tokio::time::timeout(STALE_READ_LIMIT, cold::read(db, wanted, rekeys)).await;
     let found = found.map_err(|_| NoGrant::Unavailable)?.map_err(|_| NoGrant::Unavailable)?;
     let cached = found.map(|found| Arc::new(Cached::new(found, wanted.claims())));
     cached.ok_or(NoGrant::Unknown)
 }
 
 fn read_session(text: &str, keys: &Keys, clock: &Clock) -> Result<session::Claims, NoGrant> {
-    let claims = session::verify(text, keys.sessions()).map_err(|_| NoGrant::Unknown)?;
+    let claims = session::verify(text, &keys.sessions()).map_err(|_| NoGrant::Unknown)?;
     if claims.kind != Kind::Access {
         return Err(NoGrant::Unknown);
     }

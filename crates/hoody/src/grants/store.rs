@@ -33,7 +33,8 @@ macro_rules! lineage {
 }
 const LINEAGE_BY_DIGEST: &str = lineage!("t.digest = $1");
 const LINEAGE_BY_ID: &str = lineage!("t.id = $1");
-const REKEY: &str = "UPDATE tokens SET digest = $1, key_id = $2 WHERE digest = $3";
+const REKEY: &str = "UPDATE tokens SET digest = $1, key_id = $2 WHERE digest = $3 \
+     AND EXISTS (SELECT 1 FROM master_keys WHERE id = $2 AND retired_at IS NULL)";
 const USE: &str = "UPDATE tokens SET last_used_at = $2, last_used_ip = $3 \
      WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2 - $4)";
 
@@ -122,10 +123,12 @@ pub(crate) fn parse_realm_ids(stored: &str) -> Option<Vec<RealmId>> {
     stored.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().ok()).collect()
 }
 
-/// Moves a token from the digest `old` to `new`, which is under `key`.
-pub(super) async fn update_digest(db: &Db, old: &Digest, new: &Digest, key: KeyId) -> Result<(), DbError> {
+/// Moves tokens from their old digests to new ones, each with the key that it is under.
+pub(super) async fn update_digests(db: &Db, moves: &[(Digest, (KeyId, Digest))]) -> Result<(), DbError> {
     let mut tx = db.begin().await?;
-    tx.execute(REKEY, args![&new.bytes()[..], key.to_string(), &old.bytes()[..]]).await?;
+    for (old, (key, new)) in moves {
+        tx.execute(REKEY, args![&new.bytes()[..], key.to_string(), &old.bytes()[..]]).await?;
+    }
     tx.commit().await
 }
 

@@ -18,11 +18,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use hoody_core::id::{JobId, UserId};
-use hoody_core::seal::Place;
+use hoody_core::seal::{Place, key_of};
 use hoody_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::db::DbError;
 use crate::error::Error;
 use crate::feed::Mutation;
 
@@ -92,8 +93,8 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<crate::db::DbError> for Failure {
-    fn from(error: crate::db::DbError) -> Self {
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
         Self::from(Error::from(error))
     }
 }
@@ -136,7 +137,7 @@ pub(crate) async fn enqueue(
     let id: JobId = app.new_id();
     let sealed = app.keys.seal(&place(account, &id), payload);
     let now = mutation.now;
-    let (key, _) = app.keys.minting();
+    let key = key_of(&sealed).ok_or(DbError::Unreadable("payload"))?;
     store::insert_job(&mut mutation.tx, id, name, account, key, sealed, now).await?;
     mutation.ring_at_commit();
     Ok(id)

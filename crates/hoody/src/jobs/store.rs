@@ -5,6 +5,8 @@ use hoody_core::keys::KeyId;
 use hoody_core::time::{DAY, Timestamp};
 
 use crate::db::{Db, DbError, On, Row, Tx, args};
+use crate::keys::NOBODY;
+use crate::keys::bound::{KeyColumn, Sealed, Value};
 
 const INSERT: &str = "INSERT INTO jobs (id, kind, account_id, key_id, payload, state, run_at, attempts, created_at) \
      VALUES ($1, $2, $3, $4, $5, 'waiting', $6, 0, $6)";
@@ -173,3 +175,20 @@ fn read_listed(row: &Row) -> Result<Listed, DbError> {
         done_at: row.get("done_at")?,
     })
 }
+
+/// How the payloads are moved to another master key; one that is done has none.
+pub(crate) static SEALED: [Sealed; 1] = [Sealed {
+    table: "jobs",
+    column: "payload",
+    key: KeyColumn::Named("key_id"),
+    count: "SELECT COUNT(*) AS n FROM jobs WHERE key_id = $1 AND octet_length(payload) > 0",
+    list: "SELECT id, account_id, payload AS sealed FROM jobs \
+           WHERE key_id = $1 AND octet_length(payload) > 0 ORDER BY id LIMIT 50 OFFSET $2",
+    read: |row| {
+        let (id, sealed): (JobId, Vec<u8>) = (row.get("id")?, row.get("sealed")?);
+        let account: Option<UserId> = row.get("account_id")?;
+        let which = args![id, sealed.clone()];
+        Ok(Value { sealed, account: account.unwrap_or(NOBODY), realm: None, row: id.bytes().to_vec(), which })
+    },
+    replace: "UPDATE jobs SET payload = $1, key_id = $2 WHERE id = $3 AND payload = $4",
+}];

@@ -1,16 +1,16 @@
 //! Reading and making master keys, and holding them against the database.
 
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use hoody_core::keys::{Keyring, MasterKey};
+use hoody_core::keys::{KeyId, Keyring, MasterKey};
+use hoody_core::rotation::{Refusal, Ring, in_force, judge};
 use hoody_core::time::Timestamp;
 use zeroize::Zeroizing;
 
+use super::{Keys, file as key_file, store};
 use crate::clock::entropy;
-use crate::db::{Db, DbError, On, args};
+use crate::db::{Db, DbError};
 
 /// Where the master keys are.
 #[derive(Clone)]
@@ -30,86 +30,103 @@ impl std::fmt::Debug for KeySource {
     }
 }
 
-const KNOWN: &str = "SELECT id FROM master_keys ORDER BY created_at, id";
-const LOCK: &str = "UPDATE feed_head SET pos = pos WHERE id = 1";
-const ADD: &str = "INSERT INTO master_keys (id, created_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
-
-/// The master keys of `db`. An empty database takes the first key it is given; a key is made unasked
-/// only for an empty embedded one.
-pub(crate) async fn load(source: &KeySource, db: &Db, now: Timestamp) -> anyhow::Result<Keyring> {
-    let known = known_keys(db).await?;
-    let ring = match read(source)? {
-        Some(ring) => ring,
+/// The keys of `db`. An empty database takes the first key it is given; a key is made unasked only for
+/// an empty embedded one.
+pub(crate) async fn load(
+    source: &KeySource,
+    db: &Db,
+    database_id: &[u8],
+    now: Timestamp,
+) -> anyhow::Result<Keys> {
+    let known = store::list_known(db).await?;
+    let file = match read(source)? {
+        Some(file) => file,
         None if known.is_empty() && matches!(db, Db::Sqlite { .. }) => make(source)?,
         None => bail!(
             "there is no master key in {source:?}: bring the file, or make a key for a new database with `hoody admin keys init`"
         ),
     };
-    accept(&ring, known, source, db, now).await?;
-    Ok(ring)
+    if let KeySource::File(path) = source {
+        key_file::warn_if_open(path);
+    }
+    let ring = accept(&file, source, db, now).await?;
+    for retired in &ring.retired {
+        tracing::warn!(key = %retired, "a master key in {source:?} is retired: its line is of no use there any more");
+    }
+    let keys = Keys::new(database_id, &file, &ring);
+    keys.learn_tags(db, Some(&file)).await?;
+    keys.note_retirements(store::count_retirements(db).await?);
+    Ok(keys)
 }
 
 /// Makes a master key for a database that has none. The key file must not be there yet.
-pub(crate) async fn init(source: &KeySource, db: &Db, now: Timestamp) -> anyhow::Result<Keyring> {
-    let known = known_keys(db).await?;
-    if !known.is_empty() {
-        bail!("this database is already under the master key {}", known.join(", "));
+pub(crate) async fn init(source: &KeySource, db: &Db, now: Timestamp) -> anyhow::Result<KeyId> {
+    let known = store::list_known(db).await?;
+    if let Some(id) = in_force(&known) {
+        bail!("this database is already under the master key {id}");
     }
-    let ring = match read(source)? {
-        Some(ring) => ring,
+    let file = match read(source)? {
+        Some(file) => file,
         None => make(source)?,
     };
-    accept(&ring, known, source, db, now).await?;
-    Ok(ring)
+    accept(&file, source, db, now).await?;
+    Ok(file.first().id())
 }
 
-async fn known_keys(db: &Db) -> anyhow::Result<Vec<String>> {
-    Ok(list_ids(db).await?)
+async fn accept(file: &Keyring, source: &KeySource, db: &Db, now: Timestamp) -> anyhow::Result<Ring> {
+    let given: Vec<KeyId> = file.iter().map(MasterKey::id).collect();
+    enter(&given, db, now).await?.map_err(|refusal| anyhow::anyhow!(explain(&refusal, source)))
 }
 
-async fn list_ids(on: impl Into<On<'_>>) -> Result<Vec<String>, DbError> {
-    on.into().list(KNOWN, args![]).await?.iter().map(|row| row.get("id")).collect()
-}
-
-async fn accept(
-    ring: &Keyring,
-    known: Vec<String>,
-    source: &KeySource,
+/// What a node with the keys `given` does; those that the database does not know are entered. Two first
+/// starts with two keys come one after the other, and the second finds the first one's.
+pub(super) async fn enter(
+    given: &[KeyId],
     db: &Db,
     now: Timestamp,
-) -> anyhow::Result<()> {
-    let first = ring.first().id().to_string();
-    if known.contains(&first) {
-        return Ok(());
-    }
-    if !known.is_empty() {
-        bail!(
-            "the first master key in {source:?} is {first}, but this database is under {}: with another key \
-             no token or session of it can be read. Bring the right key file",
-            known.join(", ")
-        );
+) -> Result<Result<Ring, Refusal>, DbError> {
+    match judge(given, &store::list_known(db).await?) {
+        Ok(ring) if !ring.unknown.is_empty() => {}
+        judged => return Ok(judged),
     }
     let mut tx = db.begin().await?;
-    // Two first starts with two keys: the second waits here and finds the first one's.
-    tx.execute(LOCK, args![]).await?;
-    let known: Vec<String> = list_ids(&mut tx).await?;
-    if known.is_empty() {
-        tx.execute(ADD, args![&first, now]).await?;
-    } else if !known.contains(&first) {
-        bail!("another node has just put this database under {}: bring that key file", known.join(", "));
+    store::lock(&mut tx).await?;
+    let known = store::list_known(&mut tx).await?;
+    let ring = match judge(given, &known) {
+        Ok(ring) => ring,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let mut promoted_at = in_force(&known).is_none().then_some(now);
+    for id in &ring.unknown {
+        store::add(&mut tx, *id, now, promoted_at.take()).await?;
     }
     tx.commit().await?;
-    Ok(())
+    Ok(Ok(ring))
 }
 
-fn read(source: &KeySource) -> anyhow::Result<Option<Keyring>> {
+/// Why these keys cannot be used, in a sentence.
+pub(super) fn explain(refusal: &Refusal, source: &KeySource) -> String {
+    let list = |ids: &[KeyId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match refusal {
+        Refusal::Foreign { given, wanted } => format!(
+            "the first master key in {source:?} is {given}, but this database is under {}: with another key \
+             no token or session of it can be read. Bring the right key file",
+            list(wanted)
+        ),
+        Refusal::Missing(ids) => format!(
+            "the master key {} is not in {source:?}, and what this database holds may be under it. Bring its \
+             line back; `hoody admin keys retire` says when it is not needed any more",
+            list(ids)
+        ),
+    }
+}
+
+/// What is in the file or variable; `None` where there is no file.
+pub(super) fn read(source: &KeySource) -> anyhow::Result<Option<Keyring>> {
     let content = match source {
         KeySource::Variable(content) => Zeroizing::new(content.as_bytes().to_vec()),
         KeySource::File(path) => match std::fs::read(path) {
-            Ok(content) => {
-                warn_if_open(path);
-                Zeroizing::new(content)
-            }
+            Ok(content) => Zeroizing::new(content),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 return Err(error)
@@ -122,34 +139,11 @@ fn read(source: &KeySource) -> anyhow::Result<Option<Keyring>> {
     Ok(Some(ring))
 }
 
-fn warn_if_open(path: &Path) {
-    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
-    if mode & 0o077 != 0 {
-        tracing::warn!(file = %path.display(), "the master key file can be read by others: chmod 600 it");
-    }
-}
-
 fn make(source: &KeySource) -> anyhow::Result<Keyring> {
     let KeySource::File(path) = source else { bail!("HOODY_MASTER_KEY is set but empty") };
     let key = MasterKey::from_bytes(entropy());
-    write_new(path, key.expose_line().as_bytes())
+    key_file::write_new(path, key.expose_line().as_bytes())
         .with_context(|| format!("the master key file {} cannot be made", path.display()))?;
     tracing::info!(file = %path.display(), key = %key.id(), "made a master key: back it up, apart from the database");
     Ok(Keyring::of(key))
-}
-
-/// Makes a file that is whole and on disk, name and all, or not there: a database that outlives its key
-/// is lost, and half a key is none. A file that is there stays as it is.
-fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    // One that a crash left behind.
-    let _ = std::fs::remove_file(&draft);
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    std::fs::hard_link(&draft, path)?;
-    std::fs::remove_file(&draft)?;
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-    std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -1,14 +1,27 @@
 //! The keys of a running server: the master keys from a file or the environment, what is derived from
-//! them for this database, and the check that they are the database's.
+//! them for this database, and how one follows another.
+//!
+//! `load` reads and makes them and holds them against the database, `watch` does so again while the server
+//! runs, `rotate` puts a new one in force and retires an old one, `bound` is the list of all that hangs on
+//! a key, `reseal` moves sealed values to the key in force. The rules are `hoody_core::rotation`.
 
+pub(crate) mod bound;
+mod file;
 mod load;
+pub(crate) mod reseal;
+pub(crate) mod rotate;
+pub(crate) mod store;
+pub(crate) mod watch;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use hoody_core::id::UserId;
-use hoody_core::keys::{KeyId, Keyring, MacKey};
+use hoody_core::keys::{KeyId, Keyring, MacKey, MasterKey};
+use hoody_core::rotation::Ring;
 use hoody_core::seal::{self, OpenError, Place, SealKey};
-use hoody_core::secret::{Digest, TokenKeys, TokenText};
+use hoody_core::secret::{Digest, TagKey, TokenKeys, TokenText};
 use hoody_core::session::SessionKey;
 use hoody_core::totp::{BACKUP_LENGTH, BackupKey};
 
@@ -16,83 +29,229 @@ pub(crate) use load::{KeySource, init, load};
 use zeroize::Zeroizing;
 
 use crate::clock::entropy;
+use crate::db::{Db, DbError};
 
-/// What is derived from the master keys for one database. The first of each signs, all verify.
+/// What is derived from the master keys for one database. The key in force seals and signs, all open and
+/// verify. Which those are may change while the server runs.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    tokens: Vec<(KeyId, TokenKeys)>,
-    sessions: Vec<SessionKey>,
-    seals: Vec<SealKey>,
-    backups: Vec<BackupKey>,
-    /// Of the first master key alone: a new one begins every counter anew.
+    database_id: Vec<u8>,
+    /// Of this process alone: what the cache knows credentials by stays when the master keys change.
+    cache: TokenKeys,
+    held: RwLock<Arc<Held>>,
+    /// How often this database's keys were retired, as far as this node knows.
+    retirements: AtomicI64,
+    /// False when a key is missing that the other nodes seal and sign with.
+    is_whole: AtomicBool,
+}
+
+/// The keys at one moment.
+#[derive(Debug)]
+struct Held {
+    /// The one in force first.
+    keys: Vec<OneKey>,
+    sessions: Arc<[SessionKey]>,
+    seals: Arc<[SealKey]>,
+    /// Of master keys that were retired: tokens outlive the key that they were made under.
+    tags: Vec<TagKey>,
+}
+
+#[derive(Debug, Clone)]
+struct OneKey {
+    id: KeyId,
+    tokens: TokenKeys,
+    session: SessionKey,
+    seal: SealKey,
+    backup: BackupKey,
     limits: MacKey,
 }
 
-impl Keys {
-    pub(crate) fn derive(ring: &Keyring, database_id: &[u8]) -> Self {
+impl OneKey {
+    fn derive(key: &MasterKey, database_id: &[u8]) -> Self {
         Self {
-            tokens: ring.iter().map(|key| (key.id(), TokenKeys::derive(key, database_id))).collect(),
-            sessions: ring.iter().map(|key| SessionKey::derive(key, database_id)).collect(),
-            seals: ring.iter().map(|key| SealKey::derive(key, database_id)).collect(),
-            backups: ring.iter().map(|key| BackupKey::derive(key, database_id)).collect(),
-            limits: ring.first().derive(database_id, "limit-subject"),
+            id: key.id(),
+            tokens: TokenKeys::derive(key, database_id),
+            session: SessionKey::derive(key, database_id),
+            seal: SealKey::derive(key, database_id),
+            backup: BackupKey::derive(key, database_id),
+            limits: key.derive(database_id, "limit-subject"),
+        }
+    }
+}
+
+impl Held {
+    fn of(keys: Vec<OneKey>, tags: Vec<TagKey>) -> Self {
+        let sessions = keys.iter().map(|key| key.session.clone()).collect();
+        let seals = keys.iter().map(|key| key.seal.clone()).collect();
+        Self { keys, sessions, seals, tags }
+    }
+
+    fn first(&self) -> &OneKey {
+        &self.keys[0]
+    }
+}
+
+impl Keys {
+    /// The keys of `file` that `ring` holds, in its order.
+    fn new(database_id: &[u8], file: &Keyring, ring: &Ring) -> Self {
+        let held = ring.held.iter().filter_map(|id| file.find(*id));
+        let held = held.map(|key| OneKey::derive(key, database_id)).collect();
+        Self {
+            database_id: database_id.to_owned(),
+            cache: TokenKeys::derive(&MasterKey::from_bytes(entropy()), database_id),
+            held: RwLock::new(Arc::new(Held::of(held, Vec::new()))),
+            retirements: AtomicI64::new(0),
+            is_whole: AtomicBool::new(true),
         }
     }
 
-    /// The ids of the keys, the one that signs first.
-    pub(crate) fn ids(&self) -> Vec<String> {
-        self.tokens.iter().map(|(id, _)| id.to_string()).collect()
+    fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.held.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The keys that new tokens are made with, and their name.
-    pub(crate) fn minting(&self) -> (KeyId, &TokenKeys) {
-        let (id, keys) = &self.tokens[0];
-        (*id, keys)
+    /// From here on the keys `ids`, of `file` or held before, in this order; what was there before.
+    fn hold(&self, ids: &[KeyId], file: Option<&Keyring>) -> Vec<KeyId> {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let find = |id: &KeyId| {
+            let before = held.keys.iter().find(|key| key.id == *id).cloned();
+            before.or_else(|| file?.find(*id).map(|key| OneKey::derive(key, &self.database_id)))
+        };
+        let keys: Vec<OneKey> = ids.iter().filter_map(find).collect();
+        let before = held.keys.iter().map(|key| key.id).collect();
+        if !keys.is_empty() {
+            *held = Arc::new(Held::of(keys, held.tags.clone()));
+        }
+        before
+    }
+
+    /// The ids of the keys, the one that seals and signs first.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.key_ids().iter().map(ToString::to_string).collect()
+    }
+
+    fn key_ids(&self) -> Vec<KeyId> {
+        self.held().keys.iter().map(|key| key.id).collect()
+    }
+
+    /// The key that seals and signs.
+    pub(crate) fn in_force(&self) -> KeyId {
+        self.held().first().id
+    }
+
+    /// The key that new tokens are made with, and its name.
+    pub(crate) fn minting(&self) -> (KeyId, TokenKeys) {
+        let held = self.held();
+        (held.first().id, held.first().tokens.clone())
     }
 
     /// The digest that the cache knows a credential's text by.
     pub(crate) fn cache_digest(&self, text: &str) -> Digest {
-        self.tokens[0].1.digest_of(text)
+        self.cache.digest_of(text)
     }
 
     /// The digests that the database may know a token of ours by, the current key's first; none when no
     /// key of ours made it.
     pub(crate) fn stored_digests(&self, text: TokenText<'_>) -> Vec<(KeyId, Digest)> {
-        if !self.tokens.iter().any(|(_, keys)| text.is_made_with(keys)) {
-            return Vec::new();
-        }
-        self.tokens.iter().map(|(id, keys)| (*id, text.digest(keys))).collect()
+        let held = self.held();
+        let is_ours = held.keys.iter().any(|key| text.is_made_with(&key.tokens))
+            || held.tags.iter().any(|tag| text.is_tagged_by(tag));
+        let digests = held.keys.iter().map(|key| (key.id, text.digest(&key.tokens)));
+        if is_ours { digests.collect() } else { Vec::new() }
+    }
+
+    /// What a new backup code of `account` is known by, under which key.
+    pub(crate) fn backup_digest(&self, account: UserId, code: &[u8; BACKUP_LENGTH]) -> (KeyId, [u8; 32]) {
+        let held = self.held();
+        (held.first().id, held.first().backup.digest(account, code))
     }
 
     /// What the database may know a backup code of `account` by, the current key's first.
-    pub(crate) fn backup_digests(
-        &self,
-        account: UserId,
-        code: &[u8; BACKUP_LENGTH],
-    ) -> impl Iterator<Item = [u8; 32]> {
-        self.backups.iter().map(move |key| key.digest(account, code))
+    pub(crate) fn backup_digests(&self, account: UserId, code: &[u8; BACKUP_LENGTH]) -> Vec<[u8; 32]> {
+        self.held().keys.iter().map(|key| key.backup.digest(account, code)).collect()
     }
 
-    /// Seals `plain` for `place` under the current key.
+    /// Seals `plain` for `place` under the current key, whose name the value begins with
+    /// ([`seal::key_of`]). The column must be in the list of what hangs on master keys ([`bound`]).
     pub(crate) fn seal(&self, place: &Place<'_>, plain: &[u8]) -> Vec<u8> {
-        self.seals[0].seal(entropy(), place, plain)
+        debug_assert!(
+            bound::is_listed(place.table, place.column),
+            "{}.{} is sealed and must be in keys::bound, or its values are lost with the next rotation",
+            place.table,
+            place.column
+        );
+        self.held().first().seal.seal(entropy(), place, plain)
     }
 
     /// Opens what was sealed for `place` under any key of the ring.
     pub(crate) fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        seal::open(&self.seals, place, sealed)
+        let seals = Arc::clone(&self.held().seals);
+        seal::open(&seals, place, sealed)
     }
 
-    /// What a counter knows its subject by.
+    /// What a counter knows its subject by: under the key in force alone, another begins every counter anew.
     pub(crate) fn limit_subject(&self, subject: &[u8]) -> [u8; 32] {
-        self.limits.mac(subject)
+        self.held().first().limits.mac(subject)
     }
 
-    /// The keys that sessions are signed and read with.
-    pub(crate) fn sessions(&self) -> &[SessionKey] {
-        &self.sessions
+    /// The keys that sessions are signed and read with, and the name of the first.
+    pub(crate) fn sessions(&self) -> Arc<[SessionKey]> {
+        Arc::clone(&self.held().sessions)
+    }
+
+    /// How often this database's keys were retired, as far as this node knows.
+    pub(crate) fn retirements(&self) -> i64 {
+        self.retirements.load(Ordering::SeqCst)
+    }
+
+    fn note_retirements(&self, retirements: i64) {
+        self.retirements.store(retirements, Ordering::SeqCst);
+    }
+
+    /// Whether this node has every key that the others seal and sign with.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole.load(Ordering::SeqCst)
+    }
+
+    /// Keeps the tag keys of `file`'s keys in the database, and learns those of keys that are gone.
+    async fn learn_tags(&self, db: &Db, file: Option<&Keyring>) -> Result<(), DbError> {
+        let ids = self.key_ids();
+        let stored = store::list_tags(db).await?;
+        let new: Vec<KeyId> =
+            ids.iter().copied().filter(|id| stored.iter().all(|(known, _)| known != id)).collect();
+        if !new.is_empty() {
+            let mut tx = db.begin().await?;
+            for key in new.iter().filter_map(|id| file?.find(*id)) {
+                let bytes = TagKey::derive_bytes(key, &self.database_id);
+                let sealed = self.seal(&tag_place(key.id().to_string().as_bytes()), &*bytes);
+                let under = seal::key_of(&sealed).ok_or(DbError::Unreadable("sealed"))?;
+                store::add_tag(&mut tx, key.id(), under, sealed).await?;
+            }
+            tx.commit().await?;
+        }
+        let mut tags = Vec::new();
+        for (made_under, sealed) in stored.iter().filter(|(id, _)| !ids.contains(id)) {
+            let opened = self.open(&tag_place(made_under.to_string().as_bytes()), sealed);
+            match opened.as_ref().map(|bytes| <&[u8; 32]>::try_from(bytes.as_slice())) {
+                Ok(Ok(bytes)) => tags.push(TagKey::from_bytes(bytes)),
+                _ => {
+                    tracing::error!(key = %made_under, "tokens that were made under a retired key are refused: \
+                    what tells them from garbage does not open")
+                }
+            }
+        }
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::new(Held::of(held.keys.clone(), tags));
+        Ok(())
     }
 }
+
+/// Where the tag key of the master key with this name is sealed.
+fn tag_place(made_under: &[u8]) -> Place<'_> {
+    Place { table: "token_tags", column: "sealed", account: NOBODY, realm: None, row: made_under }
+}
+
+/// What belongs to the server and to no account.
+pub(crate) const NOBODY: UserId = UserId::from_bytes([0; 12]);
 
 /// Where the master keys come from when nothing else is said.
 pub(crate) fn default_file(data_dir: &std::path::Path) -> PathBuf {

@@ -122,7 +122,7 @@ pub(crate) async fn refresh(
 }
 
 fn read_refresh(app: &Shared, text: &str) -> Result<Claims, Error> {
-    let claims = session::verify(text, app.keys.sessions()).map_err(|_| denied(Deny::Unknown))?;
+    let claims = session::verify(text, &app.keys.sessions()).map_err(|_| denied(Deny::Unknown))?;
     if claims.kind != Kind::Refresh {
         return Err(denied(Deny::Unknown));
     }
@@ -138,7 +138,7 @@ fn refuse_another_refresh_token(app: &Shared, parts: &Parts, text: &str) -> Resu
     let bearer = parts.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(bearer) = bearer.and_then(|value| value.strip_prefix("Bearer ")) else { return Ok(()) };
     let is_other = bearer != text
-        && session::verify(bearer, app.keys.sessions()).is_ok_and(|claims| claims.kind == Kind::Refresh);
+        && session::verify(bearer, &app.keys.sessions()).is_ok_and(|claims| claims.kind == Kind::Refresh);
     if is_other { Err(denied(Deny::Unknown)) } else { Ok(()) }
 }
 
@@ -162,7 +162,8 @@ async fn turn(app: &Shared, claims: &Claims, address: IpAddr) -> Result<Rotation
         Standing::JustReplaced => Ok(rotation),
         Standing::Current => {
             limits::count_in(app, &mut mutation.tx, &REFRESH, Subject::Session(claims.sid)).await?;
-            let seq = store::rotate(&mut mutation.tx, claims.sid, claims.seq, now).await?;
+            let seq =
+                store::rotate(&mut mutation.tx, claims.sid, claims.seq, now, app.keys.in_force()).await?;
             rotation.seq = seq.ok_or_else(|| denied(Deny::Unknown))?;
             rotation.rotated_at = now;
             mutation.tell(

@@ -70,7 +70,9 @@ pub(crate) async fn open_in_place(
         rotated_at: mutation.now,
     };
     let ip = address.to_string();
-    store::insert_session(&mut mutation.tx, &rotation, client, &ip).await?;
+    // Read before the pair is signed: a key that comes into force in between only makes it younger.
+    let key = app.keys.in_force();
+    store::insert_session(&mut mutation.tx, &rotation, client, &ip, key).await?;
     let recent_login_ips = history::store::list_recent_addresses(&mut mutation.tx, user.id).await?;
     let auth_token_count = tokens::store::count_active(&mut mutation.tx, user.id, mutation.now).await?;
     let mut payload = serde_json::json!({ "ip_address": ip, "client": client });

@@ -1,17 +1,18 @@
 //! The statements on `sessions`.
 
 use hoody_core::id::{SessionId, UserId};
+use hoody_core::keys::KeyId;
 use hoody_core::session::{REFRESH_LIFETIME, Rotation};
 use hoody_core::time::{DAY, Timestamp};
 
 use crate::db::{Db, DbError, On, Row, Tx, args};
 
 const INSERT: &str = "INSERT INTO sessions (id, user_id, generation, seq, rotated_at, created_at, expires_at, \
-     client, ip) VALUES ($1, $2, $3, 0, $4, $4, $5, $6, $7)";
+     client, ip, key_id) VALUES ($1, $2, $3, 0, $4, $4, $5, $6, $7, $8)";
 const FIND: &str = "SELECT s.id, s.user_id, s.generation, s.seq, s.rotated_at, s.expires_at, s.ended_at, \
      u.generation AS account_generation, u.is_banned FROM sessions s JOIN users u ON u.id = s.user_id \
      WHERE s.id = $1";
-const ROTATE: &str = "UPDATE sessions SET seq = seq + 1, rotated_at = $3, expires_at = $4 \
+const ROTATE: &str = "UPDATE sessions SET seq = seq + 1, rotated_at = $3, expires_at = $4, previous_key_id = key_id, key_id = $5 \
      WHERE id = $1 AND seq = $2 AND ended_at IS NULL AND expires_at > $3 RETURNING seq";
 const END: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
 const END_ALL: &str = "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
@@ -30,11 +31,13 @@ pub(crate) struct Session {
     pub(crate) is_banned: bool,
 }
 
+/// Adds a session whose first pair is signed with `key`.
 pub(crate) async fn insert_session(
     tx: &mut Tx,
     rotation: &Rotation,
     client: &str,
     ip: &str,
+    key: KeyId,
 ) -> Result<(), DbError> {
     let expires_at = rotation.rotated_at.plus(REFRESH_LIFETIME);
     let row = args![
@@ -45,6 +48,7 @@ pub(crate) async fn insert_session(
         expires_at,
         client,
         ip,
+        key.to_string(),
     ];
     tx.execute(INSERT, row).await?;
     Ok(())
@@ -59,14 +63,16 @@ pub(crate) async fn find_client(on: impl Into<On<'_>>, id: SessionId) -> Result<
     on.into().find(CLIENT, args![id]).await?.map(|row| row.get("client")).transpose()
 }
 
-/// Raises the sequence from `seq`; the new one, or `None` when somebody else did, or the session is over.
+/// Raises the sequence from `seq`, for a pair that is signed with `key`; the new one, or `None` when somebody else did, or the session is over.
 pub(crate) async fn rotate(
     tx: &mut Tx,
     id: SessionId,
     seq: i64,
     now: Timestamp,
+    key: KeyId,
 ) -> Result<Option<i64>, DbError> {
-    let row = On::from(tx).find(ROTATE, args![id, seq, now, now.plus(REFRESH_LIFETIME)]).await?;
+    let args = args![id, seq, now, now.plus(REFRESH_LIFETIME), key.to_string()];
+    let row = On::from(tx).find(ROTATE, args).await?;
     row.map(|row| row.get("seq")).transpose()
 }
 

@@ -236,8 +236,8 @@ async fn mint(
 ) -> Result<wire::AuthToken, Error> {
     check_limit(&mut mutation, &token).await?;
     let (key, keys) = app.keys.minting();
-    let secret = TokenSecret::mint(entropy(), keys);
-    let digest = secret.digest(keys);
+    let secret = TokenSecret::mint(entropy(), &keys);
+    let digest = secret.digest(&keys);
     for attempt in 0..100 {
         match names {
             Names::Given => {}

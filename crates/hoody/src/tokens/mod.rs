@@ -3,7 +3,7 @@
 //! `hoody_core::acting`, and what a request about one must contain in `hoody_core::token`.
 
 pub(crate) mod changes;
-mod delegation;
+pub(crate) mod delegation;
 pub(crate) mod http;
 pub(crate) mod profiles;
 pub(crate) mod store;

@@ -55,7 +55,7 @@ fn read_temp_token(app: &App, parts: &Parts, given: Option<&wire::Secret>) -> Re
     let bearer = parts.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
     let text = given.map(wire::Secret::expose).or(bearer).ok_or_else(|| Invalid::missing("temp_token"))?;
-    let claims = session::verify_partial(text, app.keys.sessions()).map_err(|_| bad_temp_token())?;
+    let claims = session::verify_partial(text, &app.keys.sessions()).map_err(|_| bad_temp_token())?;
     if claims.exp <= app.now().seconds() { Err(bad_temp_token()) } else { Ok(claims) }
 }
 
@@ -308,14 +308,13 @@ async fn make_backup_codes(
     let mut digests = Vec::with_capacity(totp::BACKUP_CODES);
     while shown.len() < totp::BACKUP_CODES {
         let Some(code) = totp::backup_code(entropy()) else { continue };
-        let digest = app.keys.backup_digests(grant.account, &code).next();
-        if let Some(digest) = digest.filter(|digest| !digests.contains(digest)) {
+        let digest = app.keys.backup_digest(grant.account, &code);
+        if !digests.contains(&digest) {
             digests.push(digest);
             shown.push(totp::shown(&code).as_str().into());
         }
     }
-    let (key, _) = app.keys.minting();
-    store::replace_backup_codes(&mut mutation.tx, grant.account, key, &digests, is_pending).await?;
+    store::replace_backup_codes(&mut mutation.tx, grant.account, &digests, is_pending).await?;
     Ok(shown)
 }
 

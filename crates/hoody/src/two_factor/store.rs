@@ -7,6 +7,7 @@ use hoody_core::totp::Failures;
 
 use super::{Enabled, TwoFactor};
 use crate::db::{DbError, On, Row, Tx, args};
+use crate::keys::bound::{KeyColumn, Sealed, Value};
 
 const FIND: &str = "SELECT user_id, secret, enabled_at, last_step, require_for_tokens, pending_secret, \
      pending_at, failures, locked_until FROM two_factor WHERE user_id = $1";
@@ -95,16 +96,15 @@ pub(super) async fn set_gate(tx: &mut Tx, account: UserId, is_on: bool) -> Resul
     Ok(tx.execute(SET_GATE, args![account, is_on]).await? == 1)
 }
 
-/// Puts these codes, made under `key`, in place of those that are pending, or of those in force.
+/// Puts these codes, each with the key that it was made under, in place of those that are pending, or of those in force.
 pub(super) async fn replace_backup_codes(
     tx: &mut Tx,
     account: UserId,
-    key: KeyId,
-    digests: &[[u8; 32]],
+    digests: &[(KeyId, [u8; 32])],
     is_pending: bool,
 ) -> Result<(), DbError> {
     tx.execute(DELETE_CODES, args![account, is_pending]).await?;
-    for digest in digests {
+    for (key, digest) in digests {
         tx.execute(INSERT_CODE, args![account, &digest[..], key.to_string(), is_pending]).await?;
     }
     Ok(())
@@ -113,6 +113,36 @@ pub(super) async fn replace_backup_codes(
 /// How many backup codes are left.
 pub(super) async fn count_backup_codes(on: impl Into<On<'_>>, account: UserId) -> Result<u64, DbError> {
     Ok(on.into().one(COUNT_CODES, args![account]).await?.get::<i64>("n")?.unsigned_abs())
+}
+
+/// How the sealed secrets are moved to another master key.
+pub(crate) static SEALED: [Sealed; 2] = [
+    Sealed {
+        table: "two_factor",
+        column: "secret",
+        key: KeyColumn::InValue,
+        count: "SELECT COUNT(*) AS n FROM two_factor WHERE substr(secret, 1, 8) = $1",
+        list: "SELECT user_id, secret AS sealed FROM two_factor WHERE substr(secret, 1, 8) = $1 \
+               ORDER BY user_id LIMIT 100 OFFSET $2",
+        read: read_sealed,
+        replace: "UPDATE two_factor SET secret = $1 WHERE user_id = $2 AND secret = $3",
+    },
+    Sealed {
+        table: "two_factor",
+        column: "pending_secret",
+        key: KeyColumn::InValue,
+        count: "SELECT COUNT(*) AS n FROM two_factor WHERE substr(pending_secret, 1, 8) = $1",
+        list: "SELECT user_id, pending_secret AS sealed FROM two_factor \
+               WHERE substr(pending_secret, 1, 8) = $1 ORDER BY user_id LIMIT 100 OFFSET $2",
+        read: read_sealed,
+        replace: "UPDATE two_factor SET pending_secret = $1 WHERE user_id = $2 AND pending_secret = $3",
+    },
+];
+
+fn read_sealed(row: &Row) -> Result<Value, DbError> {
+    let (account, sealed): (UserId, Vec<u8>) = (row.get("user_id")?, row.get("sealed")?);
+    let which = args![account, sealed.clone()];
+    Ok(Value { sealed, account, realm: None, row: account.bytes().to_vec(), which })
 }
 
 fn read(row: &Row) -> Result<TwoFactor, DbError> {

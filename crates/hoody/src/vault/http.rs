@@ -13,7 +13,6 @@ use serde_json::json;
 use super::body::SetKey;
 use super::value::{self, Wanted};
 use super::{Entry, MAX_BYTES, mebibytes, percentage, store};
-use crate::app::App;
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
 use crate::http::caller::Vault;
@@ -137,7 +136,7 @@ pub(crate) async fn set_vault_key(
         updated_at: mutation.now,
     };
     entry.seal_metadata(&app.keys, json.as_deref());
-    write_entry(&app, &mut mutation, &entry, before.as_ref()).await?;
+    write_entry(&mut mutation, &entry, before.as_ref()).await?;
     value::write(&app, &mut mutation.tx, &entry, &set.text).await?;
     let told = json!({ "key": entry.name, "size_bytes": entry.size_bytes, "is_new": before.is_none() });
     mutation.tell(change("vault.key.set", &entry, entry.id).with(told));
@@ -151,12 +150,7 @@ pub(crate) async fn set_vault_key(
 }
 
 /// Takes the room and writes the entry's row.
-async fn write_entry(
-    app: &App,
-    mutation: &mut Mutation,
-    entry: &Entry,
-    before: Option<&Entry>,
-) -> Result<(), Error> {
+async fn write_entry(mutation: &mut Mutation, entry: &Entry, before: Option<&Entry>) -> Result<(), Error> {
     let (more_bytes, more_keys) = match before {
         Some(before) => (entry.size_bytes - before.size_bytes, 0),
         None => (entry.size_bytes, 1),
@@ -167,10 +161,9 @@ async fn write_entry(
             message: "Vault storage limit exceeded.",
         });
     }
-    let (key, _) = app.keys.minting();
     match before {
-        Some(_) => store::update_entry(&mut mutation.tx, entry, key).await?,
-        None => store::insert_entry(&mut mutation.tx, entry, key).await?,
+        Some(_) => store::update_entry(&mut mutation.tx, entry).await?,
+        None => store::insert_entry(&mut mutation.tx, entry).await?,
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The statements on `vault_keys`, `vault_pieces` and `vault_usage`. Writers hold the account.
 
 use hoody_core::id::{RealmId, UserId, VaultKeyId};
-use hoody_core::keys::KeyId;
+use hoody_core::seal::key_of;
 
 use super::{Entry, MAX_BYTES, MAX_KEYS};
 use crate::db::{DbError, On, Row, Tx, args};
@@ -81,7 +81,7 @@ pub(crate) async fn take_room(tx: &mut Tx, account: UserId, bytes: i64, keys: i6
 }
 
 /// Adds a key; its pieces follow.
-pub(crate) async fn insert_entry(tx: &mut Tx, entry: &Entry, key: KeyId) -> Result<(), DbError> {
+pub(crate) async fn insert_entry(tx: &mut Tx, entry: &Entry) -> Result<(), DbError> {
     let row = args![
         entry.id,
         entry.account,
@@ -93,14 +93,14 @@ pub(crate) async fn insert_entry(tx: &mut Tx, entry: &Entry, key: KeyId) -> Resu
         entry.size_bytes,
         entry.created_at,
         entry.updated_at,
-        entry.metadata.as_ref().map(|_| key.to_string()),
+        entry.metadata.as_deref().and_then(key_named),
         crate::db::Arg::Bytes(entry.metadata.clone()),
     ];
     tx.execute(INSERT, row).await.map(drop)
 }
 
 /// Writes what changes when a key is set again, without the pieces it had; its new ones follow.
-pub(crate) async fn update_entry(tx: &mut Tx, entry: &Entry, key: KeyId) -> Result<(), DbError> {
+pub(crate) async fn update_entry(tx: &mut Tx, entry: &Entry) -> Result<(), DbError> {
     tx.execute(DELETE_PIECES, args![entry.id]).await?;
     let row = args![
         entry.id,
@@ -109,7 +109,7 @@ pub(crate) async fn update_entry(tx: &mut Tx, entry: &Entry, key: KeyId) -> Resu
         entry.value_bytes,
         entry.size_bytes,
         entry.updated_at,
-        entry.metadata.as_ref().map(|_| key.to_string()),
+        entry.metadata.as_deref().and_then(key_named),
         crate::db::Arg::Bytes(entry.metadata.clone()),
     ];
     tx.execute(UPDATE, row).await.map(drop)
@@ -130,10 +130,9 @@ pub(crate) async fn insert_piece(
     tx: &mut Tx,
     entry: &Entry,
     place: u32,
-    key: KeyId,
     sealed: Vec<u8>,
 ) -> Result<(), DbError> {
-    let row = args![entry.id, entry.value, i64::from(place), key.to_string(), sealed];
+    let row = args![entry.id, entry.value, i64::from(place), key_named(&sealed), sealed];
     tx.execute(INSERT_PIECE, row).await.map(drop)
 }
 
@@ -152,12 +151,22 @@ fn stored(realm: Option<RealmId>) -> Vec<u8> {
     realm.map_or_else(Vec::new, |realm| realm.bytes().to_vec())
 }
 
-fn read(row: &Row) -> Result<Entry, DbError> {
+/// The realm in a row of `vault_keys`.
+pub(super) fn read_realm(row: &Row) -> Result<Option<RealmId>, DbError> {
     let realm: Vec<u8> = row.get("realm_id")?;
-    let realm = match realm.as_slice() {
-        [] => None,
-        bytes => Some(RealmId::try_from(bytes).map_err(|_| DbError::Unreadable("realm_id"))?),
-    };
+    match realm.as_slice() {
+        [] => Ok(None),
+        bytes => RealmId::try_from(bytes).map(Some).map_err(|_| DbError::Unreadable("realm_id")),
+    }
+}
+
+/// The name of the master key that a value is sealed under.
+fn key_named(sealed: &[u8]) -> Option<String> {
+    key_of(sealed).map(|key| key.to_string())
+}
+
+fn read(row: &Row) -> Result<Entry, DbError> {
+    let realm = read_realm(row)?;
     Ok(Entry {
         id: row.get("id")?,
         account: row.get("user_id")?,

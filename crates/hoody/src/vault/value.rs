@@ -3,18 +3,20 @@
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use hoody_core::id::{VaultKeyId, VaultValueId};
 use hoody_core::json::escape_into;
 use hoody_core::seal::Place;
 use hoody_core::wire;
 use http::{HeaderValue, StatusCode, header};
-use serde_json::{Map, Value};
+use serde_json::Map;
 use zeroize::Zeroizing;
 
 use super::{Entry, LARGE, Turn, store};
 use crate::app::App;
-use crate::db::Tx;
+use crate::db::{DbError, Tx, args};
 use crate::error::Error;
 use crate::keys::Keys;
+use crate::keys::bound::{KeyColumn, Sealed, Value};
 
 /// How much of a value is sealed together, and sent together.
 const PIECE: usize = 1024 * 1024;
@@ -40,12 +42,71 @@ impl Text {
     }
 }
 
+/// What names a piece of a value: the value, the place of how many, and the key.
+fn piece_row(value: &VaultValueId, place: u32, pieces: u32, name: &str) -> Vec<u8> {
+    [&value.bytes()[..], &place.to_be_bytes(), &pieces.to_be_bytes(), name.as_bytes()].concat()
+}
+
+/// What names the metadata of a value: the value and the key.
+fn metadata_row(value: &VaultValueId, name: &str) -> Vec<u8> {
+    [&value.bytes()[..], name.as_bytes()].concat()
+}
+
+/// How the sealed values are moved to another master key. A value that is set again has another id and
+/// other pieces, so that the one that was read is simply not there any more.
+pub(crate) static SEALED: [Sealed; 2] = [
+    Sealed {
+        table: "vault_keys",
+        column: "metadata",
+        key: KeyColumn::Named("key_id"),
+        count: "SELECT COUNT(*) AS n FROM vault_keys WHERE key_id = $1",
+        list: "SELECT id, user_id, realm_id, name, value_id, metadata AS sealed FROM vault_keys \
+               WHERE key_id = $1 ORDER BY id LIMIT 20 OFFSET $2",
+        read: |row| {
+            let (id, value): (VaultKeyId, VaultValueId) = (row.get("id")?, row.get("value_id")?);
+            let name: String = row.get("name")?;
+            let sealed: Vec<u8> = row.get("sealed")?;
+            let which = args![id, value, sealed.clone()];
+            let realm = store::read_realm(row)?;
+            let row_name = metadata_row(&value, &name);
+            Ok(Value { sealed, account: row.get("user_id")?, realm, row: row_name, which })
+        },
+        replace: "UPDATE vault_keys SET metadata = $1, key_id = $2 \
+                  WHERE id = $3 AND value_id = $4 AND metadata = $5",
+    },
+    Sealed {
+        table: "vault_pieces",
+        column: "sealed",
+        key: KeyColumn::Named("key_id"),
+        count: "SELECT COUNT(*) AS n FROM vault_pieces WHERE key_id = $1",
+        // A piece is up to a megabyte.
+        list: "SELECT p.vault_id, p.value_id, p.place, p.key_id, p.sealed, k.user_id, k.realm_id, k.name, \
+               k.pieces FROM vault_pieces p JOIN vault_keys k ON k.id = p.vault_id WHERE p.key_id = $1 \
+               ORDER BY p.vault_id, p.value_id, p.place LIMIT 4 OFFSET $2",
+        read: |row| {
+            let (vault, value): (VaultKeyId, VaultValueId) = (row.get("vault_id")?, row.get("value_id")?);
+            let (place, pieces): (i64, i64) = (row.get("place")?, row.get("pieces")?);
+            let (name, key): (String, String) = (row.get("name")?, row.get("key_id")?);
+            let number = |number| u32::try_from(number).map_err(|_| DbError::Unreadable("place"));
+            let row_name = piece_row(&value, number(place)?, number(pieces)?, &name);
+            let which = args![vault, value, place, key];
+            let realm = store::read_realm(row)?;
+            Ok(Value {
+                sealed: row.get("sealed")?,
+                account: row.get("user_id")?,
+                realm,
+                row: row_name,
+                which,
+            })
+        },
+        replace: "UPDATE vault_pieces SET sealed = $1, key_id = $2 \
+                  WHERE vault_id = $3 AND value_id = $4 AND place = $5 AND key_id = $6",
+    },
+];
+
 impl Entry {
-    /// What names a piece of the value: the value, the place of how many, and the key.
     fn piece(&self, place: u32) -> Vec<u8> {
-        let parts =
-            [&self.value.bytes()[..], &place.to_be_bytes(), &self.pieces.to_be_bytes(), self.name.as_bytes()];
-        parts.concat()
+        piece_row(&self.value, place, self.pieces, &self.name)
     }
 
     fn place<'a>(&self, table: &'a str, column: &'a str, row: &'a [u8]) -> Place<'a> {
@@ -58,22 +119,22 @@ impl Entry {
 
     /// Seals this metadata for the value that the entry has.
     pub(crate) fn seal_metadata(&mut self, keys: &Keys, json: Option<&[u8]>) {
-        let row = [&self.value.bytes()[..], self.name.as_bytes()].concat();
+        let row = metadata_row(&self.value, &self.name);
         let place = self.place("vault_keys", "metadata", &row);
         self.metadata = json.map(|json| keys.seal(&place, json));
     }
 
     /// The metadata in the clear.
-    pub(crate) fn open_metadata(&self, keys: &Keys) -> Result<Option<Map<String, Value>>, Error> {
+    pub(crate) fn open_metadata(&self, keys: &Keys) -> Result<Option<Map<String, serde_json::Value>>, Error> {
         let Some(sealed) = &self.metadata else { return Ok(None) };
-        let row = [&self.value.bytes()[..], self.name.as_bytes()].concat();
+        let row = metadata_row(&self.value, &self.name);
         let opened = keys.open(&self.place("vault_keys", "metadata", &row), sealed);
         let opened = opened.map_err(|error| self.fault(&format!("metadata: {error},")))?;
         serde_json::from_slice(&opened).map(Some).map_err(|_| self.fault("unreadable metadata"))
     }
 
     /// The key on the wire.
-    pub(crate) fn shown(&self, metadata: Option<Map<String, Value>>) -> wire::VaultKey {
+    pub(crate) fn shown(&self, metadata: Option<Map<String, serde_json::Value>>) -> wire::VaultKey {
         wire::VaultKey {
             key: self.name.clone(),
             realm_id: self.realm,
@@ -87,14 +148,13 @@ impl Entry {
 
 /// Seals and writes every piece of the entry's value.
 pub(crate) async fn write(app: &App, tx: &mut Tx, entry: &Entry, text: &Text) -> Result<(), Error> {
-    let (key, _) = app.keys.minting();
     let mut rest = text.bytes.as_slice();
     for index in 0..entry.pieces {
         let (piece, after) = rest.split_at(rest.len().min(PIECE));
         rest = after;
         let row = entry.piece(index);
         let sealed = app.keys.seal(&entry.place("vault_pieces", "sealed", &row), piece);
-        store::insert_piece(tx, entry, index, key, sealed).await?;
+        store::insert_piece(tx, entry, index, sealed).await?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod support;
 mod admin;
 mod cli;
 mod crash;
+mod keys;
 mod limits;
 mod seeds;
 mod serve;

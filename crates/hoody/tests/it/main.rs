@@ -12,6 +12,7 @@ mod freshness;
 mod history;
 mod hot;
 mod input_threats;
+mod keys;
 mod limits;
 mod matrix;
 mod mutations;

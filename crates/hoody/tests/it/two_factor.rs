@@ -40,7 +40,7 @@ fn base32(text: &str) -> Vec<u8> {
 }
 
 /// The app's code now, or some steps from now.
-fn code_at(app: &TestApp, secret: &TotpSecret, off: i64) -> String {
+pub(crate) fn code_at(app: &TestApp, secret: &TotpSecret, off: i64) -> String {
     String::from_utf8(secret.code(step_at(app.service.now()) + off).to_vec()).unwrap()
 }
 
@@ -71,12 +71,12 @@ pub(crate) async fn protect(app: &TestApp, session: &Client) -> Protected {
     Protected { session, secret, backup_codes }
 }
 
-async fn next_step(app: &TestApp) {
+pub(crate) async fn next_step(app: &TestApp) {
     app.service.advance(MINUTE);
     app.service.poll().await;
 }
 
-async fn challenge(app: &TestApp, username: &str) -> String {
+pub(crate) async fn challenge(app: &TestApp, username: &str) -> String {
     let login = app.anon().post(LOGIN, json!({"username": username, "password": PASSWORD})).await;
     login.expect(StatusCode::OK);
     assert_eq!((&login.data()["requires_2fa"], &login.data()["method"]), (&json!(true), &json!("totp")));
@@ -84,7 +84,7 @@ async fn challenge(app: &TestApp, username: &str) -> String {
     login.data()["temp_token"].as_str().unwrap().to_owned()
 }
 
-async fn verify(app: &TestApp, temp_token: &str, code: &str) -> Reply {
+pub(crate) async fn verify(app: &TestApp, temp_token: &str, code: &str) -> Reply {
     app.anon().post(VERIFY, json!({"temp_token": temp_token, "code": code})).await
 }
 

@@ -35,7 +35,10 @@ enum AdminCommand {
     #[command(subcommand, after_help = "EXAMPLES:\n  hoody admin users create ada --email ada@example.com")]
     Users(users::UsersCommand),
     /// Master keys
-    #[command(subcommand, after_help = "EXAMPLES:\n  hoody admin keys init")]
+    #[command(
+        subcommand,
+        after_help = "EXAMPLES:\n  hoody admin keys status\n  hoody admin keys rotate --wait"
+    )]
     Keys(keys::KeysCommand),
     /// The processes that serve this database; also `hoody nodes`
     #[command(after_help = "EXAMPLES:\n  hoody admin nodes")]
@@ -52,9 +55,14 @@ pub(crate) async fn run(args: &AdminArgs) -> anyhow::Result<()> {
             close(app).await;
         }
         AdminCommand::Nodes => list_nodes(config).await?,
-        AdminCommand::Keys(command) => {
+        AdminCommand::Keys(keys::KeysCommand::Init) => {
             super::serve::make_data_dir(&config.data_dir)?;
-            keys::run(config, command).await?;
+            keys::init(config).await?;
+        }
+        AdminCommand::Keys(command) => {
+            let app = open(config, false).await?;
+            keys::run(&app, command).await?;
+            close(app).await;
         }
     }
     Ok(())

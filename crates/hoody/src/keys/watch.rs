@@ -1,0 +1,142 @@
+//! Following the master keys while the server runs: the file is read again and held against the database
+//! every second, so that a key that was added, put in force or retired by a command, by another node or by
+//! hand is so here too, without a restart or a signal.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hoody_core::keys::{KeyId, Keyring, MasterKey};
+use hoody_core::rotation::{Refusal, Ring, judge};
+
+use super::load::{enter, explain, read};
+use super::rotate::{Promotion, promote};
+use super::{reseal, store};
+use crate::app::App;
+use crate::nodes;
+
+/// How often the file and the database are looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// By which one node moves the sealed values.
+const LEASE: &str = "keys";
+
+/// Follows the keys for as long as the process lives, and moves sealed values to the one in force.
+pub(crate) async fn run(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut last_said = String::new();
+    loop {
+        ticks.tick().await;
+        let said = match refresh(&app).await {
+            Ok(()) => String::new(),
+            Err(error) => format!("{error:#}"),
+        };
+        if said != last_said && !said.is_empty() {
+            tracing::error!("{said}");
+        }
+        last_said = said;
+        if app.keys.key_ids().len() > 1
+            && let Err(error) = move_sealed(&app).await
+        {
+            tracing::warn!(%error, "sealed values could not be moved to the key in force");
+        }
+    }
+}
+
+async fn move_sealed(app: &Arc<App>) -> Result<(), crate::db::DbError> {
+    if nodes::lease::hold(app, LEASE).await?.is_none() {
+        return Ok(());
+    }
+    let set = |left: i64| {
+        metrics::gauge!("hoody_keys_sealed_under_older_keys")
+            .set(f64::from(u32::try_from(left).unwrap_or(u32::MAX)));
+    };
+    let left = reseal::count_left(app).await?;
+    set(left);
+    if left > 0 {
+        let moved = reseal::pass(app).await?;
+        set(reseal::count_left(app).await?);
+        if moved.moved > 0 {
+            tracing::info!(moved = moved.moved, "moved sealed values to the key in force");
+        }
+    }
+    Ok(())
+}
+
+/// Reads the file and the database once and holds what they say.
+///
+/// # Errors
+/// When they cannot be read, or this node lacks a key that the others seal and sign with: it says so in
+/// `/readyz` until it has it.
+pub(crate) async fn refresh(app: &Arc<App>) -> anyhow::Result<()> {
+    let source = &app.key_source;
+    // A file that is gone or broken takes nothing away from a server that runs.
+    let file = read(source).and_then(|file| file.ok_or_else(|| anyhow::anyhow!("{source:?} is gone")));
+    let mut given: Vec<KeyId> = file.iter().flat_map(Keyring::iter).map(MasterKey::id).collect();
+    for id in app.keys.key_ids() {
+        if !given.contains(&id) {
+            given.push(id);
+        }
+    }
+    let judged = match enter(&given, &app.db, app.now()).await? {
+        // A line in front that nobody knows: as if it were not there.
+        Err(foreign @ Refusal::Foreign { .. }) => enter(&app.keys.key_ids(), &app.db, app.now())
+            .await?
+            .map_err(|_| foreign.clone())
+            .and(Err(foreign)),
+        judged => judged,
+    };
+    match judged {
+        Ok(ring) => {
+            hold(app, &ring, file.as_ref().ok()).await?;
+            file.map(drop)
+        }
+        Err(refusal) => {
+            let is_missing = matches!(refusal, Refusal::Missing(_));
+            app.keys.is_whole.store(!is_missing, Ordering::SeqCst);
+            anyhow::bail!(explain(&refusal, source))
+        }
+    }
+}
+
+/// Holds this node's keys against the database once more, after it is listed among the nodes: whoever puts
+/// a key in force asks all that are listed, and this waits for whoever is doing it.
+///
+/// # Errors
+/// When a key that is in force is missing here.
+pub(crate) async fn confirm(app: &Arc<App>) -> anyhow::Result<()> {
+    let mut tx = app.db.begin().await?;
+    store::lock(&mut tx).await?;
+    let known = store::list_known(&mut tx).await?;
+    drop(tx);
+    let judged = judge(&app.keys.key_ids(), &known);
+    judged.map_err(|refusal| anyhow::anyhow!(explain(&refusal, &app.key_source)))?;
+    refresh(app).await
+}
+
+async fn hold(app: &Arc<App>, ring: &Ring, file: Option<&Keyring>) -> anyhow::Result<()> {
+    let was_whole = app.keys.is_whole.swap(true, Ordering::SeqCst);
+    if ring.held != app.keys.key_ids() {
+        let before = app.keys.hold(&ring.held, file);
+        app.keys.learn_tags(&app.db, file).await?;
+        let has_turned = before.first() != ring.held.first();
+        if has_turned || !was_whole {
+            // Tokens in use are read again, and so move to the key in force.
+            app.grants.read_all_again();
+        }
+        tracing::info!(
+            in_force = %app.keys.in_force(),
+            held = app.keys.ids().join(","),
+            "the master keys have changed"
+        );
+        // At once: others may wait for this node to list a key.
+        nodes::beat(app).await?;
+    }
+    app.keys.note_retirements(store::count_retirements(&app.db).await?);
+    if let Some(wanted) = ring.wanted
+        && let Promotion::Done = promote(app, wanted).await?
+    {
+        tracing::info!(key = %wanted, "the first line's master key is in force: every node has it");
+    }
+    Ok(())
+}
