@@ -1,8 +1,12 @@
 //! `auth`: sessions and tokens (`contract/cli.md` 7).
 
+use std::convert::Infallible;
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
 use hoody_client::Client;
 use hoody_client::id::{RealmId, TokenId};
+use hoody_client::time::Timestamp;
 use hoody_client::wire::{AuthToken, CurrentToken, RealmChange, Secret, UpdateProfile};
 use serde_json::{Value, json};
 
@@ -13,6 +17,7 @@ use super::output::View;
 use super::token_args::{CopyArgs, CreateArgs, UpdateArgs, nullable, storage};
 use super::two_factor::{self, TwoFactorCommand};
 use super::users;
+use crate::clock::Clock;
 
 /// The commands of `auth`.
 #[derive(Debug, Subcommand)]
@@ -43,7 +48,7 @@ pub(crate) enum AuthCommand {
     #[command(visible_aliases = ["new", "add"], after_help = "EXAMPLES:
   hoody auth create --alias ci-runner --permission projects.read --expires-at 2027-04-12T00:00:00Z
   hoody auth create --alias web --ip-whitelist 203.0.113.10,198.51.100.0/24 --permission-template dev_team
-  TOKEN=$(hoody auth create --alias agent --permission 'projects.*' --expires-at tomorrow)")]
+  TOKEN=$(hoody auth create --alias agent --permission 'projects.*' --expires-in 12h)")]
     Create(Box<CreateArgs>),
     /// List the tokens, without their secrets
     #[command(
@@ -63,8 +68,8 @@ pub(crate) enum AuthCommand {
     #[command(visible_aliases = ["show", "describe"], after_help = "EXAMPLES:
   hoody auth get 65a1b2c3d4e5f60718293a4b")]
     Get {
-        /// The token's id
-        id: TokenId,
+        /// The token's id, or its alias
+        id: TokenName,
     },
     /// Show the token in use and where it may be used
     #[command(after_help = "EXAMPLES:
@@ -79,8 +84,8 @@ pub(crate) enum AuthCommand {
   hoody auth update 65a1b2c3d4e5f60718293a4b --permission projects.read   # replaces the whole tree"
     )]
     Update {
-        /// The token's id
-        id: TokenId,
+        /// The token's id, or its alias
+        id: TokenName,
         #[command(flatten)]
         args: Box<UpdateArgs>,
     },
@@ -88,17 +93,18 @@ pub(crate) enum AuthCommand {
     #[command(after_help = "EXAMPLES:
   hoody auth copy 65a1b2c3d4e5f60718293a4b --alias ci-runner-2")]
     Copy {
-        /// The id of the token to copy
-        id: TokenId,
+        /// The id of the token to copy, or its alias
+        id: TokenName,
         #[command(flatten)]
         args: CopyArgs,
     },
     /// Delete a token: it is refused from the next request on
     #[command(visible_aliases = ["rm", "remove"], after_help = "EXAMPLES:
-  hoody auth delete 65a1b2c3d4e5f60718293a4b")]
+  hoody auth delete 65a1b2c3d4e5f60718293a4b
+  hoody auth delete ci-runner")]
     Delete {
-        /// The token's id
-        id: TokenId,
+        /// The token's id, or its alias
+        id: TokenName,
     },
     /// Bind a token to realms
     #[command(
@@ -129,6 +135,37 @@ pub(crate) enum AuthCommand {
     TwoFactor(TwoFactorCommand),
 }
 
+/// A token as somebody names it. An alias that reads like an id is found by its id only.
+#[derive(Debug, Clone)]
+pub(crate) enum TokenName {
+    Id(TokenId),
+    Alias(String),
+}
+
+impl FromStr for TokenName {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(text.parse().map_or_else(|_| Self::Alias(text.to_owned()), Self::Id))
+    }
+}
+
+impl TokenName {
+    /// Its id: an alias is looked for in the list of tokens.
+    async fn resolve(&self, context: &Context) -> Result<TokenId, Failure> {
+        let alias = match self {
+            Self::Id(id) => return Ok(*id),
+            Self::Alias(alias) => alias,
+        };
+        let list = context.call(async |client: &Client| client.tokens().list().await).await?;
+        let found = list.tokens.iter().find(|token| token.alias == *alias);
+        found.map(|token| token.id).ok_or_else(|| {
+            Failure::failed(format!("there is no token {alias:?}"))
+                .hint("`hoody auth list` shows the ids and aliases of those that can be seen from here")
+        })
+    }
+}
+
 /// The commands of `auth realms`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenRealmsCommand {
@@ -148,8 +185,8 @@ pub(crate) enum TokenRealmsCommand {
 /// Which token, which realm.
 #[derive(Debug, Args)]
 pub(crate) struct TokenRealmArgs {
-    /// The token's id
-    id: TokenId,
+    /// The token's id, or its alias
+    id: TokenName,
     /// The realm's id
     #[arg(long, value_name = "ID")]
     realm_id: RealmId,
@@ -203,6 +240,7 @@ pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), F
         AuthCommand::Create(args) => create(context, &args).await,
         AuthCommand::List { tree } => list(context, tree).await,
         AuthCommand::Get { id } => {
+            let id = id.resolve(context).await?;
             let token = context.call(async |client: &Client| client.tokens().get(id).await).await?;
             context.output.show(&token, || details(&token))
         }
@@ -211,18 +249,23 @@ pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), F
             context.output.show(&current, || current_details(&current))
         }
         AuthCommand::Update { id, args } => {
-            let request = args.request()?;
+            let request = args.request(now())?;
+            let id = id.resolve(context).await?;
             let token =
                 context.call(async |client: &Client| client.tokens().update(id, &request).await).await?;
             context.output.show(&token, || View::Done(format!("Updated token {}.", named(&token))))
         }
         AuthCommand::Copy { id, args } => {
-            let request = args.request();
+            let request = args.request(now());
+            let id = id.resolve(context).await?;
             let token =
                 context.call(async |client: &Client| client.tokens().copy(id, &request).await).await?;
             show_new(context, &token)
         }
-        AuthCommand::Delete { id } => delete(context, id).await,
+        AuthCommand::Delete { id } => {
+            let id = id.resolve(context).await?;
+            delete(context, id).await
+        }
         AuthCommand::Realms(TokenRealmsCommand::Add(args)) => add_realm(context, args).await,
         AuthCommand::Realms(TokenRealmsCommand::Remove(args)) => remove_realm(context, args).await,
         AuthCommand::Profile(command) => profile(context, command).await,
@@ -241,8 +284,16 @@ async fn check(context: &Context, permission: Option<&str>) -> Result<(), Failur
     })
 }
 
+/// The time here: for an end that is given by how long until it.
+fn now() -> Timestamp {
+    Clock::system().now()
+}
+
 async fn create(context: &Context, args: &CreateArgs) -> Result<(), Failure> {
-    let request = args.request()?;
+    let request = args.request(now())?;
+    if args.template_wins() {
+        context.output.warn("--permission-template wins: the permissions given beside it do not count");
+    }
     let token = context.call(async |client: &Client| client.tokens().create(&request).await).await?;
     show_new(context, &token)?;
     if args.is_unlimited() {
@@ -349,16 +400,17 @@ async fn delete(context: &Context, id: TokenId) -> Result<(), Failure> {
 }
 
 async fn add_realm(context: &Context, args: TokenRealmArgs) -> Result<(), Failure> {
+    let id = args.id.resolve(context).await?;
     let change = RealmChange { realm_id: args.realm_id, otp_code: args.otp_code };
-    let token =
-        context.call(async |client: &Client| client.tokens().add_realm(args.id, &change).await).await?;
+    let token = context.call(async |client: &Client| client.tokens().add_realm(id, &change).await).await?;
     context
         .output
         .show(&token, || View::Done(format!("Token {} is bound to {}.", named(&token), realms(&token))))
 }
 
 async fn remove_realm(context: &Context, args: TokenRealmArgs) -> Result<(), Failure> {
-    let before = context.call(async |client: &Client| client.tokens().get(args.id).await).await?;
+    let id = args.id.resolve(context).await?;
+    let before = context.call(async |client: &Client| client.tokens().get(id).await).await?;
     let empties = before.realm_ids == [args.realm_id];
     let question = if empties {
         format!(
@@ -372,8 +424,7 @@ async fn remove_realm(context: &Context, args: TokenRealmArgs) -> Result<(), Fai
     };
     context.confirm(&question).await?;
     let change = RealmChange { realm_id: args.realm_id, otp_code: args.otp_code };
-    let token =
-        context.call(async |client: &Client| client.tokens().remove_realm(args.id, &change).await).await?;
+    let token = context.call(async |client: &Client| client.tokens().remove_realm(id, &change).await).await?;
     context
         .output
         .show(&token, || View::Done(format!("Token {} is bound to {}.", named(&token), realms(&token))))?;
@@ -456,9 +507,7 @@ fn current_details(current: &CurrentToken) -> View {
 }
 
 fn details(token: &AuthToken) -> View {
-    let when = |at: Option<hoody_client::time::Timestamp>| {
-        at.map_or_else(|| "never".to_owned(), |at| at.to_string())
-    };
+    let when = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
     let mut fields = vec![
         ("id", token.id.to_string()),
         ("alias", token.alias.clone()),

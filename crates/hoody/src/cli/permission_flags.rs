@@ -122,10 +122,36 @@ fn named(path: &str) -> Option<PermissionSet> {
     (!set.is_empty()).then_some(set)
 }
 
+/// Says which paths are near to what was written; all of them when none is.
 fn unknown(path: &str) -> Error {
-    let all: Vec<&str> = CATALOGUE.leaves().map(|(_, leaf)| leaf.path.as_str()).collect();
-    let message = format!("there is no permission {path:?}; there are:\n  {}\n", all.join("\n  "));
+    let near = nearest(path);
+    let message = if near.is_empty() {
+        let all: Vec<&str> = CATALOGUE.leaves().map(|(_, leaf)| leaf.path.as_str()).collect();
+        format!("there is no permission {path:?}; there are:\n  {}\n", all.join("\n  "))
+    } else {
+        format!("there is no permission {path:?}; did you mean {}?\n", near.join(" or "))
+    };
     Error::raw(ErrorKind::InvalidValue, message)
+}
+
+/// The leaves, and branches with `.*`, that read most like `path`, at most three, the best first.
+fn nearest(path: &str) -> Vec<String> {
+    let mut known = std::collections::BTreeSet::new();
+    for (_, leaf) in CATALOGUE.leaves() {
+        known.insert(leaf.path.clone());
+        known.extend(leaf.path.match_indices('.').map(|(dot, _)| format!("{}.*", &leaf.path[..dot])));
+    }
+    let likeness = |candidate: &str| {
+        // A branch without its star is that branch.
+        let is_branch =
+            candidate.strip_suffix(".*").is_some_and(|branch| branch == path.trim_end_matches('.'));
+        if is_branch { 1.0 } else { strsim::normalized_damerau_levenshtein(candidate, path) }
+    };
+    let mut near: Vec<(f64, String)> = known.into_iter().map(|each| (likeness(&each), each)).collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let best = near.first().map_or(0.0, |(best, _)| *best);
+    let is_near = |likeness: f64| likeness >= 0.7 && best - likeness < 0.1;
+    near.into_iter().take(3).filter(|(likeness, _)| is_near(*likeness)).map(|(_, path)| path).collect()
 }
 
 #[cfg(test)]
@@ -183,9 +209,24 @@ mod tests {
 
     #[test]
     fn what_is_not_in_the_tree_is_refused() {
-        for path in ["projects", "projects.", "project.*", "*", "projects.readx", ""] {
+        for (path, near) in [
+            ("projects.raed", "did you mean projects.read?"),
+            ("projects.readx", "did you mean projects.read"),
+            ("project.read", "did you mean projects.read?"),
+            ("projects", "did you mean projects.*?"),
+            ("projects.", "did you mean projects.*?"),
+            ("project.*", "did you mean projects.*"),
+            ("projects.members", "did you mean projects.members.*?"),
+            ("container.actions.stop", "did you mean containers.actions.stop"),
+            ("resources.realm", "did you mean resources.realms?"),
+        ] {
             let error = tree(&["--permission", path]).unwrap_err().to_string();
-            assert!(error.contains("projects.read"), "{path}: {error}");
+            assert!(error.contains(near) && error.lines().count() == 1, "{path}: {error}");
+        }
+        // Like nothing that there is: all of it.
+        for path in ["*", "", "everything"] {
+            let error = tree(&["--permission", path]).unwrap_err().to_string();
+            assert!(error.contains("projects.read") && error.lines().count() > 40, "{path}: {error}");
         }
     }
 

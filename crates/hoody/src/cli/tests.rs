@@ -610,3 +610,36 @@ async fn the_session_that_turning_it_on_gives_is_kept() {
     );
     assert_eq!(desk.run(&["projects", "list"]).await.code, 0);
 }
+
+#[tokio::test]
+async fn a_token_is_named_by_its_alias_too() {
+    let (_stage, address) = Stage::open().await;
+    let desk = Desk::at(&address).with("HOODY_TOKEN", "hdy_good");
+    for line in [
+        &["auth", "get", "ci"][..],
+        &["auth", "update", "ci", "--enabled", "false"],
+        &["auth", "realms", "remove", "ci", "--realm-id", REALM, "--yes"],
+        &["auth", "delete", "ci", "--yes"],
+        &["auth", "get", TOKEN_ID],
+    ] {
+        let run = desk.run(line).await;
+        assert_eq!(run.code, 0, "{line:?}: {run:?}");
+        assert!(run.err.contains(TOKEN_ID) || run.out.contains(TOKEN_ID), "{line:?}: {run:?}");
+    }
+    for line in [&["auth", "get", "cj"][..], &["auth", "delete", "CI", "--yes"]] {
+        let run = desk.run(line).await;
+        assert_eq!(run.code, 1, "{line:?}: {run:?}");
+        assert!(run.err.contains("there is no token") && run.err.contains("auth list"), "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_template_says_that_it_wins() {
+    let (_stage, address) = Stage::open().await;
+    let desk = Desk::at(&address).with("HOODY_TOKEN", "hdy_good");
+    let both = ["auth", "create", "--permission-template", "read_only", "--permissions-projects-create"];
+    let run = desk.run(&both).await;
+    assert!(run.code == 0 && run.err.contains("--permission-template wins"), "{run:?}");
+    let run = desk.run(&["auth", "create", "--permission-template", "read_only"]).await;
+    assert!(run.code == 0 && !run.err.contains("wins"), "{run:?}");
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use clap::Args;
 use hoody_client::id::RealmId;
+use hoody_client::time::{DAY, HOUR, MINUTE, Timestamp};
 use hoody_client::wire::{CopyToken, CreateToken, ExpiresAt, IpWhitelist, Secret, UpdateToken};
 use serde_json::{Map, Value};
 
@@ -51,6 +52,9 @@ pub(crate) struct TokenFields {
     /// When it ends: an ISO 8601 instant, seconds or milliseconds since 1970, `today`, `tomorrow`, or `never`
     #[arg(long, value_name = "WHEN")]
     expires_at: Option<String>,
+    /// In how long it ends: a number and m, h, d or w, e.g. 12h or 30d
+    #[arg(long, value_name = "TIME", value_parser = lifetime, conflicts_with = "expires_at")]
+    expires_in: Option<i64>,
     /// Code of the second factor
     #[arg(long, value_name = "CODE")]
     otp_code: Option<Secret>,
@@ -92,6 +96,9 @@ pub(crate) struct CopyArgs {
     /// When the copy ends; as the source unless given
     #[arg(long, value_name = "WHEN")]
     expires_at: Option<String>,
+    /// In how long the copy ends: a number and m, h, d or w, e.g. 12h or 30d
+    #[arg(long, value_name = "TIME", value_parser = lifetime, conflicts_with = "expires_at")]
+    expires_in: Option<i64>,
     /// Code of the second factor
     #[arg(long, value_name = "CODE")]
     otp_code: Option<Secret>,
@@ -121,8 +128,13 @@ impl CreateArgs {
         self.permission_template.is_none() && self.fields.permissions.tree().is_none()
     }
 
-    /// The request.
-    pub(crate) fn request(&self) -> anyhow::Result<CreateToken> {
+    /// Whether permissions were given that a template makes the server ignore.
+    pub(crate) fn template_wins(&self) -> bool {
+        self.permission_template.is_some() && self.fields.permissions.tree().is_some()
+    }
+
+    /// The request, made at `now`.
+    pub(crate) fn request(&self, now: Timestamp) -> anyhow::Result<CreateToken> {
         let fields = &self.fields;
         let template = self.permission_template.as_deref();
         // On the wire a template wins over single permissions: with both, the tree is put together here.
@@ -139,15 +151,15 @@ impl CreateArgs {
             vault_access: toggle(fields.vault_access, fields.no_vault_access),
             event_access: toggle(fields.event_access, fields.no_event_access),
             deny_reauthorization: self.deny_reauthorization.then_some(true),
-            expires_at: fields.expires_at.as_deref().map(expiry),
+            expires_at: end(fields.expires_at.as_deref(), fields.expires_in, now),
             otp_code: fields.otp_code.clone(),
         })
     }
 }
 
 impl UpdateArgs {
-    /// The request.
-    pub(crate) fn request(&self) -> anyhow::Result<UpdateToken> {
+    /// The request, made at `now`.
+    pub(crate) fn request(&self, now: Timestamp) -> anyhow::Result<UpdateToken> {
         let fields = &self.fields;
         Ok(UpdateToken {
             alias: fields.alias.clone(),
@@ -159,7 +171,7 @@ impl UpdateArgs {
             allow_no_realm: toggle(fields.allow_no_realm, fields.no_allow_no_realm),
             vault_access: toggle(fields.vault_access, fields.no_vault_access),
             event_access: toggle(fields.event_access, fields.no_event_access),
-            expires_at: fields.expires_at.as_deref().map(expiry),
+            expires_at: end(fields.expires_at.as_deref(), fields.expires_in, now),
             is_enabled: toggle(self.enabled, self.no_is_enabled),
             otp_code: fields.otp_code.clone(),
         })
@@ -167,11 +179,11 @@ impl UpdateArgs {
 }
 
 impl CopyArgs {
-    /// The request.
-    pub(crate) fn request(&self) -> CopyToken {
+    /// The request, made at `now`.
+    pub(crate) fn request(&self, now: Timestamp) -> CopyToken {
         CopyToken {
             alias: self.alias.clone(),
-            expires_at: self.expires_at.as_deref().map(expiry),
+            expires_at: end(self.expires_at.as_deref(), self.expires_in, now),
             otp_code: self.otp_code.clone(),
         }
     }
@@ -206,6 +218,25 @@ fn addresses(given: &[String]) -> Option<IpWhitelist> {
     (!given.is_empty()).then(|| IpWhitelist::List(each.collect()))
 }
 
+/// A number and a unit, in milliseconds.
+fn lifetime(text: &str) -> Result<i64, String> {
+    let units = [("m", MINUTE), ("h", HOUR), ("d", DAY), ("w", 7 * DAY)];
+    let parts = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
+    let number = parts.and_then(|(number, unit)| Some((number.parse::<u32>().ok()?, unit)));
+    match number {
+        Some((number @ 1.., unit)) => Ok(i64::from(number).saturating_mul(unit)),
+        _ => Err("it must be a number and m, h, d or w: 30m, 12h, 30d, 2w".to_owned()),
+    }
+}
+
+/// When a token ends, from either flag.
+fn end(at: Option<&str>, lifetime: Option<i64>, now: Timestamp) -> Option<Option<ExpiresAt>> {
+    match lifetime {
+        Some(lifetime) => Some(Some(ExpiresAt::Text(now.plus(lifetime).to_string()))),
+        None => at.map(expiry),
+    }
+}
+
 /// Any form of an expiry; whether it is one is for the server to say.
 fn expiry(text: &str) -> Option<ExpiresAt> {
     let text = text.trim();
@@ -235,15 +266,19 @@ mod tests {
         args: UpdateArgs,
     }
 
+    fn now() -> Timestamp {
+        Timestamp::from_millis(1_772_442_942_118)
+    }
+
     fn create(arguments: &[&str]) -> Value {
         let parsed = Create::try_parse_from([&["create"], arguments].concat()).unwrap();
-        serde_json::to_value(parsed.args.request().unwrap()).unwrap()
+        serde_json::to_value(parsed.args.request(now()).unwrap()).unwrap()
     }
 
     fn update(arguments: &[&str]) -> Value {
         let parsed = Update::try_parse_from([&["update"], arguments].concat()).unwrap();
         assert_eq!(parsed.id, "ID");
-        serde_json::to_value(parsed.args.request().unwrap()).unwrap()
+        serde_json::to_value(parsed.args.request(now()).unwrap()).unwrap()
     }
 
     #[test]
@@ -299,7 +334,27 @@ mod tests {
             json!({"public_storage": {"tier": "gold"}})
         );
         let wrong = Create::try_parse_from(["create", "--public-storage", "[1]"]).unwrap();
-        assert!(wrong.args.request().is_err());
+        assert!(wrong.args.request(now()).is_err());
+    }
+
+    #[test]
+    fn an_end_is_also_given_by_how_long_until_it() {
+        for (given, expected) in [
+            ("30m", "2026-03-02T09:45:42.118Z"),
+            ("12h", "2026-03-02T21:15:42.118Z"),
+            ("30d", "2026-04-01T09:15:42.118Z"),
+            ("2w", "2026-03-16T09:15:42.118Z"),
+        ] {
+            assert_eq!(create(&["--expires-in", given]), json!({ "expires_at": expected }));
+            assert_eq!(update(&["ID", "--expires-in", given]), json!({ "expires_at": expected }));
+        }
+        for wrong in ["30", "d", "0d", "-1d", "1.5h", "30 d", "30D", "1y", ""] {
+            let given = format!("--expires-in={wrong}");
+            let error = Create::try_parse_from(["create", &given]).unwrap_err().to_string();
+            assert!(error.contains("30d"), "{wrong}: {error}");
+        }
+        let both = ["create", "--expires-in", "1d", "--expires-at", "never"];
+        assert!(Create::try_parse_from(both).is_err());
     }
 
     #[test]

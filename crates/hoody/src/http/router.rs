@@ -88,6 +88,12 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(probes::readyz))
 }
 
+/// What somebody sees who opens the address in a browser.
+const WELCOME: &str = "This is hoody, an authentication service for people, scripts and agents.\n\n\
+    The API begins at /api/v1; /openapi.json describes it.\n\
+    On the command line: hoody --base-url <this address> login\n\
+    Is it well? /livez, /readyz\n";
+
 /// The router and everything that it reaches.
 pub(crate) fn router(app: &Shared) -> Router {
     let (router, document) = routes().split_for_parts();
@@ -98,6 +104,12 @@ pub(crate) fn router(app: &Shared) -> Router {
             axum::routing::get(move || {
                 let document = String::clone(&document);
                 async move { ([(http::header::CONTENT_TYPE, "application/json")], document) }
+            }),
+        )
+        .route(
+            "/",
+            axum::routing::get(async || {
+                ([(http::header::CONTENT_TYPE, "text/plain; charset=utf-8")], WELCOME)
             }),
         )
         .fallback(async || Error::NotFound { code: "RESOURCE_NOT_FOUND", message: "There is no such route" })

@@ -8,12 +8,12 @@ use hoody_core::acting::{Act, Refusal, Target, may_act};
 use hoody_core::grant::{Deny, Grant};
 use hoody_core::id::{RealmId, TokenId, noun};
 use hoody_core::invalid::Invalid;
-use hoody_core::token::{MAX_REALMS, RealmChange, TokenChange};
+use hoody_core::token::{RealmChange, TokenChange};
 use hoody_core::wire;
 
 use super::delegation::{self, Placed, is_visible, keep_below};
 use super::http::{NOT_FOUND, check_limit, check_size, duplicate_alias};
-use super::{Token, store};
+use super::{Token, put_realm, store};
 use crate::app::catalogue;
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
@@ -44,11 +44,9 @@ pub(crate) async fn update_token(
     let only_disables = change.is_enabled == Some(false) && names_only_is_enabled(&body);
     let enables = change.is_enabled == Some(true);
     put(change, &mut token);
-    if let Some(realm) = caller.attempt.realm
-        && !token.realm_ids.contains(&realm)
-    {
+    if let Some(realm) = caller.attempt.realm {
         // A change on a realm's host never takes the token out of that realm.
-        token.realm_ids.push(realm);
+        put_realm(&mut token.realm_ids, realm)?;
     }
     token.settle();
     let act = if only_disables { Act::Disable } else { Act::Change { after: &token.limits, enables } };
@@ -101,15 +99,7 @@ pub(crate) async fn add_token_realm(
     IdPath(id): IdPath<noun::Token>,
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::AuthToken>, Error> {
-    let token = change_realms(&app, &caller, id, &body, |realm_ids, realm| {
-        if !realm_ids.contains(&realm) {
-            realm_ids.push(realm);
-        }
-        if realm_ids.len() > MAX_REALMS {
-            return Err(Invalid::validation(format!("A token has at most {MAX_REALMS} realms")));
-        }
-        Ok(())
-    });
+    let token = change_realms(&app, &caller, id, &body, put_realm);
     let token = token.await?;
     Ok(Answer::ok("Realm added to auth token successfully", token.shown(None)))
 }

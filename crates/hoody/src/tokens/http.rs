@@ -11,7 +11,7 @@ use hoody_core::token::{NewToken, TokenCopy};
 use hoody_core::wire;
 
 use super::delegation::{self, Placed, place_below};
-use super::{MAX_ACTIVE, MAX_HELD, MAX_TOKENS, Token, store};
+use super::{MAX_ACTIVE, MAX_HELD, MAX_TOKENS, Token, put_realm, store};
 use crate::app::{App, catalogue};
 use crate::clock::entropy;
 use crate::error::Error;
@@ -122,11 +122,9 @@ pub(crate) async fn create_token(
     let (mutation, grant) = Mutation::begin(&app, &caller).await?;
     let mutation = two_factor::gate(&app, mutation, &grant, new.otp_code.as_deref()).await?;
     let mut realm_ids = new.realm_ids;
-    if let Some(realm) = caller.attempt.realm
-        && !realm_ids.contains(&realm)
-    {
+    if let Some(realm) = caller.attempt.realm {
         // What is made on a realm's host belongs to that realm.
-        realm_ids.push(realm);
+        put_realm(&mut realm_ids, realm)?;
     }
     let mut token = Token {
         id: app.new_id(),

@@ -10,9 +10,11 @@ pub(crate) mod store;
 
 use hoody_core::grant::{Limits, Realms};
 use hoody_core::id::{RealmId, TokenId, UserId};
+use hoody_core::invalid::Invalid;
 use hoody_core::permissions::PermissionSet;
 use hoody_core::secret::TokenSecret;
 use hoody_core::time::Timestamp;
+use hoody_core::token::MAX_REALMS;
 use hoody_core::wire;
 use serde_json::{Map, Value};
 
@@ -48,6 +50,22 @@ pub(crate) struct Token {
     pub(crate) last_used_ip: Option<String>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+}
+
+/// Puts a realm on a token's list.
+///
+/// # Errors
+/// `VALIDATION_ERROR` when the list is full.
+pub(super) fn put_realm(realm_ids: &mut Vec<RealmId>, realm: RealmId) -> Result<(), Invalid> {
+    if realm_ids.contains(&realm) {
+        return Ok(());
+    }
+    if realm_ids.len() >= MAX_REALMS {
+        let message = format!("A token has at most {MAX_REALMS} realms, and {realm} would be one more");
+        return Err(Invalid::validation(message));
+    }
+    realm_ids.push(realm);
+    Ok(())
 }
 
 impl Token {

@@ -74,9 +74,8 @@ pub(crate) async fn set_up(
 ) -> Result<Answer<wire::TwoFactorSetup>, Error> {
     let password = body::parse_setup(&body)?;
     let user = confirm_password(&app, &caller, &password).await?.ok_or_else(incorrect_password)?;
-    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let (mut mutation, grant) = users::confirm::begin_checked(&app, &caller, &user).await?;
     let account = grant.account;
-    refuse_race(&mut mutation, &user).await?;
     if store::find(&mut mutation.tx, account).await?.is_some_and(|state| state.enabled.is_some()) {
         return Err(already_enabled().into());
     }
@@ -272,26 +271,16 @@ fn not_verified() -> Invalid {
     Invalid::rule("TWOFACTOR_NOT_VERIFIED", "2FA setup incomplete - verification required")
 }
 
-/// The password that was checked before the lock must be in force under it.
-async fn refuse_race(mutation: &mut Mutation, checked: &User) -> Result<(), Error> {
-    let now_stored = users::store::find_user(&mut mutation.tx, checked.id).await?.ok_or(NO_USER)?;
-    if now_stored.password_hash.expose() == checked.password_hash.expose() {
-        return Ok(());
-    }
-    let message = "The password was changed meanwhile; nothing was written".to_owned();
-    Err(Error::Conflict { code: "CREDENTIAL_CHANGED", message })
-}
-
 /// A mutation of an account whose second factor is on.
 async fn begin_enabled(
     app: &Shared,
     caller: &AnyCaller,
     checked: Option<&User>,
 ) -> Result<(Mutation, Grant, TwoFactor), Error> {
-    let (mut mutation, grant) = Mutation::begin(app, caller).await?;
-    if let Some(checked) = checked {
-        refuse_race(&mut mutation, checked).await?;
-    }
+    let (mut mutation, grant) = match checked {
+        Some(checked) => users::confirm::begin_checked(app, caller, checked).await?,
+        None => Mutation::begin(app, caller).await?,
+    };
     let state = store::find(&mut mutation.tx, grant.account).await?;
     let state = state.filter(|state| state.enabled.is_some()).ok_or_else(not_enabled)?;
     Ok((mutation, grant, state))

@@ -2,14 +2,19 @@
 //! the second factor.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use hoody_core::grant::{Deny, Grant};
 use hoody_core::id::UserId;
 use hoody_core::wire;
 
 use super::{User, store};
 use crate::app::App;
+use crate::db::On;
 use crate::error::Error;
+use crate::feed::Mutation;
 use crate::history::{self, Event, Source};
+use crate::http::caller::AnyCaller;
 use crate::limits::{self, PASSWORD_AGAIN, Subject};
 
 /// The account, if this is its password. A wrong one counts, so that who has found an open session cannot
@@ -40,4 +45,38 @@ pub(crate) async fn confirm_password(
     tx.commit().await?;
     drop(turn);
     Ok(None)
+}
+
+/// Begins a mutation of an account whose password was checked before. Whatever changes a credential ends
+/// every session: a caller who was let in a moment ago, and whose account is not any more what was
+/// checked, has lost a race, and is told so.
+///
+/// # Errors
+/// 409 `CREDENTIAL_CHANGED` with nothing written; what [`Mutation::begin`] fails with.
+pub(crate) async fn begin_checked(
+    app: &Arc<App>,
+    caller: &AnyCaller,
+    checked: &User,
+) -> Result<(Mutation, Grant), Error> {
+    let mut begun = match Mutation::begin(app, caller).await {
+        Err(Error::Denied(Deny::Unknown | Deny::Disabled, _)) if !is_as(&app.db, checked).await? => {
+            return Err(credential_changed());
+        }
+        begun => begun?,
+    };
+    if is_as(&mut begun.0.tx, checked).await? { Ok(begun) } else { Err(credential_changed()) }
+}
+
+/// Whether the account's credentials are those that were checked.
+async fn is_as(on: impl Into<On<'_>>, checked: &User) -> Result<bool, Error> {
+    let stored = store::find_user(on, checked.id).await?;
+    Ok(stored.is_some_and(|stored| {
+        stored.generation == checked.generation
+            && stored.password_hash.expose() == checked.password_hash.expose()
+    }))
+}
+
+pub(crate) fn credential_changed() -> Error {
+    let message = "The account's credentials were changed meanwhile; nothing was written".to_owned();
+    Error::Conflict { code: "CREDENTIAL_CHANGED", message }
 }

@@ -9,7 +9,7 @@ use hoody_core::json::Fields;
 use hoody_core::{names, password, wire};
 use serde_json::{Map, Value};
 
-use super::confirm::confirm_password;
+use super::confirm::{begin_checked, confirm_password, credential_changed};
 use super::{User, first, store};
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
@@ -90,6 +90,10 @@ pub(crate) async fn update_user(
         return Err(Error::Forbidden { code: "CANNOT_MODIFY_OTHER_USER", message });
     }
     let change = UserChange::parse(&body)?;
+    if change.is_empty() {
+        let user = store::find_user(&app.db, id).await?.ok_or(NOT_FOUND)?;
+        return Ok(Answer::ok("User updated successfully", user.shown()));
+    }
     let new_password = match &change.password {
         Some((new, current)) => Some(prepare_password(&app, id, new, current, caller.attempt.address).await?),
         None => None,
@@ -98,8 +102,9 @@ pub(crate) async fn update_user(
     Ok(Answer::ok("User updated successfully", user.shown()))
 }
 
-/// The old hash, which must still be in force when the new one is written, and the new one.
-type PasswordChange = (super::password::PasswordHash, super::password::PasswordHash);
+/// The account as its password was checked, which must still be in force when the new one is written, and
+/// the new one's hash.
+type PasswordChange = (User, super::password::PasswordHash);
 
 async fn prepare_password(
     app: &Shared,
@@ -110,8 +115,8 @@ async fn prepare_password(
 ) -> Result<PasswordChange, Error> {
     let user = confirm_password(app, id, current, address).await?;
     let incorrect = || Invalid::rule("CURRENT_PASSWORD_INCORRECT", "Current password is incorrect");
-    let old = user.ok_or_else(incorrect)?.password_hash;
-    Ok((old, app.passwords.hash(new.expose()).await?))
+    let user = user.ok_or_else(incorrect)?;
+    Ok((user, app.passwords.hash(new.expose()).await?))
 }
 
 async fn apply(
@@ -120,17 +125,19 @@ async fn apply(
     change: UserChange,
     password: Option<PasswordChange>,
 ) -> Result<User, Error> {
-    let (mut mutation, grant) = Mutation::begin(app, caller).await?;
+    let (mut mutation, grant) = match &password {
+        Some((checked, _)) => begin_checked(app, caller, checked).await?,
+        None => Mutation::begin(app, caller).await?,
+    };
     let id = grant.account;
     let mut user = store::find_user(&mut mutation.tx, id).await?.ok_or(NOT_FOUND)?;
     let now = mutation.now;
     change.put_into(&mut user);
     store::update_profile(&mut mutation.tx, &user, now).await?;
     let mut told = Change::new("account.updated", id, "account", id);
-    if let Some((old, new)) = &password {
-        if !store::update_password(&mut mutation.tx, id, old, new, now).await? {
-            let message = "The password was changed meanwhile; nothing was written".to_owned();
-            return Err(Error::Conflict { code: "CREDENTIAL_CHANGED", message });
+    if let Some((checked, new)) = &password {
+        if !store::update_password(&mut mutation.tx, id, &checked.password_hash, new, now).await? {
+            return Err(credential_changed());
         }
         history::record(&mut mutation, id, Event::PasswordChanged, None).await?;
         told = told.with(serde_json::json!({ "password": true })).forgetting(Forget::Account(id));
@@ -176,6 +183,14 @@ impl UserChange {
             metadata: metadata.map(Option::<&Map<_, _>>::cloned),
             password: new.map(|new| read_password(new, current)).transpose()?,
         })
+    }
+
+    /// Whether it asks for nothing: then nothing is written, and nobody told.
+    fn is_empty(&self) -> bool {
+        self.alias.is_none()
+            && self.public_key.is_none()
+            && self.metadata.is_none()
+            && self.password.is_none()
     }
 
     fn put_into(self, user: &mut User) {

@@ -123,6 +123,12 @@ on_both! {
         server.client().login("ada", NEW_PASSWORD).await.check().await.expect(StatusCode::NO_CONTENT);
     }
 
+    async fn a_second_factor_that_is_not_there_is_not_taken_away(place: Place) {
+        let (_server, _) = place.serve_ada().await;
+        users(&place, &["reset-2fa", "ada"]).await.ended(1).saying(&["ada has no second factor"]);
+        users(&place, &["reset-2fa", "nobody"]).await.ended(1).saying(&["there is no account"]);
+    }
+
     async fn an_account_is_named_by_name_address_or_id(place: Place) {
         let (server, ada) = place.serve_ada().await;
         let id = ada.get("/api/v1/users/auth/me").await.text_at("/data/id").to_owned();

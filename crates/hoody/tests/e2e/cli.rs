@@ -101,3 +101,25 @@ on_both! {
         hoody(&place, &server, &["auth", "refresh"], "").await.ended(0);
     }
 }
+
+#[tokio::test]
+async fn the_security_history_is_read_by_hand_and_by_script() {
+    let place = Place::sqlite();
+    let (server, _) = place.serve_ada().await;
+    let wrong = ["login", "--username", "ada", "--password-stdin"];
+    hoody(&place, &server, &wrong, "wrong wrong wrong").await.ended(1);
+    hoody(&place, &server, &wrong, PASSWORD).await.ended(0);
+    let all = ["users", "history", "--include-failed", "--limit", "2"];
+    let shown = hoody(&place, &server, &all, "").await;
+    assert!(
+        shown.ended(0).stdout.contains("login_failed") && shown.stdout.contains("127.0.0.1"),
+        "{shown:?}"
+    );
+    shown.saying(&["Page 1 of 2 (3 in all): --page 2 shows the next."]);
+    let json = hoody(&place, &server, &["users", "history", "-o", "json"], "").await;
+    let events: Value = serde_json::from_str(&json.ended(0).stdout).unwrap();
+    let names: Vec<_> =
+        events.as_array().unwrap().iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(names, ["login", "login"]);
+    assert_eq!(events[0]["client"], "cli");
+}

@@ -345,10 +345,19 @@ on_both! {
         user.delete(&format!("{TOKENS}/{id}/")).await.expect(StatusCode::OK);
     }
 
+    async fn the_root_says_what_this_is(app: TestApp) {
+        for client in [app.anon(), app.anon().realm(REALM_A), app.with("nonsense")] {
+            let reply = client.get("/").await;
+            reply.expect(StatusCode::OK);
+            assert_eq!(reply.headers["content-type"], "text/plain; charset=utf-8");
+            assert!(reply.text.contains("hoody") && reply.text.contains("/openapi.json"), "{}", reply.text);
+        }
+        app.anon().post("/", json!({})).await.refused(405, "METHOD_NOT_ALLOWED");
+    }
+
     async fn a_route_that_is_none_and_a_method_that_is_none_are_told_in_the_envelope(app: TestApp) {
         let user = app.user("ada").await;
         for path in [
-            "/",
             "/api",
             "/api/v1",
             "/api/v1/",

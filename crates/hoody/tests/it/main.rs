@@ -8,6 +8,8 @@ mod support;
 mod bad_input;
 mod cache;
 mod delegation;
+mod clock;
+mod credential_races;
 mod freshness;
 mod history;
 mod hot;

@@ -210,6 +210,24 @@ on_both! {
         assert_eq!(user.get(&path(&token.id)).await.data()["realm_ids"].as_array().unwrap().len(), 500);
     }
 
+    async fn a_realms_host_never_makes_a_list_of_501(app: TestApp) {
+        let user = app.user("ada").await;
+        let on_a = user.realm(REALM_A);
+        let others: Vec<_> = (0..500).map(|n| format!("{n:024x}")).collect();
+        let of_499: Vec<_> = others[1..].to_vec();
+        on_a.post(TOKENS, json!({ "realm_ids": others })).await.refused(400, "VALIDATION_ERROR");
+        let made = on_a.post(TOKENS, json!({ "realm_ids": of_499 })).await;
+        made.expect(StatusCode::CREATED);
+        let id = made.data()["id"].as_str().unwrap().to_owned();
+        let refused = on_a.put(&path(&id), json!({ "realm_ids": others })).await;
+        refused.refused(400, "VALIDATION_ERROR");
+        assert!(refused.text.contains(REALM_A) && refused.text.contains("500"), "{}", refused.text);
+        assert_eq!(user.get(&path(&id)).await.data()["realm_ids"].as_array().unwrap().len(), 500);
+        assert_eq!(app.service.number("SELECT COUNT(*) AS n FROM token_realms").await, 500);
+        // Without the host's realm on top it is 500.
+        user.put(&path(&id), json!({ "realm_ids": others })).await.expect(StatusCode::OK);
+    }
+
     async fn a_realms_host_shows_what_is_in_the_realm(app: TestApp) {
         let user = app.user("ada").await;
         user.mint(json!({ "alias": "everywhere" })).await;

@@ -304,6 +304,23 @@ on_both! {
         }
     }
 
+    async fn a_change_of_nothing_writes_nothing(app: TestApp) {
+        const FEED: &str = "SELECT pos AS n FROM feed_head";
+        let ada = app.user("ada").await;
+        let place = format!("/api/v1/users/{}", ada.account().await);
+        let before = (app.service.number(FEED).await, ada.get(&place).await.data().clone());
+        app.later(1_000).await;
+        for body in [json!({}), json!({ "unknown": 1 }), json!({ "current_password": PASSWORD })] {
+            let reply = ada.put(&place, body.clone()).await;
+            reply.expect(StatusCode::OK);
+            assert_eq!(reply.data(), &before.1, "{body}");
+        }
+        assert_eq!(app.service.number(FEED).await, before.0);
+        assert_eq!(app.service.number("SELECT COUNT(*) AS n FROM security_history").await, 1);
+        ada.put(&place, json!({ "alias": "Ada" })).await.expect(StatusCode::OK);
+        assert_eq!(app.service.number(FEED).await, before.0 + 1);
+    }
+
     /// Threat 12: unknown, banned and known accounts get one answer, whatever the password. How long it
     /// takes is measured elsewhere.
     async fn threat_12_a_failed_login_does_not_tell_whether_the_account_exists(app: TestApp) {
