@@ -162,6 +162,16 @@ impl Deny {
     }
 }
 
+impl Grant {
+    /// How many bytes it has beside itself: its lineage, realms and addresses.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        size_of_val(&*self.lineage)
+            + size_of_val(self.limits.realms.listed())
+            + self.limits.addresses.held_bytes()
+    }
+}
+
 /// Decides one attempt at the instant `now`.
 ///
 /// # Errors

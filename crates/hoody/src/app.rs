@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: TrustedProxies,
     /// How deep tokens may make tokens.
     pub(crate) max_delegation_depth: u32,
+    /// How many bytes of grants are kept in memory.
+    pub(crate) grant_cache: usize,
     /// What is wrong with how the server is exposed, in a sentence: told at start and in `/readyz`.
     pub(crate) exposure_warning: Option<&'static str>,
 }
@@ -101,7 +103,7 @@ impl App {
             tail_db: opened.tail,
             nodes: Nodes::new(&clock),
             clock,
-            grants: Arc::new(Grants::new()),
+            grants: Arc::new(Grants::new(settings.grant_cache)),
             tail: Tail::default(),
             recorder,
             passwords: Passwords::new(),

@@ -45,6 +45,9 @@ pub(crate) struct ServerFlags {
     /// How deep tokens may make tokens, 1 to 16 [env: HOODY_MAX_DELEGATION_DEPTH] [default: 3]
     #[arg(long, value_name = "N", global = true)]
     max_delegation_depth: Option<String>,
+    /// How much memory credentials in use may take, e.g. 64MiB [env: HOODY_GRANT_CACHE] [default: 256MiB]
+    #[arg(long, value_name = "SIZE", global = true)]
+    grant_cache: Option<String>,
     /// One key a line, 64 hex digits [env: HOODY_MASTER_KEY_FILE, HOODY_MASTER_KEY] [default: master.key in the data directory]
     #[arg(long, value_name = "FILE", global = true)]
     master_key_file: Option<String>,
@@ -92,7 +95,10 @@ pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// How deep tokens may make tokens unless told otherwise: an agent, its helpers, their tools.
 pub(crate) const MAX_DELEGATION_DEPTH: u32 = 3;
 
-const NAMES: [(&str, &str); 11] = [
+/// Memory for credentials in use: some 260,000 of them.
+const GRANT_CACHE: &str = "256MiB";
+
+const NAMES: [(&str, &str); 12] = [
     ("listen", "HOODY_LISTEN"),
     ("data-dir", "HOODY_DATA_DIR"),
     ("database-url", "HOODY_DATABASE_URL"),
@@ -100,6 +106,7 @@ const NAMES: [(&str, &str); 11] = [
     ("public-url", "HOODY_PUBLIC_URL"),
     ("trusted-proxies", "HOODY_TRUSTED_PROXIES"),
     ("max-delegation-depth", "HOODY_MAX_DELEGATION_DEPTH"),
+    ("grant-cache", "HOODY_GRANT_CACHE"),
     ("master-key-file", "HOODY_MASTER_KEY_FILE"),
     ("metrics-listen", "HOODY_METRICS_LISTEN"),
     ("log", "HOODY_LOG"),
@@ -174,6 +181,7 @@ impl ServerFlags {
             "public-url" => &self.public_url,
             "trusted-proxies" => &self.trusted_proxies,
             "max-delegation-depth" => &self.max_delegation_depth,
+            "grant-cache" => &self.grant_cache,
             "master-key-file" => &self.master_key_file,
             "metrics-listen" => &self.metrics_listen,
             "log" => &self.log,
@@ -237,6 +245,7 @@ impl Config {
         };
         let default_depth = MAX_DELEGATION_DEPTH.to_string();
         let max_delegation_depth = values.parse("max-delegation-depth", &default_depth, delegation_depth)?;
+        let grant_cache = values.parse("grant-cache", GRANT_CACHE, size)?;
         let keys = key_source(&values, env, &data_dir)?;
         let is_log_json = values.parse("log-format", "text", |format| match format {
             "text" => Ok(false),
@@ -263,6 +272,7 @@ impl Config {
                 domain,
                 trusted_proxies,
                 max_delegation_depth,
+                grant_cache,
                 exposure_warning,
             },
             data_dir,
@@ -278,6 +288,18 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 fn delegation_depth(text: &str) -> Result<u32, String> {
     let depth = text.parse().ok().filter(|depth| (1..=MAX_DEPTH).contains(depth));
     depth.ok_or_else(|| format!("must be a number from 1 to {MAX_DEPTH}"))
+}
+
+/// Bytes: a number with `KiB`, `MiB` or `GiB`, at least one MiB.
+fn size(text: &str) -> Result<usize, String> {
+    let shifts = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let (number, shift) =
+        shifts.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift))).unwrap_or((text, 0));
+    let number = number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse::<usize>().ok());
+    let bytes = number.flatten().and_then(|number| number.checked_mul(1 << shift));
+    bytes
+        .filter(|bytes| *bytes >= 1 << 20)
+        .ok_or_else(|| "must be a size of 1MiB or more, e.g. 64MiB".to_owned())
 }
 
 fn url(text: &str) -> Result<String, String> {
@@ -331,6 +353,7 @@ fn shown(
         ("public-url", public_url.to_owned()),
         ("trusted-proxies", "none".to_owned()),
         ("max-delegation-depth", MAX_DELEGATION_DEPTH.to_string()),
+        ("grant-cache", GRANT_CACHE.to_owned()),
         ("master-key-file", format!("{keys:?}")),
         ("metrics-listen", "none".to_owned()),
         ("log", "info".to_owned()),
@@ -441,6 +464,31 @@ mod tests {
         std::fs::write(&path, "max-delegation-depth = 5\n").unwrap();
         let flags = ServerFlags { config: Some(path.display().to_string()), ..ServerFlags::default() };
         assert_eq!(load(&flags, &[]).unwrap().settings.max_delegation_depth, 5);
+    }
+
+    #[test]
+    fn a_size_has_a_unit_and_is_not_tiny() {
+        for (text, bytes) in
+            [("64MiB", 64 << 20), ("1GiB", 1 << 30), ("2048KiB", 2 << 20), ("1048576", 1 << 20)]
+        {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for wrong in [
+            "",
+            "MiB",
+            "64",
+            "64MB",
+            "64 MiB",
+            "-1MiB",
+            "+64MiB",
+            "1.5GiB",
+            "1KiB",
+            "99999999999999999999GiB",
+        ] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+        let error = load(&ServerFlags::default(), &[("HOODY_GRANT_CACHE", "big")]).unwrap_err().to_string();
+        assert!(error.contains("grant-cache (from HOODY_GRANT_CACHE)"), "{error}");
     }
 
     #[test]

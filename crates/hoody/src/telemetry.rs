@@ -65,6 +65,8 @@ pub(crate) async fn serve_metrics(
         async move {
             metrics::gauge!("hoody_grants_cached")
                 .set(f64::from(u32::try_from(app.grants.len()).unwrap_or(u32::MAX)));
+            metrics::gauge!("hoody_grants_cached_bytes")
+                .set(f64::from(u32::try_from(app.grants.bytes() / 1024).unwrap_or(u32::MAX)) * 1024.0);
             let is_fresh = app.grants.is_fresh(app.clock.boot_millis());
             metrics::gauge!("hoody_feed_fresh").set(f64::from(u8::from(is_fresh)));
             handle.run_upkeep();

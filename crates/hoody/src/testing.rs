@@ -53,6 +53,7 @@ impl Service {
             domain: Domain::parse("api.localhost").expect("a domain"),
             trusted_proxies: TrustedProxies::parse(trusted_proxies).expect("addresses"),
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
+            grant_cache: 64 << 20,
             exposure_warning: None,
         };
         let app = App::open(settings, Clock::manual(now)).await.expect("the service opens");
@@ -72,6 +73,7 @@ impl Service {
             domain: Domain::parse("api.localhost").expect("a domain"),
             trusted_proxies: TrustedProxies::default(),
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
+            grant_cache: 64 << 20,
             exposure_warning: None,
         };
         let opened = App::open(settings, Clock::manual(now)).await;

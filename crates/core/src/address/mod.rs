@@ -182,6 +182,12 @@ impl AddressList {
         self.ranges.contain(canonical_ip(address))
     }
 
+    /// How many bytes it has beside itself.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        size_of_val(&*self.networks) + self.ranges.held_bytes()
+    }
+
     /// Whether `other` allows every address that this allows.
     #[must_use]
     pub fn within(&self, other: &Self) -> bool {

@@ -91,6 +91,10 @@ impl Ranges {
         }
     }
 
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of_val(&*self.v4) + size_of_val(&*self.v6)
+    }
+
     /// Whether these ranges have every address of the network.
     pub(super) fn hold(&self, network: Network) -> bool {
         [network].into_iter().collect::<Self>().within(self)

@@ -40,9 +40,6 @@ pub(crate) const FRESH_FOR: i64 = 800;
 const STALE_READ_LIMIT: Duration = Duration::from_millis(150);
 /// How long a cold read may take otherwise.
 const COLD_READ_LIMIT: Duration = Duration::from_secs(3);
-/// How many grants are kept.
-const CAPACITY: usize = 500_000;
-
 /// Every grant this node knows, and the way to those that it does not.
 #[derive(Debug)]
 pub(crate) struct Grants {
@@ -95,9 +92,10 @@ impl Wanted {
 }
 
 impl Grants {
-    pub(crate) fn new() -> Self {
+    /// With a cache of at most so many bytes.
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            cache: Cache::new(CAPACITY),
+            cache: Cache::new(capacity),
             flights: Flights::default(),
             gate: Gate::default(),
             rekeys: Rekeys::default(),
@@ -219,6 +217,11 @@ impl Grants {
     /// How many grants are in the cache.
     pub(crate) fn len(&self) -> usize {
         self.cache.len()
+    }
+
+    /// How many bytes they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.cache.bytes()
     }
 
     /// Where tests hold a read between the database and the cache.
