@@ -4,7 +4,7 @@
 //! safe (429, 503, a lost connection), follows no redirect, and never logs or prints a secret.
 //! Everything it sends and gets is in [`wire`]; the calls are grouped as the routes are:
 //! [`Client::tokens`], [`Client::projects`], [`Client::users`], [`Client::realms`], [`Client::vault`],
-//! [`Client::two_factor`], and the sessions on the client itself.
+//! [`Client::two_factor`], [`Client::device`], and the sessions on the client itself.
 //!
 //! ```no_run
 //! use hoody_client::{Client, wire::{CreateToken, Login, Secret}};
@@ -33,8 +33,8 @@ mod resolve;
 mod retry;
 
 pub use api::{
-    HistoryQuery, MemberQuery, Members, ProjectQuery, Projects, Realms, SecurityHistory, SortOrder,
-    TokenList, Tokens, TwoFactor, Users, Vault,
+    Device, HistoryQuery, MemberQuery, Members, Poll, ProjectQuery, Projects, Realms, SecurityHistory,
+    SortOrder, TokenList, Tokens, TwoFactor, Users, Vault,
 };
 pub use base::{Base, BaseError, Origin};
 pub use client::{Client, ClientBuilder};

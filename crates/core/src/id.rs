@@ -43,6 +43,8 @@ pub mod noun {
         Job,
         /// What opens sign-up to whoever has it.
         Invitation,
+        /// Somebody's request to be signed in on another device.
+        Device,
     }
 }
 
@@ -68,6 +70,9 @@ pub type NodeId = Id<noun::Node>;
 pub type JobId = Id<noun::Job>;
 /// What opens sign-up to whoever has it.
 pub type InvitationId = Id<noun::Invitation>;
+
+/// A request to be signed in on another device.
+pub type DeviceId = Id<noun::Device>;
 
 /// Twelve bytes that name one thing of the noun `K`.
 pub struct Id<K> {

@@ -9,6 +9,7 @@
 pub mod acting;
 pub mod address;
 pub mod backoff;
+pub mod device;
 pub mod expiry;
 pub mod grant;
 pub mod host;
@@ -18,8 +19,10 @@ pub mod json;
 pub mod keys;
 pub mod lineage;
 pub mod names;
+pub mod one_time;
 pub mod password;
 pub mod permissions;
+pub mod pkce;
 #[doc(hidden)]
 pub mod properties;
 pub mod rotation;

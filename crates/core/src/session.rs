@@ -12,8 +12,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::id::{SessionId, UserId};
+use crate::id::{DeviceId, SessionId, UserId};
 use crate::keys::{KeyId, MacKey, MasterKey};
+use crate::pkce::Challenge;
 use crate::time::{DAY, MINUTE, SECOND, Timestamp};
 
 /// How long an access token lives, in milliseconds: one day.
@@ -80,6 +81,12 @@ pub struct PartialClaims {
     pub exp: i64,
     /// Names this token in logs.
     pub jti: String,
+    /// What comes of it is an intent for this challenge, and no session (RFC 7636).
+    #[serde(rename = "cha", default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<Challenge>,
+    /// What comes of it is an approval of this request of a device, and no session (RFC 8628).
+    #[serde(rename = "dev", default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
 }
 
 /// What a [`PartialClaims`] is for, and nothing else is.
@@ -91,9 +98,9 @@ pub enum PartialKind {
 }
 
 impl PartialClaims {
-    /// The claims for an account whose password was given at `now`.
+    /// The claims for an account whose password was given at `now`; `nonce` must be random.
     #[must_use]
-    pub fn new(account: UserId, generation: i64, now: Timestamp) -> Self {
+    pub fn new(account: UserId, generation: i64, now: Timestamp, nonce: [u8; 8]) -> Self {
         let iat = now.seconds();
         Self {
             sub: account,
@@ -101,7 +108,9 @@ impl PartialClaims {
             kind: PartialKind::Partial,
             iat,
             exp: iat + PARTIAL_LIFETIME / SECOND,
-            jti: format!("{account}.{iat}p"),
+            jti: format!("{account}.{:016x}p", u64::from_be_bytes(nonce)),
+            challenge: None,
+            device: None,
         }
     }
 }
@@ -360,7 +369,7 @@ mod tests {
 
     #[test]
     fn what_lacks_the_second_factor_is_no_session_and_no_session_is_that() {
-        let partial = PartialClaims::new(UserId::from_bytes([1; 12]), 3, rotation().rotated_at);
+        let partial = PartialClaims::new(UserId::from_bytes([1; 12]), 3, rotation().rotated_at, [7; 8]);
         assert_eq!(partial.exp - partial.iat, 300);
         let signed = key(1).sign_partial(&partial);
         assert_eq!(verify_partial(signed.expose(), &[key(1)]), Ok(partial));

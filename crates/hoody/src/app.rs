@@ -8,6 +8,7 @@ use hoody_core::address::TrustedProxies;
 use hoody_core::host::Domain;
 use hoody_core::id::Id;
 use hoody_core::permissions::Catalogue;
+use hoody_core::pkce::RedirectHosts;
 use hoody_core::time::{SECOND, Timestamp};
 
 use crate::clock::{Clock, entropy};
@@ -37,6 +38,10 @@ pub(crate) struct Settings {
     pub(crate) keys: KeySource,
     pub(crate) data_dir: PathBuf,
     pub(crate) domain: Domain,
+    /// Scheme, host and port: the only source of links, and of the flags of cookies.
+    pub(crate) public_url: String,
+    /// Where authorization codes may be sent.
+    pub(crate) redirect_hosts: RedirectHosts,
     pub(crate) trusted_proxies: TrustedProxies,
     /// How deep tokens may make tokens.
     pub(crate) max_delegation_depth: u32,
@@ -76,6 +81,8 @@ pub(crate) struct App {
     pub(crate) bell: jobs::Bell,
     pub(crate) over_limit: limits::OverLimit,
     pub(crate) domain: Domain,
+    pub(crate) public_url: String,
+    pub(crate) redirect_hosts: RedirectHosts,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) max_delegation_depth: u32,
     pub(crate) data_dir: PathBuf,
@@ -111,6 +118,8 @@ impl App {
             bell: jobs::Bell::new(),
             over_limit: limits::OverLimit::default(),
             domain: settings.domain,
+            public_url: settings.public_url,
+            redirect_hosts: settings.redirect_hosts,
             trusted_proxies: settings.trusted_proxies,
             max_delegation_depth: settings.max_delegation_depth,
             data_dir: settings.data_dir,

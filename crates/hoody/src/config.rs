@@ -12,6 +12,7 @@ use clap::Args;
 use hoody_core::address::TrustedProxies;
 use hoody_core::host::Domain;
 use hoody_core::lineage::MAX_DEPTH;
+use hoody_core::pkce::RedirectHosts;
 use hoody_core::wire::Secret;
 use zeroize::Zeroizing;
 
@@ -39,6 +40,9 @@ pub(crate) struct ServerFlags {
     /// What links point to [env: HOODY_PUBLIC_URL] [default: http://{domain}:{port}]
     #[arg(long, value_name = "URL", global = true)]
     public_url: Option<String>,
+    /// Hosts that authorization codes may be sent to, by https [env: HOODY_REDIRECT_HOSTS] [default: none]
+    #[arg(long, value_name = "HOST,…", global = true)]
+    redirect_hosts: Option<String>,
     /// Proxies whose X-Forwarded-For is believed [env: HOODY_TRUSTED_PROXIES] [default: none]
     #[arg(long, value_name = "CIDR,…", global = true)]
     trusted_proxies: Option<String>,
@@ -80,7 +84,6 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
-    pub(crate) public_url: String,
     pub(crate) log: String,
     pub(crate) is_log_json: bool,
     pub(crate) first_account: FirstAccount,
@@ -98,12 +101,13 @@ pub(crate) const MAX_DELEGATION_DEPTH: u32 = 3;
 /// Memory for credentials in use: some 260,000 of them.
 const GRANT_CACHE: &str = "256MiB";
 
-const NAMES: [(&str, &str); 12] = [
+const NAMES: &[(&str, &str)] = &[
     ("listen", "HOODY_LISTEN"),
     ("data-dir", "HOODY_DATA_DIR"),
     ("database-url", "HOODY_DATABASE_URL"),
     ("domain", "HOODY_DOMAIN"),
     ("public-url", "HOODY_PUBLIC_URL"),
+    ("redirect-hosts", "HOODY_REDIRECT_HOSTS"),
     ("trusted-proxies", "HOODY_TRUSTED_PROXIES"),
     ("max-delegation-depth", "HOODY_MAX_DELEGATION_DEPTH"),
     ("grant-cache", "HOODY_GRANT_CACHE"),
@@ -126,7 +130,7 @@ impl Values {
     fn collect(flags: &ServerFlags, env: Environment<'_>) -> anyhow::Result<Self> {
         let file = read_file(flags.config.clone().or_else(|| env("HOODY_CONFIG")))?;
         let mut found = BTreeMap::new();
-        for (name, variable) in NAMES {
+        for &(name, variable) in NAMES {
             let value = (flags.get(name).map(|value| (value, Source::Flag)))
                 .or_else(|| env(variable).map(|value| (value, Source::Environment)))
                 .or_else(|| file.get(name).map(|value| (value.clone(), Source::File)));
@@ -179,6 +183,7 @@ impl ServerFlags {
             "database-url" => &self.database_url,
             "domain" => &self.domain,
             "public-url" => &self.public_url,
+            "redirect-hosts" => &self.redirect_hosts,
             "trusted-proxies" => &self.trusted_proxies,
             "max-delegation-depth" => &self.max_delegation_depth,
             "grant-cache" => &self.grant_cache,
@@ -246,6 +251,7 @@ impl Config {
         let default_depth = MAX_DELEGATION_DEPTH.to_string();
         let max_delegation_depth = values.parse("max-delegation-depth", &default_depth, delegation_depth)?;
         let grant_cache = values.parse("grant-cache", GRANT_CACHE, size)?;
+        let redirect_hosts = values.parse("redirect-hosts", "", RedirectHosts::parse)?;
         let keys = key_source(&values, env, &data_dir)?;
         let is_log_json = values.parse("log-format", "text", |format| match format {
             "text" => Ok(false),
@@ -257,7 +263,6 @@ impl Config {
         Ok(Self {
             listen,
             metrics_listen,
-            public_url,
             log: values.get("log").unwrap_or("info").to_owned(),
             is_log_json,
             first_account: FirstAccount {
@@ -270,6 +275,8 @@ impl Config {
                 keys,
                 data_dir: data_dir.clone(),
                 domain,
+                public_url,
+                redirect_hosts,
                 trusted_proxies,
                 max_delegation_depth,
                 grant_cache,
@@ -351,6 +358,7 @@ fn shown(
         ("database-url", default_database.to_owned()),
         ("domain", domain.to_string()),
         ("public-url", public_url.to_owned()),
+        ("redirect-hosts", "none".to_owned()),
         ("trusted-proxies", "none".to_owned()),
         ("max-delegation-depth", MAX_DELEGATION_DEPTH.to_string()),
         ("grant-cache", GRANT_CACHE.to_owned()),
@@ -397,7 +405,7 @@ mod tests {
     fn without_anything_the_defaults_of_the_design_hold() {
         let config = load(&ServerFlags::default(), &[]).unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-        assert_eq!(config.public_url, "http://api.localhost:8080");
+        assert_eq!(config.settings.public_url, "http://api.localhost:8080");
         assert_eq!(config.data_dir, PathBuf::from("./hoody-data"));
         assert!(config.settings.exposure_warning.is_none());
         assert!(config.shown.iter().all(|(_, _, source)| *source == Source::Default));

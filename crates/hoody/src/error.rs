@@ -11,6 +11,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::db::DbError;
+use crate::device::PollError;
 
 /// Why a request was not answered with what it asked for.
 #[derive(Debug)]
@@ -27,6 +28,10 @@ pub(crate) enum Error {
     Forbidden { code: &'static str, message: String },
     /// It is well-formed, and more than there is room for.
     Refused { code: &'static str, message: &'static str },
+    /// There was one, and its time is over.
+    Gone { code: &'static str, message: &'static str },
+    /// A device gets no session, or not yet.
+    Poll(PollError),
     /// It contradicts what is there.
     Conflict { code: &'static str, message: String },
     /// The caller is known and what it gave to prove itself once more is wrong.
@@ -67,6 +72,23 @@ impl Error {
         Self::Internal(error.into())
     }
 
+    /// The machine code, e.g. `INVALID_TOKEN`.
+    pub(crate) fn code(&self) -> &'static str {
+        self.told().code
+    }
+
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.told().status
+    }
+
+    /// Logs what is a fault of ours; once, where it becomes an answer.
+    pub(crate) fn log(&self) {
+        if let Self::Internal(error) = self {
+            tracing::error!(error = format!("{error:#}"), "a request failed");
+        }
+    }
+
     fn told(&self) -> Told {
         let plain =
             |status, code, message: &str| Told { status, code, message: message.to_owned(), data: None };
@@ -79,6 +101,8 @@ impl Error {
             Self::NotFound { code, message } => plain(StatusCode::NOT_FOUND, code, message),
             Self::Forbidden { code, message } => plain(StatusCode::FORBIDDEN, code, message),
             Self::Refused { code, message } => plain(StatusCode::BAD_REQUEST, code, message),
+            Self::Gone { code, message } => plain(StatusCode::GONE, code, message),
+            Self::Poll(error) => told_poll(*error),
             Self::Conflict { code, message } => plain(StatusCode::CONFLICT, code, message),
             Self::Unauthorized { code, message } => plain(StatusCode::UNAUTHORIZED, code, message),
             Self::WrongCode { code, remaining } => told_wrong_code(code, *remaining),
@@ -153,6 +177,20 @@ fn told_deny(deny: Deny, leaf: Option<&str>) -> Told {
     Told { status, code, message: message.to_owned(), data: None }
 }
 
+/// `data.error` is what RFC 8628 calls it.
+fn told_poll(error: PollError) -> Told {
+    let (code, word, message) = match error {
+        PollError::AuthorizationPending => {
+            ("AUTHORIZATION_PENDING", "authorization_pending", "Nobody has signed in yet")
+        }
+        PollError::SlowDown => ("SLOW_DOWN", "slow_down", "Wait for the interval between two polls"),
+        PollError::AccessDenied => ("ACCESS_DENIED", "access_denied", "The sign-in was refused"),
+        PollError::ExpiredToken => ("EXPIRED_TOKEN", "expired_token", "This device code is no longer valid"),
+    };
+    let data = Some(json!({ "error": word }));
+    Told { status: StatusCode::BAD_REQUEST, code, message: message.to_owned(), data }
+}
+
 /// A wrong backup code is 400 where it is told from others, as the contract's samples have it.
 fn told_wrong_code(code: &'static str, remaining: i64) -> Told {
     let (status, message) = match code {
@@ -183,9 +221,7 @@ fn told_invalid(invalid: &Invalid) -> Told {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let told = self.told();
-        if let Self::Internal(error) = &self {
-            tracing::error!(error = format!("{error:#}"), "a request failed");
-        }
+        self.log();
         let reason = told.status.canonical_reason().unwrap_or("Error");
         let is_projects_alias = told.code == "DUPLICATE_ALIAS" && told.status == StatusCode::CONFLICT;
         let error = if NEWER_CODES.contains(&told.code) && !is_projects_alias { told.code } else { reason };
@@ -219,6 +255,12 @@ fn axum_json(body: &Value) -> impl IntoResponse + use<> {
 impl From<Invalid> for Error {
     fn from(invalid: Invalid) -> Self {
         Self::Invalid(invalid)
+    }
+}
+
+impl From<PollError> for Error {
+    fn from(error: PollError) -> Self {
+        Self::Poll(error)
     }
 }
 

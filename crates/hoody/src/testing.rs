@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use hoody_core::address::TrustedProxies;
 use hoody_core::grant::{Accepts, Attempt, Credential, Rule, decide};
 use hoody_core::host::Domain;
+use hoody_core::pkce::RedirectHosts;
 use hoody_core::secret::TokenSecret;
 use hoody_core::time::Timestamp;
 
@@ -30,6 +31,11 @@ use crate::keys::KeySource;
 use crate::nodes;
 use crate::users::{first, store};
 use crate::{history, limits};
+
+/// What links point to.
+pub const PUBLIC_URL: &str = "https://auth.example.com";
+/// Where authorization codes may be sent.
+pub const REDIRECT_HOST: &str = "app.example.com";
 
 /// The service in this process, without a socket.
 #[derive(Debug, Clone)]
@@ -51,6 +57,8 @@ impl Service {
             keys: KeySource::File(key),
             data_dir: directory.to_owned(),
             domain: Domain::parse("api.localhost").expect("a domain"),
+            public_url: PUBLIC_URL.to_owned(),
+            redirect_hosts: RedirectHosts::parse(REDIRECT_HOST).expect("a host"),
             trusted_proxies: TrustedProxies::parse(trusted_proxies).expect("addresses"),
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
             grant_cache: 64 << 20,
@@ -71,6 +79,8 @@ impl Service {
             keys: KeySource::File(directory.join("master.key")),
             data_dir: directory.to_owned(),
             domain: Domain::parse("api.localhost").expect("a domain"),
+            public_url: PUBLIC_URL.to_owned(),
+            redirect_hosts: RedirectHosts::parse(REDIRECT_HOST).expect("a host"),
             trusted_proxies: TrustedProxies::default(),
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
             grant_cache: 64 << 20,
@@ -216,6 +226,11 @@ impl Service {
     /// Reads the feed once, as every node does all the time; whether it could.
     pub async fn poll(&self) -> bool {
         tail::poll(&self.app).await.is_ok()
+    }
+
+    /// Removes sessions and codes that are over, as is done now and then.
+    pub async fn sweep_codes(&self) {
+        crate::sessions::sweep_once(&self.app).await;
     }
 
     /// Starts what runs in the background.

@@ -3,6 +3,7 @@
 mod projects;
 mod realms;
 mod sessions;
+mod sign_in;
 mod tokens;
 mod two_factor;
 mod users;
@@ -11,6 +12,7 @@ mod vault;
 
 pub use projects::{MemberQuery, Members, ProjectQuery, Projects, SortOrder};
 pub use realms::Realms;
+pub use sign_in::{Device, Poll};
 pub use tokens::{TokenList, Tokens};
 pub use two_factor::TwoFactor;
 pub use users::{HistoryQuery, SecurityHistory, Users};

@@ -1,9 +1,9 @@
 //! The second factor (`contract/two-factor.md`).
 
 use hoody_core::wire::{
-    BackupCodes, ConfirmTwoFactor, DisableTwoFactor, EnabledTwoFactor, EndedSessions, LoginData,
-    RegenerateBackupCodes, Secret, SetUpTwoFactor, TokenGate, TokenGateState, TwoFactorSetup,
-    TwoFactorStatus, VerifyTwoFactor,
+    BackupCodes, ConfirmTwoFactor, DisableTwoFactor, EnabledTwoFactor, EndedSessions, RegenerateBackupCodes,
+    Secret, SetUpTwoFactor, TokenGate, TokenGateState, TwoFactorSetup, TwoFactorStatus, VerifyAnswer,
+    VerifyTwoFactor,
 };
 
 use crate::call::Call;
@@ -16,11 +16,12 @@ use crate::error::Error;
 /// # use hoody_client::{Client, wire::{Login, LoginAnswer, Secret, VerifyTwoFactor}};
 /// # async fn example(client: Client, login: Login, code: Secret) -> Result<(), hoody_client::Error> {
 /// let session = match client.login(&login).await? {
-///     LoginAnswer::Session(session) => *session,
 ///     LoginAnswer::Challenge(challenge) => {
 ///         let temp_token = Some(challenge.temp_token);
-///         client.two_factor().verify(&VerifyTwoFactor { code, temp_token, client: None }).await?
+///         let request = VerifyTwoFactor { code, temp_token, ..VerifyTwoFactor::default() };
+///         client.two_factor().verify(&request).await?.into_session()
 ///     }
+///     answer => answer.into_session(),
 /// };
 /// # let _ = session;
 /// # Ok(())
@@ -38,12 +39,12 @@ impl Client {
 }
 
 impl TwoFactor<'_> {
-    /// `POST /users/auth/2fa/verify`: the second half of a login. The client's own credential is not sent.
+    /// `POST /users/auth/2fa/verify`: the second half of a login; it ends as the login was meant to. The client's own credential is not sent.
     ///
     /// # Errors
     /// `INVALID_OTP_CODE`, `INVALID_BACKUP_CODE`, `INVALID_TEMP_TOKEN`; `TWOFACTOR_RATE_LIMIT` after five
     /// wrong codes.
-    pub async fn verify(&self, request: &VerifyTwoFactor) -> Result<LoginData, Error> {
+    pub async fn verify(&self, request: &VerifyTwoFactor) -> Result<VerifyAnswer, Error> {
         Call::post("users/auth/2fa/verify").json(request).unsigned().send(self.0).await
     }
 

@@ -15,6 +15,7 @@ use crate::invalid::Invalid;
 const MAX_EMAIL: usize = 255;
 const MAX_TOKEN_ALIAS: usize = 254;
 const MAX_ALIAS: usize = 100;
+const MAX_CLIENT_NAME: usize = crate::device::MAX_CLIENT_NAME;
 const MAX_VAULT_KEY: usize = 255;
 
 /// Words that only this service may call itself, alone or beside other words.
@@ -165,6 +166,20 @@ pub fn project_alias(text: &str) -> Result<&str, Invalid> {
             "Invalid alias format: alias must have 1 to {MAX_ALIAS} characters, none of them a control character"
         ),
     ))
+}
+
+/// Checks what a program that asks to be signed in calls itself, for people to read: 1 to 64 characters, one
+/// of them visible, none that turns or hides the text around it.
+///
+/// # Errors
+/// `VALIDATION_ERROR`.
+pub fn client_name(text: &str) -> Result<&str, Invalid> {
+    if is_free_text(text, MAX_CLIENT_NAME) && !text.contains(is_invisible) {
+        return Ok(text);
+    }
+    Err(Invalid::validation(format!(
+        "client_name must have 1 to {MAX_CLIENT_NAME} characters, none of them a control character or invisible"
+    )))
 }
 
 /// Checks the name that an account shows: as a project's alias, and no name of ours. Words count whole

@@ -14,6 +14,7 @@ pub struct SecurityEvent {
     pub id: Id<()>,
     /// `login`, `logout`, `login_failed`, `otp_verify_failed`, `password_failed`, `password_changed`,
     /// `otp_enabled`, `otp_disabled`, `otp_reset`, `otp_gate_changed`, `backup_codes_regenerated`,
+    /// `device_approved`,
     /// `session_replayed`. There may be more at any time.
     pub event: String,
     /// `success` or `failed`.

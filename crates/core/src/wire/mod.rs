@@ -12,6 +12,7 @@ mod projects;
 mod realms;
 mod secret;
 mod sessions;
+mod sign_in;
 mod tokens;
 mod two_factor;
 mod users;
@@ -29,6 +30,11 @@ pub use realms::{RealmList, RealmUsage};
 pub use secret::Secret;
 pub use sessions::{
     Challenge, Login, LoginAddress, LoginAnswer, LoginData, LoginProject, Refresh, RefreshData,
+};
+pub use sign_in::{
+    AuthorizationCode, Authorize, DenyDevice, DeviceCode, DeviceLogin, DeviceLoginAnswer, DeviceStatus,
+    Exchange, Intent, PendingDevice, PollDevice, PollRefusal, StartDevice, UserCodeAnswer, VerifyAnswer,
+    VerifyUserCode,
 };
 pub use tokens::{
     AuthToken, CopyToken, CreateToken, CurrentToken, EffectiveLimits, ExpiresAt, IpWhitelist,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Secret, User};
+use super::{Intent, Secret, User};
 use crate::id::ProjectId;
 use crate::time::Timestamp;
 
@@ -26,6 +26,14 @@ pub struct Login {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(max_length = 64))]
     pub client: Option<String>,
+    /// `tokens`, unless told otherwise, or `intent`: no session, but what [`Intent`] says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(pattern = "^(tokens|intent)$"))]
+    pub response_mode: Option<String>,
+    /// For an intent: the challenge of whoever will have the session (RFC 7636, S256).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"))]
+    pub code_challenge: Option<String>,
 }
 
 /// What signing in gives.
@@ -37,6 +45,8 @@ pub enum LoginAnswer {
     Session(Box<LoginData>),
     /// The password was right, and the account has a second factor.
     Challenge(Challenge),
+    /// An intent was asked for.
+    Intent(Box<Intent>),
 }
 
 impl LoginAnswer {
@@ -45,7 +55,7 @@ impl LoginAnswer {
     pub fn into_session(self) -> Option<LoginData> {
         match self {
             Self::Session(session) => Some(*session),
-            Self::Challenge(_) => None,
+            Self::Challenge(_) | Self::Intent(_) => None,
         }
     }
 }

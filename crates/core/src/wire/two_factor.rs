@@ -18,6 +18,10 @@ pub struct VerifyTwoFactor {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(max_length = 64))]
     pub client: Option<String>,
+    /// `tokens` or `intent`; left out, it is what the login said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(pattern = "^(tokens|intent)$"))]
+    pub response_mode: Option<String>,
 }
 
 /// Asks for a new secret.

@@ -223,10 +223,16 @@ impl Context {
             address if is_stored && address.contains('@') => (None, Some(address)),
             name => (Some(name), None),
         };
-        let login = Login { username, email, password, client: Some(self.settings.client.clone()) };
+        let login = Login {
+            username,
+            email,
+            password,
+            client: Some(self.settings.client.clone()),
+            ..Login::default()
+        };
         match client.login(&login).await? {
             LoginAnswer::Session(session) => Ok(session.token),
-            LoginAnswer::Challenge(_) => Err(Failure::failed(
+            LoginAnswer::Challenge(_) | LoginAnswer::Intent(_) => Err(Failure::failed(
                 "the account has a second factor: name and password alone do not sign in",
             )
             .hint("`hoody login` asks for the code and keeps the session")),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hoody_client::wire::{Login, LoginAnswer, LoginData, Profile, RefreshData, Secret};
+use hoody_client::wire::{Intent, Login, LoginAnswer, LoginData, Profile, RefreshData, Secret, VerifyAnswer};
 use hoody_client::{Client, Origin};
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::output::View;
 use super::prompt;
 use super::settings::Source;
-use super::two_factor;
+use super::{two_factor, web_login};
 
 /// What `login` takes. Name and password are the client's own flags.
 #[derive(Debug, Args)]
@@ -21,6 +21,18 @@ pub(crate) struct LoginArgs {
     /// Sign in by e-mail address instead of name
     #[arg(long)]
     email: Option<String>,
+    /// Sign in with a browser, here or on any machine: a code and an address are shown
+    #[arg(long, visible_alias = "oauth", conflicts_with_all = ["email", "token_stdin", "token_file"])]
+    web: bool,
+    /// Do not open a browser by yourself
+    #[arg(long, requires = "web")]
+    no_browser: bool,
+    /// tokens, or intent: sign in for the holder of a verifier; prints the intent, stores nothing
+    #[arg(long, value_name = "MODE", value_parser = ["tokens", "intent"], conflicts_with = "web")]
+    response_mode: Option<String>,
+    /// The challenge of that verifier (PKCE, S256)
+    #[arg(long, value_name = "CHALLENGE", requires = "response_mode")]
+    code_challenge: Option<String>,
     /// Store an hdy_ token, read from standard input, instead of signing in
     #[arg(long, conflicts_with = "email")]
     token_stdin: bool,
@@ -70,19 +82,34 @@ pub(crate) async fn login(context: &Context, args: &LoginArgs, on: OnChallenge) 
     if let Some(token) = given_token(context, args).await? {
         return store_token(context, &client, token, args).await;
     }
+    let client_name = args.client.clone().unwrap_or_else(|| context.settings.client.clone());
+    if args.web {
+        let session = web_login::sign_in(context, &client, client_name, !args.no_browser).await?;
+        let name = session.user.username.clone();
+        return finish(context, &client, &name, &session, !args.no_save, args.print_token).await;
+    }
     let (username, email) = identity(context, args).await?;
     let login = Login {
         username,
         email,
         password: context.password("a password", "Password").await?,
-        client: Some(args.client.clone().unwrap_or_else(|| context.settings.client.clone())),
+        client: Some(client_name),
+        response_mode: args.response_mode.clone(),
+        code_challenge: args.code_challenge.clone(),
     };
     let session = match client.login(&login).await? {
         LoginAnswer::Session(session) => *session,
         LoginAnswer::Challenge(challenge) if on == OnChallenge::Ask && context.is_interactive => {
             let name = login.client.as_deref().unwrap_or_default();
-            two_factor::answer_challenge(context, &client, &challenge.temp_token, name).await?
+            match two_factor::answer_challenge(context, &client, &challenge.temp_token, name).await? {
+                VerifyAnswer::Session(session) => *session,
+                VerifyAnswer::Intent(intent) => return show_intent(context, &intent),
+                VerifyAnswer::Approved(_) => {
+                    return Err(Failure::failed("the server approved a device instead of signing in"));
+                }
+            }
         }
+        LoginAnswer::Intent(intent) => return show_intent(context, &intent),
         LoginAnswer::Challenge(challenge) => {
             if !context.output.format().is_for_people() {
                 let data = two_factor::challenge_data(&challenge.temp_token);
@@ -112,6 +139,15 @@ pub(crate) async fn finish(
     report(context, session, &session.token, is_token_wanted, message)?;
     warn_of_stronger_token(context);
     Ok(())
+}
+
+/// An intent is somebody else's to go on with: its text on standard output, and nothing is stored.
+pub(crate) fn show_intent(context: &Context, intent: &Intent) -> Result<(), Failure> {
+    if !context.output.format().is_for_people() {
+        return context.output.show(intent, || View::Line(String::new()));
+    }
+    context.output.note("Good once, for a minute, at POST /api/v1/auth/authorize.");
+    context.output.result(intent.auth_intent_token.expose())
 }
 
 /// Stores the pair that a session was replaced with.

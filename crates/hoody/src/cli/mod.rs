@@ -23,6 +23,7 @@ mod token_args;
 mod two_factor;
 mod users;
 mod vault;
+mod web_login;
 
 #[cfg(test)]
 mod tests;
@@ -72,6 +73,7 @@ enum ClientCommand {
     #[command(after_help = "EXAMPLES:
   hoody login
   hoody login --username ada --base-url https://api.example.com
+  hoody login --web                       # sign in with a browser, on any machine
   hoody login --token-stdin < token.txt   # store a token instead of a session
   hoody login --profile work --email ada@example.com")]
     Login(login::LoginArgs),

@@ -194,6 +194,11 @@ impl Output {
         }
     }
 
+    /// What a person must read to go on; said also with `--quiet`.
+    pub(crate) fn must_say(&self, text: &str) {
+        self.say("", "", text);
+    }
+
     /// Something to beware of; said also with `--quiet`.
     pub(crate) fn warn(&self, text: &str) {
         self.say("\u{1b}[1;33m", "warning: ", text);

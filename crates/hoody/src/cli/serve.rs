@@ -58,15 +58,18 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let metrics =
         config.metrics_listen.map(|address| telemetry::init_metrics().map(|handle| (address, handle)));
     let metrics = metrics.transpose()?;
-    let engine = config.settings.database.engine();
-    let app = App::open(config.settings, Clock::system())
-        .await
-        .with_context(|| format!("the {engine} database cannot be used"))?;
-    // Bound before the first account is made: a port that is taken must not cost its password.
+    // Bound before the first account is made: a port that is taken must not cost its password. And before
+    // all else, so that links name the port.
     let listener = tokio::net::TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("listen: {} cannot be listened on", config.listen))?;
     let local = listener.local_addr()?;
+    let mut settings = config.settings;
+    settings.public_url = at_port(settings.public_url, local.port());
+    let engine = settings.database.engine();
+    let app = App::open(settings, Clock::system())
+        .await
+        .with_context(|| format!("the {engine} database cannot be used"))?;
     if let Some((address, handle)) = metrics {
         telemetry::serve_metrics(address, handle, Arc::clone(&app)).await?;
     }
@@ -78,7 +81,7 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     // After that: a key that came into force before this node was listed is found missing here.
     keys::watch::confirm(&app).await?;
     app.start();
-    announce(&app, local, &at_port(config.public_url, local.port()), made.as_ref());
+    announce(&app, local, &app.public_url, made.as_ref());
     server::serve(listener, Edge::new(Arc::clone(&app)), stop).await;
     // A database that does not answer must not keep the process from ending in time.
     let last_writes = async {

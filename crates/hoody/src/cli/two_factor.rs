@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 use hoody_client::wire::{
-    BackupCodes, DisableTwoFactor, LoginData, RefreshData, RegenerateBackupCodes, Secret, TokenGate,
-    TwoFactorSetup, TwoFactorStatus, VerifyTwoFactor,
+    BackupCodes, DisableTwoFactor, RefreshData, RegenerateBackupCodes, Secret, TokenGate, TwoFactorSetup,
+    TwoFactorStatus, VerifyAnswer, VerifyTwoFactor,
 };
 use hoody_client::{Client, Error};
 use qrcode::render::unicode::Dense1x2;
@@ -71,6 +71,9 @@ pub(crate) struct VerifyArgs {
     /// What to be called in the record of logins [env: HOODY_CLIENT]
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
+    /// tokens or intent: what the login was to give, and nothing else
+    #[arg(long, value_name = "MODE")]
+    response_mode: Option<String>,
     /// Print the access token on standard output
     #[arg(long)]
     print_token: bool,
@@ -190,26 +193,37 @@ async fn verify(context: &Context, args: &VerifyArgs) -> Result<(), Failure> {
     };
     let code = code(args.code.as_ref(), "--code", context).await?;
     let client = Some(args.client.clone().unwrap_or_else(|| context.settings.client.clone()));
-    let request = VerifyTwoFactor { code, temp_token: Some(temp_token), client };
+    let response_mode = args.response_mode.clone();
+    let request = VerifyTwoFactor { code, temp_token: Some(temp_token), client, response_mode };
     let anonymous = context.anonymous()?;
-    let session = anonymous.two_factor().verify(&request).await?;
+    let session = match anonymous.two_factor().verify(&request).await? {
+        VerifyAnswer::Session(session) => *session,
+        VerifyAnswer::Intent(intent) => return login::show_intent(context, &intent),
+        VerifyAnswer::Approved(status) => {
+            return context.output.show(&status, || View::Done("The device is approved.".to_owned()));
+        }
+    };
     let name = session.user.username.clone();
     login::finish(context, &anonymous, &name, &session, !args.no_save, args.print_token).await
 }
 
-/// Asks for codes until one is right, three at most; the new session.
+/// Asks for codes until one is right, three at most; what the login gives.
 pub(crate) async fn answer_challenge(
     context: &Context,
     client: &Client,
     temp_token: &Secret,
     name: &str,
-) -> Result<LoginData, Failure> {
+) -> Result<VerifyAnswer, Failure> {
     let mut tried = 0;
     loop {
         tried += 1;
         let code = prompt::secret("Code of the app, or a backup code").await?;
-        let request =
-            VerifyTwoFactor { code, temp_token: Some(temp_token.clone()), client: Some(name.to_owned()) };
+        let request = VerifyTwoFactor {
+            code,
+            temp_token: Some(temp_token.clone()),
+            client: Some(name.to_owned()),
+            response_mode: None,
+        };
         match client.two_factor().verify(&request).await {
             Err(error) if tried < TRIES && is_wrong_code(&error) => {
                 context.output.warn(&format!("{error}: try again"));

@@ -181,6 +181,7 @@ fn sqlite_migrator() -> Migrator {
         (7, "limits", include_str!("../../migrations/sqlite/0007_limits.sql")),
         (8, "delegation", include_str!("../../migrations/sqlite/0008_delegation.sql")),
         (9, "keys", include_str!("../../migrations/sqlite/0009_keys.sql")),
+        (6, "sign_in", include_str!("../../migrations/sqlite/0006_sign_in.sql")),
     ])
 }
 
@@ -194,6 +195,7 @@ fn postgres_migrator() -> Migrator {
         (7, "limits", include_str!("../../migrations/postgres/0007_limits.sql")),
         (8, "delegation", include_str!("../../migrations/postgres/0008_delegation.sql")),
         (9, "keys", include_str!("../../migrations/postgres/0009_keys.sql")),
+        (6, "sign_in", include_str!("../../migrations/postgres/0006_sign_in.sql")),
     ])
 }
 

@@ -45,6 +45,8 @@ pub(crate) enum Event {
     OtpReset,
     OtpGateChanged,
     BackupCodesRegenerated,
+    /// A sign-in on another device was approved.
+    DeviceApproved,
     /// An old refresh token came back: its session was ended.
     SessionReplayed,
 }
@@ -64,6 +66,7 @@ impl Event {
             Self::OtpReset => "otp_reset",
             Self::OtpGateChanged => "otp_gate_changed",
             Self::BackupCodesRegenerated => "backup_codes_regenerated",
+            Self::DeviceApproved => "device_approved",
             Self::SessionReplayed => "session_replayed",
         }
     }

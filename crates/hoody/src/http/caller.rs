@@ -36,7 +36,7 @@ pub(crate) struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn of(parts: &'a Parts) -> Result<Self, Error> {
+    pub(crate) fn of(parts: &'a Parts) -> Result<Self, Error> {
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
         let peer = peer.ok_or_else(|| Error::internal(anyhow::anyhow!("a request without a peer")))?;
         Ok(Self { peer, headers: &parts.headers, uri: &parts.uri })

@@ -5,6 +5,7 @@ pub(crate) mod caller;
 pub(crate) mod envelope;
 pub(crate) mod ip;
 pub(crate) mod layers;
+pub(crate) mod pages;
 pub(crate) mod paging;
 pub(crate) mod path;
 pub(crate) mod probes;

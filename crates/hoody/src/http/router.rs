@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{Shared, ip, probes};
 use crate::error::Error;
-use crate::{gate, history, projects, realms, sessions, tokens, two_factor, users, vault};
+use crate::{device, gate, history, pkce, projects, realms, sessions, tokens, two_factor, users, vault};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
@@ -34,6 +34,16 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(two_factor::http::disable))
         .routes(routes!(two_factor::http::regenerate_backup_codes))
         .routes(routes!(two_factor::http::update_token_gate))
+        // signing in for somebody else to go on: PKCE, devices
+        .routes(routes!(pkce::http::authorize))
+        .routes(routes!(pkce::http::exchange))
+        .routes(routes!(pkce::http::cancel_intent))
+        .routes(routes!(device::http::start_device))
+        .routes(routes!(device::http::verify_user_code))
+        .routes(routes!(device::http::authorize_device))
+        .routes(routes!(device::http::login_for_device))
+        .routes(routes!(device::http::deny_device))
+        .routes(routes!(device::http::poll_device))
         // users
         .routes(routes!(users::http::get_me))
         .routes(routes!(users::http::get_me_alias))
@@ -112,6 +122,8 @@ pub(crate) fn router(app: &Shared) -> Router {
                 ([(http::header::CONTENT_TYPE, "text/plain; charset=utf-8")], WELCOME)
             }),
         )
+        // pages for people: no part of the API
+        .merge(device::page::routes())
         .fallback(async || Error::NotFound { code: "RESOURCE_NOT_FOUND", message: "There is no such route" })
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .with_state(Shared::clone(app))

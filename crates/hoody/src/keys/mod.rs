@@ -19,6 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use hoody_core::id::UserId;
 use hoody_core::keys::{KeyId, Keyring, MacKey, MasterKey};
+use hoody_core::one_time::{OneTimeKey, Purpose};
 use hoody_core::rotation::Ring;
 use hoody_core::seal::{self, OpenError, Place, SealKey};
 use hoody_core::secret::{Digest, TagKey, TokenKeys, TokenText};
@@ -64,6 +65,7 @@ struct OneKey {
     seal: SealKey,
     backup: BackupKey,
     limits: MacKey,
+    one_time: OneTimeKey,
 }
 
 impl OneKey {
@@ -75,6 +77,7 @@ impl OneKey {
             seal: SealKey::derive(key, database_id),
             backup: BackupKey::derive(key, database_id),
             limits: key.derive(database_id, "limit-subject"),
+            one_time: OneTimeKey::derive(key, database_id),
         }
     }
 }
@@ -168,6 +171,16 @@ impl Keys {
     /// What the database may know a backup code of `account` by, the current key's first.
     pub(crate) fn backup_digests(&self, account: UserId, code: &[u8; BACKUP_LENGTH]) -> Vec<[u8; 32]> {
         self.held().keys.iter().map(|key| key.backup.digest(account, code)).collect()
+    }
+
+    /// What a secret that is used once is stored by.
+    pub(crate) fn one_time_digest(&self, purpose: Purpose, text: &str) -> [u8; 32] {
+        self.held().first().one_time.digest(purpose, text)
+    }
+
+    /// What the database may know such a secret by, the current key's first.
+    pub(crate) fn one_time_digests(&self, purpose: Purpose, text: &str) -> Vec<[u8; 32]> {
+        self.held().keys.iter().map(|key| key.one_time.digest(purpose, text)).collect()
     }
 
     /// Seals `plain` for `place` under the current key, whose name the value begins with

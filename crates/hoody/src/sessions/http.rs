@@ -6,12 +6,13 @@ use axum::extract::State;
 use hoody_core::grant::{Credential, Deny};
 use hoody_core::invalid::Invalid;
 use hoody_core::json::Fields;
+use hoody_core::pkce::Challenge;
 use hoody_core::session::{self, Claims, Kind, Rotation, Standing};
-use hoody_core::{password, wire};
+use hoody_core::wire;
 use http::request::Parts;
 use serde_json::Value;
 
-use super::login::{self, Name};
+use super::login::{Credentials, OnBan};
 use super::{client_name, open, sign_pair, store};
 use crate::error::Error;
 use crate::feed::{Actor, Change, Mutation};
@@ -20,7 +21,8 @@ use crate::history::{self, Event, Source};
 use crate::http::caller::{Origin, ValidOrBanned, denied};
 use crate::http::{Answer, Caller, JsonBody, Shared};
 use crate::limits::{self, REFRESH, Subject};
-use crate::{two_factor, users};
+use crate::two_factor::{self, EndsIn};
+use crate::{pkce, users};
 
 /// Signs in with a name or an e-mail address and a password
 #[utoipa::path(post, path = "/api/v1/users/auth/login", operation_id = "login", tag = "sessions",
@@ -35,68 +37,53 @@ pub(crate) async fn login(
     // Not held while this waits for its turn to hash.
     drop(body);
     let source = Source { address: Some(origin.address), client: Some(attempt.client) };
-    let user = login::authenticate(&app, &attempt.name, &attempt.password, source, origin.address).await?;
-
-    let mut mutation = Mutation::begin_as(&app, Actor::Nobody).await?;
-    mutation.address = Some(origin.address);
-    mutation.lock_account(user.id).await?;
-    // Read again under the lock: the password may have been changed, the account banned meanwhile.
-    let now_stored =
-        users::store::find_user(&mut mutation.tx, user.id).await?.ok_or(Error::BadCredentials)?;
-    if now_stored.is_banned || now_stored.password_hash.expose() != user.password_hash.expose() {
-        return Err(Error::BadCredentials);
-    }
-    let state = two_factor::store::find(&mut mutation.tx, user.id).await?;
-    if state.is_some_and(|state| state.enabled.is_some()) {
+    let (mut mutation, user) =
+        attempt.credentials.prove(&app, source, origin.address, OnBan::SayNothing).await?;
+    if two_factor::is_on(&mut mutation, user.id).await? {
         // Nothing was changed: there is no session until the second factor is given.
-        let challenge = two_factor::challenge(&app, &now_stored, mutation.now);
+        let challenge = two_factor::challenge(&app, &user, mutation.now, attempt.ends_in());
         return Ok(Answer::ok("Two-factor authentication required", wire::LoginAnswer::Challenge(challenge))
             .secret());
     }
-    let session = open(&app, &mut mutation, now_stored, attempt.client, origin.address, None).await?;
+    if let Some(challenge) = attempt.challenge {
+        let intent = pkce::open_intent(&app, &mut mutation, user, &challenge, attempt.client, None).await?;
+        mutation.commit().await?;
+        return Ok(Answer::ok("Login successful", wire::LoginAnswer::Intent(Box::new(intent))).secret());
+    }
+    let session = open(&app, &mut mutation, user, attempt.client, origin.address, None).await?;
     mutation.commit().await?;
     Ok(Answer::ok("Login successful", wire::LoginAnswer::Session(Box::new(session))).secret())
 }
 
 #[derive(Debug)]
 struct LoginAttempt {
-    name: Name,
-    password: wire::Secret,
+    credentials: Credentials,
     client: &'static str,
+    /// Of an intent.
+    challenge: Option<Challenge>,
 }
 
 impl LoginAttempt {
     /// Unknown keys are ignored; nothing here depends on whether the account exists.
     fn parse(body: &Value) -> Result<Self, Invalid> {
         let mut fields = Fields::of_body(body)?;
-        let username = fields.string("username").map(str::to_owned);
-        let email = fields.string("email").map(str::to_owned);
+        let (username, email) = (fields.string("username"), fields.string("email"));
         let given = fields.string("password").map(wire::Secret::from);
-        let client = fields.string("client");
-        let mode = fields.string("response_mode");
-        let client = client_name(client);
-        let mode = mode.map(str::to_owned);
+        let client = client_name(fields.string("client"));
+        let is_intent = pkce::is_intent(&mut fields);
+        let challenge = fields.string("code_challenge");
         fields.close_open()?;
-        if mode.is_some_and(|mode| mode != "tokens") {
-            return Err(Invalid::validation("response_mode must be tokens: this server signs in directly"));
-        }
-        let (Some(password), Some(name)) =
-            (given, username.map(Name::Username).or_else(|| email.map(Name::Email)))
-        else {
-            return Err(Invalid::rule(
-                "MISSING_REQUIRED_FIELD",
-                "Username or email, and password are required",
-            ));
+        let challenge = match (is_intent, challenge) {
+            (Some(true), None) => return Err(Invalid::missing("code_challenge")),
+            (Some(true), Some(challenge)) => Some(Challenge::parse(challenge)?),
+            _ => None,
         };
-        let (text, field, limit) = match &name {
-            Name::Username(text) => (text, "username", 50),
-            Name::Email(text) => (text, "email", 255),
-        };
-        if text.is_empty() || text.chars().count() > limit || text.chars().any(char::is_control) {
-            return Err(Invalid::validation(format!("{field} must be 1 to {limit} printable characters")));
-        }
-        password::check_given(password.expose(), "password")?;
-        Ok(Self { name, password, client })
+        Ok(Self { credentials: Credentials::read(username, email, given)?, client, challenge })
+    }
+
+    /// What the second factor, if there is one, will give.
+    fn ends_in(&self) -> EndsIn {
+        self.challenge.clone().map_or(EndsIn::Session, EndsIn::Intent)
     }
 }
 

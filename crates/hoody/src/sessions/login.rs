@@ -7,18 +7,23 @@
 
 use std::net::IpAddr;
 
+use hoody_core::grant::Deny;
 use hoody_core::id::UserId;
+use hoody_core::invalid::Invalid;
+use hoody_core::{password, wire};
 
 use crate::app::App;
 use crate::error::Error;
+use crate::feed::{Actor, Mutation};
 use crate::history::{self, Event, Source};
+use crate::http::Shared;
+use crate::http::caller::denied;
 use crate::limits::{self, LOGIN_BY_ADDRESS, LOGIN_BY_NAME, LOGIN_FROM_KNOWN, Limit, Subject};
 use crate::users::{self, User};
-use hoody_core::wire;
 
 /// What somebody says to be called.
 #[derive(Debug)]
-pub(crate) enum Name {
+enum Name {
     /// Looked up as it is.
     Username(String),
     /// Looked up folded.
@@ -32,18 +37,90 @@ impl Name {
     }
 }
 
-/// The account that this name and this password open; the same refusal whatever is wrong, a ban too.
-/// Failures are counted and recorded.
+/// What a right password says of a banned account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnBan {
+    /// What a wrong one says.
+    SayNothing,
+    /// That it is banned.
+    Tell,
+}
+
+/// A name and a password as somebody gave them; nothing here depends on whether the account exists.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    name: Name,
+    password: wire::Secret,
+}
+
+impl Credentials {
+    /// Reads them from the fields of a login.
+    pub(crate) fn read(
+        username: Option<&str>,
+        email: Option<&str>,
+        given: Option<wire::Secret>,
+    ) -> Result<Self, Invalid> {
+        let name = username.map(|text| Name::Username(text.to_owned()));
+        let name = name.or_else(|| email.map(|text| Name::Email(text.to_owned())));
+        let (Some(given), Some(name)) = (given, name) else {
+            return Err(Invalid::rule(
+                "MISSING_REQUIRED_FIELD",
+                "Username or email, and password are required",
+            ));
+        };
+        let (text, field, limit) = match &name {
+            Name::Username(text) => (text, "username", 50),
+            Name::Email(text) => (text, "email", 255),
+        };
+        if text.is_empty() || text.chars().count() > limit || text.chars().any(char::is_control) {
+            return Err(Invalid::validation(format!("{field} must be 1 to {limit} printable characters")));
+        }
+        password::check_given(given.expose(), "password")?;
+        Ok(Self { name, password: given })
+    }
+
+    /// The account that they open, with its lock held in a mutation in which nothing is changed yet.
+    ///
+    /// # Errors
+    /// As [`authenticate`].
+    pub(crate) async fn prove(
+        &self,
+        app: &Shared,
+        source: Source<'_>,
+        address: IpAddr,
+        on_ban: OnBan,
+    ) -> Result<(Mutation, User), Error> {
+        let user = authenticate(app, &self.name, &self.password, source, address, on_ban).await?;
+        let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
+        mutation.address = Some(address);
+        mutation.lock_account(user.id).await?;
+        // Read again under the lock: the password may have been changed, the account banned meanwhile.
+        let now_stored =
+            users::store::find_user(&mut mutation.tx, user.id).await?.ok_or(Error::BadCredentials)?;
+        if now_stored.password_hash.expose() != user.password_hash.expose() {
+            return Err(Error::BadCredentials);
+        }
+        match on_ban {
+            _ if !now_stored.is_banned => Ok((mutation, now_stored)),
+            OnBan::SayNothing => Err(Error::BadCredentials),
+            OnBan::Tell => Err(denied(Deny::Banned)),
+        }
+    }
+}
+
+/// The account that this name and this password open; the same refusal whatever is wrong, a ban too unless
+/// that is to be told. Failures are counted and recorded.
 ///
 /// # Errors
 /// [`Error::BadCredentials`]; [`Error::RateLimited`] when there were too many failures, without a look at
 /// the password; [`Error::Unavailable`] when too many sign in at once.
-pub(crate) async fn authenticate(
+async fn authenticate(
     app: &App,
     name: &Name,
     password: &wire::Secret,
     source: Source<'_>,
     address: IpAddr,
+    on_ban: OnBan,
 ) -> Result<User, Error> {
     let pair = Subject::NameAt(name.text(), address);
     limits::refuse_remembered(app, &LOGIN_BY_NAME, pair)?;
@@ -60,7 +137,8 @@ pub(crate) async fn authenticate(
     }
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let (is_right, turn) = turn.verify(password.expose(), hash).await?;
-    if let Some(user) = user.filter(|user| is_right && !user.is_banned) {
+    let may_pass = |user: &User| !user.is_banned || on_ban == OnBan::Tell;
+    if let Some(user) = user.filter(|user| is_right && may_pass(user)) {
         return Ok(user);
     }
     counters.failed(app, (account, name.text()), source).await?;

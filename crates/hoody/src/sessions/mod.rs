@@ -21,8 +21,8 @@ use crate::error::Error;
 use crate::feed::{Change, Mutation};
 use crate::history::{self, Event};
 use crate::keys::Keys;
-use crate::tokens;
 use crate::users::User;
+use crate::{device, pkce, tokens};
 
 /// What clients may call themselves; anything else is noted as unknown.
 const CLIENTS: [&str; 6] = ["web", "ssh", "webssh", "cli", "sdk", "agent"];
@@ -114,13 +114,24 @@ pub(crate) fn sign_pair(keys: &Keys, rotation: &Rotation) -> wire::RefreshData {
     }
 }
 
-/// Removes sessions that nobody can use any more, now and then.
+/// Removes sessions and codes that nobody can use any more, now and then.
 pub(crate) async fn sweep(app: Arc<App>) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         ticks.tick().await;
-        if let Err(error) = store::delete_ended(&app.db, app.now()).await {
-            tracing::warn!(%error, "sessions that are over could not be removed");
-        }
+        sweep_once(&app).await;
+    }
+}
+
+/// Removes what is over by now.
+pub(crate) async fn sweep_once(app: &App) {
+    let now = app.now();
+    let swept = async {
+        store::delete_ended(&app.db, now).await?;
+        pkce::store::delete_expired(&app.db, now).await?;
+        device::store::delete_expired(&app.db, now).await
+    };
+    if let Err(error) = swept.await {
+        tracing::warn!(%error, "sessions and codes that are over could not be removed");
     }
 }

@@ -6,6 +6,8 @@ use hoody_core::totp::Code;
 use hoody_core::{password, wire};
 use serde_json::Value;
 
+use crate::pkce;
+
 /// The longest text that may be a code; longer ones are not read.
 const MAX_CODE: usize = 32;
 
@@ -15,6 +17,8 @@ pub(super) struct Verify {
     pub(super) code: Code,
     pub(super) temp_token: Option<wire::Secret>,
     pub(super) client: Option<String>,
+    /// Whether an intent is wanted; `None` leaves it to the login.
+    pub(super) is_intent: Option<bool>,
 }
 
 impl Verify {
@@ -22,14 +26,12 @@ impl Verify {
         let mut fields = Fields::of_body(body)?;
         let code = fields.string("code");
         let temp_token = fields.string("temp_token");
-        let mode = fields.string("response_mode");
+        let is_intent = pkce::is_intent(&mut fields);
         let client = fields.string("client");
         fields.close()?;
-        if mode.is_some_and(|mode| mode != "tokens") {
-            return Err(Invalid::validation("response_mode must be tokens: this server signs in directly"));
-        }
         let code = any_code(required(code, "code")?)?;
-        Ok(Self { code, temp_token: temp_token.map(Into::into), client: client.map(str::to_owned) })
+        let client = client.map(str::to_owned);
+        Ok(Self { code, temp_token: temp_token.map(Into::into), client, is_intent })
     }
 }
 
@@ -109,7 +111,7 @@ fn read_password(given: Option<&str>) -> Result<wire::Secret, Invalid> {
     Ok(given.into())
 }
 
-fn any_code(text: &str) -> Result<Code, Invalid> {
+pub(crate) fn any_code(text: &str) -> Result<Code, Invalid> {
     let code = if text.len() <= MAX_CODE { Code::parse(text) } else { None };
     code.ok_or_else(|| {
         Invalid::validation("code must be six digits, or a backup code of ten letters and digits")

@@ -3,17 +3,16 @@
 use axum::extract::State;
 use hoody_core::grant::{Credential, Grant};
 use hoody_core::invalid::Invalid;
-use hoody_core::session::{self, PartialClaims};
 use hoody_core::totp::{self, Code, SECRET_BYTES, TotpSecret};
 use hoody_core::wire;
 use http::request::Parts;
 use zeroize::Zeroizing;
 
-use super::{ISSUER, Naming, PENDING_LIFETIME, TwoFactor, body, qr, store};
+use super::{ISSUER, Naming, PENDING_LIFETIME, TwoFactor, body, qr, store, verify};
 use crate::app::App;
 use crate::clock::entropy;
 use crate::error::Error;
-use crate::feed::{Actor, Change, Mutation};
+use crate::feed::{Change, Mutation};
 use crate::grants::Forget;
 use crate::history::{self, Event};
 use crate::http::caller::{ASession, AnyCaller, Origin};
@@ -25,42 +24,23 @@ const NO_USER: Error = Error::NotFound { code: "USER_NOT_FOUND", message: "User 
 
 /// The second half of signing in: a code, and the token that the login gave
 #[utoipa::path(post, path = "/api/v1/users/auth/2fa/verify", operation_id = "verify_two_factor", tag = "two-factor",
-    request_body = wire::VerifyTwoFactor, responses((status = 200, body = wire::Envelope<wire::LoginData>),
+    request_body = wire::VerifyTwoFactor, responses((status = 200, body = wire::Envelope<wire::VerifyAnswer>),
     (status = 400, body = wire::ErrorBody), (status = 401, body = wire::ErrorBody), (status = 429, body = wire::ErrorBody)))]
 pub(crate) async fn verify(
     State(app): State<Shared>,
     origin: Origin,
     parts: Parts,
     JsonBody(body): JsonBody,
-) -> Result<Answer<wire::LoginData>, Error> {
+) -> Result<Answer<wire::VerifyAnswer>, Error> {
     let request = body::Verify::parse(&body)?;
-    let claims = read_temp_token(&app, &parts, request.temp_token.as_ref())?;
-    let mut mutation = Mutation::begin_as(&app, Actor::Nobody).await?;
-    mutation.address = Some(origin.address);
-    mutation.lock_account(claims.sub).await?;
-    let user = users::store::find_user(&mut mutation.tx, claims.sub).await?;
-    let user = user.filter(|user| !user.is_banned && user.generation == claims.generation);
-    let state = store::find(&mut mutation.tx, claims.sub).await?.filter(|state| state.enabled.is_some());
-    let (Some(user), Some(state)) = (user, state) else { return Err(bad_temp_token().into()) };
-    let mut mutation = super::spend(&app, mutation, &state, Some(request.code), Naming::ByForm).await?;
-    let method = if matches!(request.code, Code::Backup(_)) { "backup_code" } else { "totp" };
-    let client = client_name(request.client.as_deref());
-    let session = sessions::open(&app, &mut mutation, user, client, origin.address, Some(method)).await?;
-    mutation.commit().await?;
-    Ok(Answer::ok("Authentication successful", session).secret())
-}
-
-/// The claims of the temporary token in the body, or else of the one that came as Bearer.
-fn read_temp_token(app: &App, parts: &Parts, given: Option<&wire::Secret>) -> Result<PartialClaims, Invalid> {
     let bearer = parts.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
-    let text = given.map(wire::Secret::expose).or(bearer).ok_or_else(|| Invalid::missing("temp_token"))?;
-    let claims = session::verify_partial(text, &app.keys.sessions()).map_err(|_| bad_temp_token())?;
-    if claims.exp <= app.now().seconds() { Err(bad_temp_token()) } else { Ok(claims) }
-}
-
-fn bad_temp_token() -> Invalid {
-    Invalid::rule("INVALID_TEMP_TOKEN", "Temporary token expired or invalid")
+    let text = request.temp_token.as_ref().map(wire::Secret::expose).or(bearer);
+    let login = verify::read(&app, text.ok_or_else(|| Invalid::missing("temp_token"))?)?;
+    login.refuse_another_mode(request.is_intent)?;
+    let client = request.client.as_deref();
+    let answer = verify::finish(&app, &login, request.code, client, origin.address).await?;
+    Ok(Answer::ok("Authentication successful", answer).secret())
 }
 
 /// Shows a new secret and backup codes; nothing is in force until a code is shown to `verify-setup`

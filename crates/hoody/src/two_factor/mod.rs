@@ -9,12 +9,14 @@ pub(crate) mod body;
 pub(crate) mod http;
 mod qr;
 pub(crate) mod store;
+pub(crate) mod verify;
 
 use std::sync::Arc;
 
 use hoody_core::grant::{Credential, Grant};
-use hoody_core::id::UserId;
+use hoody_core::id::{DeviceId, UserId};
 use hoody_core::invalid::Invalid;
+use hoody_core::pkce::Challenge;
 use hoody_core::seal::Place;
 use hoody_core::session::PartialClaims;
 use hoody_core::time::{MINUTE, Timestamp};
@@ -22,6 +24,8 @@ use hoody_core::totp::{self, Code, Failures, TotpSecret};
 use hoody_core::wire;
 
 use crate::app::App;
+use crate::clock::entropy;
+use crate::db::DbError;
 use crate::error::Error;
 use crate::feed::{Actor, Change, Mutation};
 use crate::grants::Forget;
@@ -63,9 +67,36 @@ pub(crate) enum Naming {
     Otp,
 }
 
+/// What signing in ends in, once the second factor is given.
+#[derive(Debug, Clone)]
+pub(crate) enum EndsIn {
+    /// A session of whoever signs in.
+    Session,
+    /// An intent for whoever has this challenge's verifier.
+    Intent(Challenge),
+    /// An approval of this request.
+    Device(DeviceId),
+}
+
+/// What the second factor of a sign-in is noted as, read back.
+pub(crate) fn method_name(stored: Option<&str>) -> Option<&'static str> {
+    ["totp", "backup_code"].into_iter().find(|known| Some(*known) == stored)
+}
+
+/// Whether the account has a second factor that must be given.
+pub(crate) async fn is_on(mutation: &mut Mutation, account: UserId) -> Result<bool, DbError> {
+    let state = store::find(&mut mutation.tx, account).await?;
+    Ok(state.is_some_and(|state| state.enabled.is_some()))
+}
+
 /// The challenge that answers a right password where there is a second factor.
-pub(crate) fn challenge(app: &App, user: &User, now: Timestamp) -> wire::Challenge {
-    let claims = PartialClaims::new(user.id, user.generation, now);
+pub(crate) fn challenge(app: &App, user: &User, now: Timestamp, ends_in: EndsIn) -> wire::Challenge {
+    let mut claims = PartialClaims::new(user.id, user.generation, now, entropy());
+    match ends_in {
+        EndsIn::Session => {}
+        EndsIn::Intent(challenge) => claims.challenge = Some(challenge),
+        EndsIn::Device(device) => claims.device = Some(device),
+    }
     let temp_token = app.keys.sessions()[0].sign_partial(&claims).expose().into();
     wire::Challenge { requires_2fa: true, temp_token, method: "totp".to_owned() }
 }

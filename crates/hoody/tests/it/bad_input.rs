@@ -449,7 +449,7 @@ on_both! {
             (json!({ "username": "ada", "password": "x".repeat(1_000_000) }), "VALIDATION_ERROR"),
             (
                 json!({ "username": "ada", "password": PASSWORD, "response_mode": "intent" }),
-                "VALIDATION_ERROR",
+                "MISSING_REQUIRED_FIELD",
             ),
         ] {
             let reply = app.anon().post(LOGIN, body).await;

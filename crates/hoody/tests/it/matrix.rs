@@ -100,7 +100,9 @@ const LACKS: Expected = Refused(403, "INSUFFICIENT_PERMISSIONS");
 fn expected(needs: Needs, column: Column) -> Expected {
     match needs {
         Needs::Public => return Success,
-        Needs::TempToken => return Refused(400, "INVALID_TEMP_TOKEN"),
+        Needs::OwnSecret(status, code) => return Refused(status, code),
+        Needs::Intent if column == Column::Nobody => return Refused(401, "MISSING_TOKEN"),
+        Needs::Intent => return Refused(401, "INVALID_TOKEN"),
         _ => {}
     }
     match column {
@@ -251,7 +253,7 @@ fn fault(operation: &Operation, column: Column, reply: &Reply) -> Option<String>
             };
             status == wanted_status
                 && reply.body["code"] == code
-                && reply.body["data"].is_null()
+                && (reply.body["data"].is_null() || matches!(operation.needs, Needs::OwnSecret(..)))
                 && names_leaf
         }
     };

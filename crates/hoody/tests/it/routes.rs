@@ -14,8 +14,10 @@ use crate::support::{Client, PASSWORD, REALM_A, REALM_B, Reply, TestApp};
 pub(crate) enum Needs {
     /// Nothing.
     Public,
-    /// Nothing of the caller, but a token of its own in the body.
-    TempToken,
+    /// Nothing of the caller, but a secret of its own in the body; without it, this status and code.
+    OwnSecret(u16, &'static str),
+    /// The intent of a login as Bearer, and no credential.
+    Intent,
     /// A credential that is in force.
     Valid,
     /// The same, of a banned account too.
@@ -63,13 +65,22 @@ const fn changes(method: &'static str, path: &'static str, needs: Needs, body: &
 }
 
 use Needs::{
-    Itself, Leaf, Minting, OwnToken, Public, Session, SessionAndMore, TempToken, Valid, ValidOrBanned, Vault,
-    Writer,
+    Intent, Itself, Leaf, Minting, OwnSecret, OwnToken, Public, Session, SessionAndMore, Valid,
+    ValidOrBanned, Vault, Writer,
 };
 
 const PROFILE: Needs = OwnToken("resources.auth_token_public_profile");
 const LEVEL: &str = r#"{"permission_level": "edit"}"#;
 const PROOF: &str = r#"{"password": "{password}", "code": "000000"}"#;
+const TEMP_TOKEN: Needs = OwnSecret(400, "INVALID_TEMP_TOKEN");
+const NO_COOKIE: Needs = OwnSecret(403, "DEVICE_COOKIE_MISSING");
+const AUTHORIZE: &str =
+    r#"{"code_challenge": "{challenge}", "redirect_uri": "https://app.example.com/callback"}"#;
+const EXCHANGE: &str = r#"{"code": "{hex}", "code_verifier": "{challenge}", "redirect_uri": "https://app.example.com/callback"}"#;
+const DEVICE_AUTHORIZE: &str = "/api/v1/auth/device/authorize";
+const DEVICE_LOGIN: &str = r#"{"ticket": "{hex}", "username": "ada", "password": "{password}"}"#;
+const TICKET: &str = r#"{"ticket": "{hex}"}"#;
+const DEVICE_CODE: &str = r#"{"device_code": "{hex}"}"#;
 const MEMBER: &str = "/api/v1/projects/{id}/permissions/{permission_id}";
 
 /// One line an operation. Logout is the last: it ends the sessions that the others use.
@@ -77,8 +88,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     // sessions
     asks("POST", "/api/v1/users/auth/login", Public, r#"{"username": "ada", "password": "{password}"}"#),
     asks("POST", "/api/v1/users/auth/refresh", Public, r#"{"refreshToken": "{refresh}"}"#),
+    // signing in for somebody else: `pkce` and `device` have the secrets
+    asks("POST", "/api/v1/auth/authorize", Intent, AUTHORIZE),
+    asks("POST", "/api/v1/auth/exchange", OwnSecret(400, "INVALID_GRANT"), EXCHANGE),
+    asks("POST", "/api/v1/auth/intent/cancel", Intent, ""),
+    asks("POST", "/api/v1/auth/device/code", Public, r#"{"client_name": "a test"}"#),
+    asks("POST", "/api/v1/auth/device/verify_code", Public, r#"{"user_code": "{user_code}"}"#),
+    reads("GET", DEVICE_AUTHORIZE, NO_COOKIE),
+    asks("POST", "/api/v1/auth/device/login", NO_COOKIE, DEVICE_LOGIN),
+    asks("POST", "/api/v1/auth/device/deny", OwnSecret(410, "DEVICE_CODE_GONE"), TICKET),
+    asks("POST", "/api/v1/auth/device/token", OwnSecret(400, "EXPIRED_TOKEN"), DEVICE_CODE),
     // two-factor: what needs a code is only looked at here; `two_factor` has codes
-    asks("POST", "/api/v1/users/auth/2fa/verify", TempToken, r#"{"temp_token": "x.y.z", "code": "000000"}"#),
+    asks("POST", "/api/v1/users/auth/2fa/verify", TEMP_TOKEN, r#"{"temp_token": "x.y.z", "code": "000000"}"#),
     asks("POST", "/api/v1/users/auth/2fa/verify-setup", SessionAndMore, r#"{"code": "000000"}"#),
     asks("DELETE", "/api/v1/users/auth/2fa", SessionAndMore, PROOF),
     asks("POST", "/api/v1/users/auth/2fa/backup-codes/regenerate", SessionAndMore, PROOF),
@@ -156,7 +177,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 impl Needs {
     /// Whether anybody may ask.
     pub(crate) fn is_nothing(self) -> bool {
-        matches!(self, Public | TempToken)
+        matches!(self, Public | OwnSecret(..) | Intent)
     }
 }
 
@@ -175,6 +196,9 @@ impl Operation {
         }
     }
 }
+
+/// A secret of the right form that nobody was given.
+const HEX: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// The permissions tree with these leaves.
 pub(crate) fn tree(wanted: impl Fn(&str) -> bool) -> Value {
@@ -238,11 +262,21 @@ impl<'a> World<'a> {
                 self.owner.put(&target, json!({ "value": "of the owner" })).await;
                 path.replace("{key}", &key)
             }
+            DEVICE_AUTHORIZE => format!("{DEVICE_AUTHORIZE}?provider=github&ticket={HEX}"),
             path if path.starts_with("/api/v1/projects/{id}") => self.project_path(path, unique).await,
             path => path.replace("{id}", &self.ada),
         };
+        let user_code = if operation.body.contains("{user_code}") {
+            let started = self.app.anon().post("/api/v1/auth/device/code", json!({})).await;
+            started.data()["user_code"].as_str().unwrap().to_owned()
+        } else {
+            String::new()
+        };
         let body = operation
             .body
+            .replace("{user_code}", &user_code)
+            .replace("{hex}", HEX)
+            .replace("{challenge}", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
             .replace("{unique}", &unique.to_string())
             .replace("{password}", PASSWORD)
             .replace("{refresh}", &self.refresh_token)

@@ -196,6 +196,13 @@ impl Client {
         client
     }
 
+    /// The same without this header.
+    pub(crate) fn without(&self, name: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.retain(|(known, _)| known != name);
+        client
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(Method::GET, path, Vec::new()).await
     }

@@ -1,0 +1,308 @@
+//! The page where somebody types a user code, sees who asks, and signs in or refuses.
+//!
+//! Forms alone: it works without script. Each step is a page that answers the form before; between them
+//! the ticket travels in the form and the cookie beside it, and the second factor's temporary token, which
+//! opens nothing by itself. No session is ever made here.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{get, post};
+use hoody_core::device::MAX_USER_CODE;
+use hoody_core::time::Timestamp;
+use hoody_core::wire;
+use http::{HeaderMap, StatusCode};
+use maud::{Markup, html};
+
+use super::{LookedUp, PAGE, Request, SignedIn, cookie};
+use crate::error::Error;
+use crate::http::caller::Origin;
+use crate::http::pages::{Posted, page, page_with, wrong};
+use crate::http::{Query, Shared};
+use crate::sessions::login::Credentials;
+use crate::two_factor::{body::any_code, verify};
+
+const CODE_STEP: &str = "/device/code";
+const SIGN_IN_STEP: &str = "/device/sign-in";
+const SECOND_STEP: &str = "/device/second-factor";
+const REFUSE_STEP: &str = "/device/refuse";
+
+/// The routes of the page.
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route(PAGE, get(show_code_form))
+        .route(CODE_STEP, post(enter_code).get(begin_again))
+        .route(SIGN_IN_STEP, post(sign_in).get(begin_again))
+        .route(SECOND_STEP, post(give_second_factor).get(begin_again))
+        .route(REFUSE_STEP, post(refuse).get(begin_again))
+}
+
+async fn show_code_form(_origin: Origin, query: Query) -> Response {
+    // What is in the link is only filled in: nothing happens before a person sends the form.
+    let given = query.text("user_code").ok().flatten().unwrap_or_default();
+    let given: String = given.chars().take(MAX_USER_CODE).collect();
+    let problem = match query.text("error").ok().flatten() {
+        Some("provider_unavailable") => Some("This server has no such way of signing in. Use a password."),
+        _ => None,
+    };
+    code_form(StatusCode::OK, &given, problem)
+}
+
+/// Somebody reloaded a step, or came to one by its address.
+async fn begin_again() -> Response {
+    code_form(StatusCode::OK, "", None)
+}
+
+async fn enter_code(State(app): State<Shared>, origin: Origin, form: Posted) -> Response {
+    let given = form.text("user_code");
+    match super::look_up(&app, given, origin.address).await {
+        Ok(LookedUp::Approved) => approved(),
+        Ok(LookedUp::Pending(request, ticket)) => {
+            let now = app.now();
+            let mut response = sign_in_form(StatusCode::OK, &request, ticket.ticket.expose(), now, "", None);
+            cookie::set(&app, &mut response, &ticket.cookie, request.expires_in(now));
+            response
+        }
+        Err(error) => {
+            let told = told(error, "Nothing waits under this code. Compare it with the one on your device.");
+            code_form(told.0, given, Some(&told.1))
+        }
+    }
+}
+
+async fn sign_in(State(app): State<Shared>, origin: Origin, headers: HeaderMap, form: Posted) -> Response {
+    let ticket = form.text("ticket");
+    let request = match super::find_waiting(&app, ticket, cookie::read(&app, &headers)).await {
+        Ok(request) => request,
+        Err(error) => return over(error),
+    };
+    let name = form.text("name");
+    let (username, email) = if name.contains('@') { (None, Some(name)) } else { (Some(name), None) };
+    let signed_in = match Credentials::read(username, email, Some(form.secret("password"))) {
+        Ok(credentials) => super::sign_in(&app, &request, &credentials, origin.address).await,
+        // Too short or too long to be anybody's: the same to the person at the page.
+        Err(_) => Err(Error::BadCredentials),
+    };
+    match signed_in {
+        Ok(SignedIn::Approved) => done(&app, approved()),
+        Ok(SignedIn::Challenge(challenge)) => {
+            code_of_second_factor(StatusCode::OK, &request, ticket, &challenge.temp_token, app.now(), None)
+        }
+        Err(error @ Error::Gone { .. }) => over(error),
+        Err(error) => {
+            let (status, why) = told(error, "");
+            sign_in_form(status, &request, ticket, app.now(), name, Some(&why))
+        }
+    }
+}
+
+async fn give_second_factor(
+    State(app): State<Shared>,
+    origin: Origin,
+    headers: HeaderMap,
+    form: Posted,
+) -> Response {
+    let ticket = form.text("ticket");
+    let request = match super::find_waiting(&app, ticket, cookie::read(&app, &headers)).await {
+        Ok(request) => request,
+        Err(error) => return over(error),
+    };
+    let temp_token = form.secret("temp_token");
+    let login = verify::read(&app, temp_token.expose());
+    let Some(login) = login.ok().filter(|login| login.device() == Some(request.id)) else {
+        let why = "That took too long. Sign in again.";
+        return sign_in_form(StatusCode::BAD_REQUEST, &request, ticket, app.now(), "", Some(why));
+    };
+    let finished = match any_code(form.text("code")) {
+        Ok(code) => verify::finish(&app, &login, code, None, origin.address).await.map(drop),
+        Err(invalid) => Err(invalid.into()),
+    };
+    match finished {
+        Ok(()) => done(&app, approved()),
+        Err(error) if is_over(&error) => over(error),
+        Err(error) => {
+            let (status, why) = told(error, "");
+            code_of_second_factor(status, &request, ticket, &temp_token, app.now(), Some(&why))
+        }
+    }
+}
+
+async fn refuse(State(app): State<Shared>, _origin: Origin, headers: HeaderMap, form: Posted) -> Response {
+    let found = super::find_waiting(&app, form.text("ticket"), cookie::read(&app, &headers)).await;
+    let denied = match found {
+        Ok(request) => super::deny(&app, &request).await,
+        Err(error) => Err(error),
+    };
+    match denied {
+        Ok(()) => {
+            let body = html! {
+                p { "Nobody was signed in, and the device was told." }
+                p { "If you did not start this: somebody wanted you to sign them in as yourself. Do not use \
+                     links or codes that others send you." }
+                p.faint { "You can close this page." }
+            };
+            done(&app, page("Refused", &body))
+        }
+        Err(error) => over(error),
+    }
+}
+
+/// The page at the end of the way: the cookie has no use any more.
+fn done(app: &Shared, mut response: Response) -> Response {
+    cookie::clear(app, &mut response);
+    response
+}
+
+fn approved() -> Response {
+    let body = html! {
+        p.done role="status" { "Your device is signed in." }
+        p { "Go back to it: it goes on by itself within a few seconds." }
+        p.faint { "You can close this page." }
+    };
+    page("Approved", &body)
+}
+
+/// The request is not waiting any more, or not for this page.
+fn over(error: Error) -> Response {
+    let (status, why) = match error {
+        error @ Error::Forbidden { .. } => (
+            told(error, "").0,
+            "This page has lost its cookie. Allow cookies for this address, and begin again.".to_owned(),
+        ),
+        error => told(error, ""),
+    };
+    code_form(status, "", Some(&why))
+}
+
+fn is_over(error: &Error) -> bool {
+    matches!(error, Error::Gone { .. }) || error.code() == "DEVICE_BINDING_GONE"
+}
+
+/// An error's status, and what a person is told: `not_found` where there is nothing.
+fn told(error: Error, not_found: &str) -> (StatusCode, String) {
+    error.log();
+    let (status, code) = (error.status(), error.code());
+    let why = match code {
+        "RESOURCE_NOT_FOUND" => not_found.to_owned(),
+        "DEVICE_CODE_GONE" | "DEVICE_BINDING_GONE" => {
+            "This code is no longer valid. Start again on your device to get another.".to_owned()
+        }
+        "INVALID_CREDENTIALS" => "Name and password do not belong together.".to_owned(),
+        "EMAIL_NOT_VERIFIED" => {
+            "Verify your e-mail address first: see the mail that was sent to it.".to_owned()
+        }
+        "ACCOUNT_BANNED" => "This account is banned.".to_owned(),
+        "INVALID_OTP_CODE" | "INVALID_BACKUP_CODE" => {
+            "The code is wrong or was used. Wait for the next one and try again.".to_owned()
+        }
+        "INVALID_TEMP_TOKEN" => "That took too long. Begin again with the code on your device.".to_owned(),
+        "TWOFACTOR_RATE_LIMIT" | "RATE_LIMIT_EXCEEDED" => "Too many tries. Wait a while.".to_owned(),
+        "VALIDATION_ERROR" | "MISSING_REQUIRED_FIELD" => {
+            "Six digits, or one of your backup codes.".to_owned()
+        }
+        _ => "That did not work. Try again in a moment.".to_owned(),
+    };
+    (status, why)
+}
+
+fn code_form(status: StatusCode, given: &str, problem: Option<&str>) -> Response {
+    let body = html! {
+        p { "Enter the code that your device shows." }
+        @if let Some(problem) = problem { (wrong(problem)) }
+        form method="post" action=(CODE_STEP) {
+            label for="user_code" { "Code" }
+            input.code #user_code name="user_code" value=(given) required maxlength=(MAX_USER_CODE)
+                autocomplete="off" autocapitalize="characters" spellcheck="false" autofocus
+                placeholder="XXXX-XXXX" aria-describedby="user_code_hint";
+            p.hint #user_code_hint { "Eight letters. Case and hyphen do not matter." }
+            div.choices { button type="submit" { "Continue" } }
+        }
+        p.hint { "You type a code only for a device of your own that you are signing in right now. Nobody \
+                  else has a reason to send you one." }
+    };
+    page_with(status, "Sign in on a device", &body)
+}
+
+/// Who asks, as far as it can be told.
+fn who_asks(request: &Request, now: Timestamp) -> Markup {
+    let minutes = (now.millis() - request.created_at.millis()).max(0) / 60_000;
+    let ago = match minutes {
+        0 => "less than a minute ago".to_owned(),
+        1 => "a minute ago".to_owned(),
+        minutes => format!("{minutes} minutes ago"),
+    };
+    let at = request.created_at.to_string();
+    let clock = at.get(11..16).unwrap_or_default();
+    html! {
+        dl {
+            dt { "Device" } dd { (request.client_name.as_deref().unwrap_or("without a name")) }
+            dt { "Address" } dd { (request.ip) }
+            dt { "Asked" } dd { time datetime=(at) { (ago) ", " (clock) " UTC" } }
+        }
+        p.note {
+            strong { "Is this you? " }
+            "The device names itself; the address is where it asked from. Go on only if you started this \
+             yourself, just now. Whoever is approved is signed in as you."
+        }
+    }
+}
+
+fn choices(go_on: &str) -> Markup {
+    html! {
+        div.choices {
+            button type="submit" { (go_on) }
+            button.second type="submit" formaction=(REFUSE_STEP) formnovalidate { "Refuse" }
+        }
+    }
+}
+
+fn sign_in_form(
+    status: StatusCode,
+    request: &Request,
+    ticket: &str,
+    now: Timestamp,
+    name: &str,
+    problem: Option<&str>,
+) -> Response {
+    let body = html! {
+        p { "A device asks to be signed in to your account." }
+        (who_asks(request, now))
+        @if let Some(problem) = problem { (wrong(problem)) }
+        form method="post" action=(SIGN_IN_STEP) {
+            input type="hidden" name="ticket" value=(ticket);
+            label for="name" { "Username or e-mail address" }
+            input #name name="name" value=(name) required maxlength="255" autocomplete="username"
+                autocapitalize="none" spellcheck="false" autofocus[name.is_empty()];
+            label for="password" { "Password" }
+            input #password name="password" type="password" required maxlength="128"
+                autocomplete="current-password" autofocus[!name.is_empty()];
+            (choices("Sign in and approve"))
+        }
+    };
+    page_with(status, "Approve a sign-in", &body)
+}
+
+fn code_of_second_factor(
+    status: StatusCode,
+    request: &Request,
+    ticket: &str,
+    temp_token: &wire::Secret,
+    now: Timestamp,
+    problem: Option<&str>,
+) -> Response {
+    let body = html! {
+        p { "The password is right. One more proof is needed." }
+        (who_asks(request, now))
+        @if let Some(problem) = problem { (wrong(problem)) }
+        form method="post" action=(SECOND_STEP) {
+            input type="hidden" name="ticket" value=(ticket);
+            input type="hidden" name="temp_token" value=(temp_token.expose());
+            label for="code" { "Code of your authenticator app" }
+            input.code #code name="code" required maxlength="32" autocomplete="one-time-code"
+                inputmode="text" spellcheck="false" autofocus aria-describedby="code_hint";
+            p.hint #code_hint { "Six digits, or one of your backup codes." }
+            (choices("Approve"))
+        }
+    };
+    page_with(status, "Second factor", &body)
+}
