@@ -82,6 +82,15 @@ impl Error {
         self.told().status
     }
 
+    /// After how many seconds to try again, where it says so.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::CodesLocked { seconds } | Self::RateLimited { seconds } => Some(*seconds),
+            _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(1),
+            _ => None,
+        }
+    }
+
     /// Logs what is a fault of ours; once, where it becomes an answer.
     pub(crate) fn log(&self) {
         if let Self::Internal(error) = self {
@@ -220,7 +229,7 @@ fn told_invalid(invalid: &Invalid) -> Told {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let told = self.told();
+        let (told, retry_after) = (self.told(), self.retry_after());
         self.log();
         let reason = told.status.canonical_reason().unwrap_or("Error");
         let is_projects_alias = told.code == "DUPLICATE_ALIAS" && told.status == StatusCode::CONFLICT;
@@ -235,10 +244,7 @@ impl IntoResponse for Error {
             body["data"] = data;
         }
         let mut response = (told.status, axum_json(&body)).into_response();
-        if told.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        if let Self::CodesLocked { seconds } | Self::RateLimited { seconds } = self {
+        if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Self::Denied(deny, _) = self {

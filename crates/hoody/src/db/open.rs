@@ -182,6 +182,7 @@ fn sqlite_migrator() -> Migrator {
         (8, "delegation", include_str!("../../migrations/sqlite/0008_delegation.sql")),
         (9, "keys", include_str!("../../migrations/sqlite/0009_keys.sql")),
         (6, "sign_in", include_str!("../../migrations/sqlite/0006_sign_in.sql")),
+        (7, "limits", include_str!("../../migrations/sqlite/0007_limits.sql")),
     ])
 }
 
@@ -196,6 +197,7 @@ fn postgres_migrator() -> Migrator {
         (8, "delegation", include_str!("../../migrations/postgres/0008_delegation.sql")),
         (9, "keys", include_str!("../../migrations/postgres/0009_keys.sql")),
         (6, "sign_in", include_str!("../../migrations/postgres/0006_sign_in.sql")),
+        (7, "limits", include_str!("../../migrations/postgres/0007_limits.sql")),
     ])
 }
 

@@ -27,6 +27,7 @@ use crate::error::Error;
 use crate::feed::{Actor, Change, Mutation};
 use crate::history::{self, Event, Source};
 use crate::http::Shared;
+use crate::limits;
 use crate::sessions::login::{Credentials, OnBan};
 use crate::sessions::{self, client_name};
 use crate::two_factor::{self, EndsIn, method_name};
@@ -133,6 +134,7 @@ const GONE: Error = Error::Gone { code: "DEVICE_CODE_GONE", message: "This code 
 
 /// Notes a request of a device at `address`; its codes.
 async fn begin(app: &Shared, start: &Start, address: IpAddr) -> Result<wire::DeviceCode, Error> {
+    limits::count(app, &limits::DEVICE_STARTS, limits::Subject::Address(address)).await?;
     let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
     let now = mutation.now;
     let device_code = OneTimeSecret::from_bytes(entropy());
@@ -168,8 +170,9 @@ async fn begin(app: &Shared, start: &Start, address: IpAddr) -> Result<wire::Dev
 
 /// What a user code is for, and a new ticket if it waits for somebody. The page that had one before has
 /// none any more.
-pub(crate) async fn look_up(app: &Shared, text: &str, _address: IpAddr) -> Result<LookedUp, Error> {
+pub(crate) async fn look_up(app: &Shared, text: &str, address: IpAddr) -> Result<LookedUp, Error> {
     const UNKNOWN: Error = Error::NotFound { code: "RESOURCE_NOT_FOUND", message: "Unknown code" };
+    limits::count(app, &limits::DEVICE_CODES, limits::Subject::Address(address)).await?;
     let code: UserCode = text.parse().map_err(|_| UNKNOWN)?;
     let mut found = None;
     for digest in app.keys.one_time_digests(Purpose::UserCode, code.letters()) {
@@ -295,7 +298,10 @@ async fn poll(
     for digest in app.keys.one_time_digests(Purpose::DeviceCode, device_code) {
         found = found.or(store::find_by_device_code(&app.db, &digest).await?);
     }
-    let request = found.ok_or(PollError::ExpiredToken)?;
+    let Some(request) = found else {
+        limits::count(app, &limits::DEVICE_POLLS, limits::Subject::Address(address)).await?;
+        return Err(PollError::ExpiredToken.into());
+    };
     match (&request.challenge, verifier) {
         (Some(_), None) => return Err(Invalid::missing("code_verifier").into()),
         (Some(challenge), Some(verifier)) if !challenge.is_met_by(verifier) => {

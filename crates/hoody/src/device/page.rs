@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use hoody_core::device::MAX_USER_CODE;
 use hoody_core::time::Timestamp;
 use hoody_core::wire;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use maud::{Markup, html};
 
 use super::{LookedUp, PAGE, Request, SignedIn, cookie};
@@ -42,15 +42,17 @@ async fn show_code_form(_origin: Origin, query: Query) -> Response {
     let given = query.text("user_code").ok().flatten().unwrap_or_default();
     let given: String = given.chars().take(MAX_USER_CODE).collect();
     let problem = match query.text("error").ok().flatten() {
-        Some("provider_unavailable") => Some("This server has no such way of signing in. Use a password."),
+        Some("provider_unavailable") => {
+            Some(Problem::of(StatusCode::OK, "This server has no such way of signing in. Use a password."))
+        }
         _ => None,
     };
-    code_form(StatusCode::OK, &given, problem)
+    code_form(&given, problem)
 }
 
 /// Somebody reloaded a step, or came to one by its address.
 async fn begin_again() -> Response {
-    code_form(StatusCode::OK, "", None)
+    code_form("", None)
 }
 
 async fn enter_code(State(app): State<Shared>, origin: Origin, form: Posted) -> Response {
@@ -59,14 +61,11 @@ async fn enter_code(State(app): State<Shared>, origin: Origin, form: Posted) -> 
         Ok(LookedUp::Approved) => approved(),
         Ok(LookedUp::Pending(request, ticket)) => {
             let now = app.now();
-            let mut response = sign_in_form(StatusCode::OK, &request, ticket.ticket.expose(), now, "", None);
+            let mut response = sign_in_form(&request, ticket.ticket.expose(), now, "", None);
             cookie::set(&app, &mut response, &ticket.cookie, request.expires_in(now));
             response
         }
-        Err(error) => {
-            let told = told(error, "Nothing waits under this code. Compare it with the one on your device.");
-            code_form(told.0, given, Some(&told.1))
-        }
+        Err(error) => code_form(given, Some(Problem::from(error))),
     }
 }
 
@@ -86,13 +85,10 @@ async fn sign_in(State(app): State<Shared>, origin: Origin, headers: HeaderMap, 
     match signed_in {
         Ok(SignedIn::Approved) => done(&app, approved()),
         Ok(SignedIn::Challenge(challenge)) => {
-            code_of_second_factor(StatusCode::OK, &request, ticket, &challenge.temp_token, app.now(), None)
+            code_of_second_factor(&request, ticket, &challenge.temp_token, app.now(), None)
         }
         Err(error @ Error::Gone { .. }) => over(error),
-        Err(error) => {
-            let (status, why) = told(error, "");
-            sign_in_form(status, &request, ticket, app.now(), name, Some(&why))
-        }
+        Err(error) => sign_in_form(&request, ticket, app.now(), name, Some(Problem::from(error))),
     }
 }
 
@@ -110,8 +106,8 @@ async fn give_second_factor(
     let temp_token = form.secret("temp_token");
     let login = verify::read(&app, temp_token.expose());
     let Some(login) = login.ok().filter(|login| login.device() == Some(request.id)) else {
-        let why = "That took too long. Sign in again.";
-        return sign_in_form(StatusCode::BAD_REQUEST, &request, ticket, app.now(), "", Some(why));
+        let problem = Problem::of(StatusCode::BAD_REQUEST, "That took too long. Sign in again.");
+        return sign_in_form(&request, ticket, app.now(), "", Some(problem));
     };
     let finished = match any_code(form.text("code")) {
         Ok(code) => verify::finish(&app, &login, code, None, origin.address).await.map(drop),
@@ -121,8 +117,8 @@ async fn give_second_factor(
         Ok(()) => done(&app, approved()),
         Err(error) if is_over(&error) => over(error),
         Err(error) => {
-            let (status, why) = told(error, "");
-            code_of_second_factor(status, &request, ticket, &temp_token, app.now(), Some(&why))
+            let problem = Some(Problem::from(error));
+            code_of_second_factor(&request, ticket, &temp_token, app.now(), problem)
         }
     }
 }
@@ -164,51 +160,71 @@ fn approved() -> Response {
 
 /// The request is not waiting any more, or not for this page.
 fn over(error: Error) -> Response {
-    let (status, why) = match error {
-        error @ Error::Forbidden { .. } => (
-            told(error, "").0,
-            "This page has lost its cookie. Allow cookies for this address, and begin again.".to_owned(),
-        ),
-        error => told(error, ""),
-    };
-    code_form(status, "", Some(&why))
+    code_form("", Some(Problem::from(error)))
 }
 
 fn is_over(error: &Error) -> bool {
     matches!(error, Error::Gone { .. }) || error.code() == "DEVICE_BINDING_GONE"
 }
 
-/// An error's status, and what a person is told: `not_found` where there is nothing.
-fn told(error: Error, not_found: &str) -> (StatusCode, String) {
-    error.log();
-    let (status, code) = (error.status(), error.code());
-    let why = match code {
-        "RESOURCE_NOT_FOUND" => not_found.to_owned(),
-        "DEVICE_CODE_GONE" | "DEVICE_BINDING_GONE" => {
-            "This code is no longer valid. Start again on your device to get another.".to_owned()
-        }
-        "INVALID_CREDENTIALS" => "Name and password do not belong together.".to_owned(),
-        "EMAIL_NOT_VERIFIED" => {
-            "Verify your e-mail address first: see the mail that was sent to it.".to_owned()
-        }
-        "ACCOUNT_BANNED" => "This account is banned.".to_owned(),
-        "INVALID_OTP_CODE" | "INVALID_BACKUP_CODE" => {
-            "The code is wrong or was used. Wait for the next one and try again.".to_owned()
-        }
-        "INVALID_TEMP_TOKEN" => "That took too long. Begin again with the code on your device.".to_owned(),
-        "TWOFACTOR_RATE_LIMIT" | "RATE_LIMIT_EXCEEDED" => "Too many tries. Wait a while.".to_owned(),
-        "VALIDATION_ERROR" | "MISSING_REQUIRED_FIELD" => {
-            "Six digits, or one of your backup codes.".to_owned()
-        }
-        _ => "That did not work. Try again in a moment.".to_owned(),
-    };
-    (status, why)
+/// What went wrong, as a person is told it.
+struct Problem {
+    status: StatusCode,
+    why: &'static str,
+    /// In how many seconds to try again.
+    wait: Option<u64>,
 }
 
-fn code_form(status: StatusCode, given: &str, problem: Option<&str>) -> Response {
+impl Problem {
+    fn of(status: StatusCode, why: &'static str) -> Self {
+        Self { status, why, wait: None }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        error.log();
+        let why = match error.code() {
+            "RESOURCE_NOT_FOUND" => "Nothing waits under this code. Compare it with the one on your device.",
+            "DEVICE_CODE_GONE" | "DEVICE_BINDING_GONE" => {
+                "This code is no longer valid. Start again on your device to get another."
+            }
+            "DEVICE_COOKIE_MISSING" => {
+                "This page has lost its cookie. Allow cookies for this address, and begin again."
+            }
+            "INVALID_CREDENTIALS" => "Name and password do not belong together.",
+            "EMAIL_NOT_VERIFIED" => "Verify your e-mail address first: see the mail that was sent to it.",
+            "ACCOUNT_BANNED" => "This account is banned.",
+            "INVALID_OTP_CODE" | "INVALID_BACKUP_CODE" => {
+                "The code is wrong or was used. Wait for the next one and try again."
+            }
+            "INVALID_TEMP_TOKEN" => "That took too long. Begin again with the code on your device.",
+            "TWOFACTOR_RATE_LIMIT" | "RATE_LIMIT_EXCEEDED" => "Too many tries. Wait a while.",
+            "VALIDATION_ERROR" | "MISSING_REQUIRED_FIELD" => "Six digits, or one of your backup codes.",
+            _ => "That did not work. Try again in a moment.",
+        };
+        Self { status: error.status(), why, wait: error.retry_after() }
+    }
+}
+
+/// A page with what went wrong, if anything did, above its form.
+fn form_page(title: &str, intro: &Markup, form: &Markup, problem: Option<Problem>) -> Response {
     let body = html! {
-        p { "Enter the code that your device shows." }
-        @if let Some(problem) = problem { (wrong(problem)) }
+        (intro)
+        @if let Some(problem) = &problem { (wrong(problem.why)) }
+        (form)
+    };
+    let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+    let mut response = page_with(status, title, &body);
+    if let Some(seconds) = problem.and_then(|problem| problem.wait) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn code_form(given: &str, problem: Option<Problem>) -> Response {
+    let intro = html! { p { "Enter the code that your device shows." } };
+    let form = html! {
         form method="post" action=(CODE_STEP) {
             label for="user_code" { "Code" }
             input.code #user_code name="user_code" value=(given) required maxlength=(MAX_USER_CODE)
@@ -217,10 +233,10 @@ fn code_form(status: StatusCode, given: &str, problem: Option<&str>) -> Response
             p.hint #user_code_hint { "Eight letters. Case and hyphen do not matter." }
             div.choices { button type="submit" { "Continue" } }
         }
-        p.hint { "You type a code only for a device of your own that you are signing in right now. Nobody \
+        p.faint.last { "You type a code only for a device of your own that you are signing in right now. Nobody \
                   else has a reason to send you one." }
     };
-    page_with(status, "Sign in on a device", &body)
+    form_page("Sign in on a device", &intro, &form, problem)
 }
 
 /// Who asks, as far as it can be told.
@@ -257,17 +273,17 @@ fn choices(go_on: &str) -> Markup {
 }
 
 fn sign_in_form(
-    status: StatusCode,
     request: &Request,
     ticket: &str,
     now: Timestamp,
     name: &str,
-    problem: Option<&str>,
+    problem: Option<Problem>,
 ) -> Response {
-    let body = html! {
+    let intro = html! {
         p { "A device asks to be signed in to your account." }
         (who_asks(request, now))
-        @if let Some(problem) = problem { (wrong(problem)) }
+    };
+    let form = html! {
         form method="post" action=(SIGN_IN_STEP) {
             input type="hidden" name="ticket" value=(ticket);
             label for="name" { "Username or e-mail address" }
@@ -279,21 +295,21 @@ fn sign_in_form(
             (choices("Sign in and approve"))
         }
     };
-    page_with(status, "Approve a sign-in", &body)
+    form_page("Approve a sign-in", &intro, &form, problem)
 }
 
 fn code_of_second_factor(
-    status: StatusCode,
     request: &Request,
     ticket: &str,
     temp_token: &wire::Secret,
     now: Timestamp,
-    problem: Option<&str>,
+    problem: Option<Problem>,
 ) -> Response {
-    let body = html! {
+    let intro = html! {
         p { "The password is right. One more proof is needed." }
         (who_asks(request, now))
-        @if let Some(problem) = problem { (wrong(problem)) }
+    };
+    let form = html! {
         form method="post" action=(SECOND_STEP) {
             input type="hidden" name="ticket" value=(ticket);
             input type="hidden" name="temp_token" value=(temp_token.expose());
@@ -304,5 +320,5 @@ fn code_of_second_factor(
             (choices("Approve"))
         }
     };
-    page_with(status, "Second factor", &body)
+    form_page("Second factor", &intro, &form, problem)
 }

@@ -11,6 +11,8 @@ use utoipa_axum::routes;
 use super::{Shared, ip, probes};
 use crate::error::Error;
 use crate::{device, gate, history, pkce, projects, realms, sessions, tokens, two_factor, users, vault};
+use crate::{device, gate, pkce, projects, realms, sessions, tokens, two_factor, users, vault};
+use crate::{gate, history, projects, realms, sessions, tokens, two_factor, users, vault};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(info(

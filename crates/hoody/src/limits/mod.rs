@@ -57,13 +57,15 @@ pub(crate) const MAIL_REQUESTS: Limit = limit("mail_requests", 3, HOUR);
 pub(crate) const DEVICE_CODES: Limit = limit("device_codes", 60, HOUR);
 /// Device flows begun from one address.
 pub(crate) const DEVICE_STARTS: Limit = limit("device_starts", 60, HOUR);
+/// Polls from one address with a device code that nobody was given.
+pub(crate) const DEVICE_POLLS: Limit = limit("device_polls", 600, HOUR);
 /// `POST /users/me/retry-setup` of one account.
 pub(crate) const RETRY_SETUP: Limit = limit("retry_setup", 1, MINUTE);
 /// Failures that one account's history keeps.
 pub(crate) const HISTORY_FAILURES: Limit = limit("history_failures", 200, HOUR);
 
 /// All of them.
-const ALL: [&Limit; 13] = [
+const ALL: [&Limit; 14] = [
     &LOGIN_BY_ADDRESS,
     &LOGIN_BY_NAME,
     &LOGIN_FROM_KNOWN,
@@ -75,6 +77,7 @@ const ALL: [&Limit; 13] = [
     &MAIL_REQUESTS,
     &DEVICE_CODES,
     &DEVICE_STARTS,
+    &DEVICE_POLLS,
     &RETRY_SETUP,
     &HISTORY_FAILURES,
 ];

@@ -492,6 +492,32 @@ on_both! {
         cookie.get(&path).await.refused(410, "DEVICE_CODE_GONE");
     }
 
+    async fn codes_are_tried_and_asked_for_so_often_from_one_address(app: TestApp) {
+        let codes = start(&app).await;
+        for n in 0..60 {
+            let typed = if n % 2 == 0 { "BBBB-BBBB" } else { codes.user.as_str() };
+            let reply = app.anon().post(VERIFY_CODE, json!({ "user_code": typed })).await;
+            assert_eq!(reply.status.as_u16(), if n % 2 == 0 { 404 } else { 200 }, "{}", reply.text);
+        }
+        let over = app.anon().post(VERIFY_CODE, json!({ "user_code": codes.user })).await;
+        assert_eq!(over.refused(429, "RATE_LIMIT_EXCEEDED").headers["retry-after"], "3600");
+        let form = app.anon().header("content-type", "application/x-www-form-urlencoded");
+        let page = form.send(http::Method::POST, "/device/code", b"user_code=BBBB-BBBB".to_vec()).await;
+        assert!(page.expect(StatusCode::TOO_MANY_REQUESTS).text.contains("Too many tries"), "{}", page.text);
+        assert_eq!(page.headers["retry-after"], "3600");
+        // Another address has a count of its own.
+        let elsewhere = app.anon().from("198.51.100.9");
+        elsewhere.post(VERIFY_CODE, json!({ "user_code": codes.user })).await.expect(StatusCode::OK);
+        later(&app, 60 * MINUTE).await;
+        app.anon().post(VERIFY_CODE, json!({ "user_code": codes.user })).await.refused(410, "DEVICE_CODE_GONE");
+
+        for _ in 0..60 {
+            elsewhere.post(CODE, json!({})).await.expect(StatusCode::OK);
+        }
+        elsewhere.post(CODE, json!({})).await.refused(429, "RATE_LIMIT_EXCEEDED");
+        app.anon().post(CODE, json!({})).await.expect(StatusCode::OK);
+    }
+
     async fn what_a_device_calls_itself_is_short_and_turns_no_text_around(app: TestApp) {
         for (name, status, code) in [
             (json!("a".repeat(65)), 422, "VALIDATION_ERROR"),
