@@ -44,6 +44,7 @@ pub struct ClientBuilder {
     credential: Option<Secret>,
     proxy: Option<String>,
     headers: Vec<(String, Secret)>,
+    authorities: Option<Vec<u8>>,
     user_agent: String,
     timeout: Duration,
     connect_timeout: Duration,
@@ -58,6 +59,7 @@ impl Client {
             credential: None,
             proxy: None,
             headers: Vec::new(),
+            authorities: None,
             user_agent: USER_AGENT.to_owned(),
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
@@ -131,6 +133,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Trust these certificates, in PEM, and no others: a company's own authority, or a self-signed one.
+    /// The server's name is checked as ever.
+    pub fn authorities(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.authorities = Some(pem.into());
+        self
+    }
+
     /// What to call oneself in `User-Agent`.
     pub fn user_agent(mut self, text: impl Into<String>) -> Self {
         self.user_agent = text.into();
@@ -152,7 +161,7 @@ impl ClientBuilder {
     /// The client.
     ///
     /// # Errors
-    /// When the address, the proxy or a header cannot be used, or TLS cannot be set up.
+    /// When the address, the proxy, a header or a certificate cannot be used, or TLS cannot be set up.
     pub fn build(self) -> Result<Client, BuildError> {
         let wrong_base = |source| BuildError::Base { address: self.address.clone(), source };
         let given = Base::parse(&self.address).map_err(wrong_base)?;
@@ -180,6 +189,9 @@ impl ClientBuilder {
                 builder = builder.tls_certs_only([]);
             }
         }
+        if let Some(pem) = &self.authorities {
+            builder = builder.tls_certs_only(certificates(pem).ok_or(BuildError::Authorities)?);
+        }
         let http = builder.build().map_err(BuildError::Http)?;
         Ok(Client {
             http,
@@ -194,6 +206,11 @@ impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder").field("credential", &self.credential).finish_non_exhaustive()
     }
+}
+
+/// At least one certificate, each readable.
+fn certificates(pem: &[u8]) -> Option<Vec<reqwest::Certificate>> {
+    reqwest::Certificate::from_pem_bundle(pem).ok().filter(|found| !found.is_empty())
 }
 
 fn headers(given: &[(String, Secret)]) -> Result<HeaderMap, BuildError> {

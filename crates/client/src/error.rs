@@ -78,6 +78,9 @@ pub enum BuildError {
     /// The credential has characters that no header can carry.
     #[error("the credential has characters that cannot be sent")]
     Credential,
+    /// What should be trusted holds no certificate in PEM.
+    #[error("the certificates to trust cannot be read: they must be PEM")]
+    Authorities,
     /// TLS could not be set up.
     #[error("cannot set up the HTTP client")]
     Http(#[source] reqwest::Error),

@@ -18,6 +18,7 @@ use crate::feed::Step;
 use crate::feed::tail::{self, Tail};
 use crate::grants::usage::{Notes, Recorder};
 use crate::grants::{Grants, usage};
+use crate::http::tls::Tls;
 use crate::jobs;
 use crate::keys::{KeySource, Keys};
 use crate::nodes::{self, Nodes};
@@ -49,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) grant_cache: usize,
     /// What is wrong with how the server is exposed, in a sentence: told at start and in `/readyz`.
     pub(crate) exposure_warning: Option<&'static str>,
+    /// What is spoken instead of plain HTTP.
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 type StepHook = Arc<dyn Fn(Step) -> Pin<Box<dyn Future<Output = Cut> + Send>> + Send + Sync>;
@@ -87,6 +90,7 @@ pub(crate) struct App {
     pub(crate) max_delegation_depth: u32,
     pub(crate) data_dir: PathBuf,
     pub(crate) exposure_warning: Option<&'static str>,
+    pub(crate) tls: Option<Arc<Tls>>,
     notes: tokio::sync::Mutex<Notes>,
     hook: OnceLock<Mutex<StepHook>>,
 }
@@ -124,6 +128,7 @@ impl App {
             max_delegation_depth: settings.max_delegation_depth,
             data_dir: settings.data_dir,
             exposure_warning: settings.exposure_warning,
+            tls: settings.tls,
             notes: tokio::sync::Mutex::new(notes),
             hook: OnceLock::new(),
         });

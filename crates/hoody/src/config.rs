@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::app::Settings;
 use crate::db::Location;
+use crate::http::tls;
 use crate::keys::{KeySource, default_file};
 use crate::users::first::FirstAccount;
 
@@ -52,6 +53,15 @@ pub(crate) struct ServerFlags {
     /// How much memory credentials in use may take, e.g. 64MiB [env: HOODY_GRANT_CACHE] [default: 256MiB]
     #[arg(long, value_name = "SIZE", global = true)]
     grant_cache: Option<String>,
+    /// Speak HTTPS with this certificate chain, PEM; read again when it changes [env: HOODY_TLS_CERT] [default: none]
+    #[arg(long, value_name = "FILE", global = true)]
+    tls_cert: Option<String>,
+    /// The certificate's key, PEM [env: HOODY_TLS_KEY] [default: none]
+    #[arg(long, value_name = "FILE", global = true)]
+    tls_key: Option<String>,
+    /// Speak HTTPS with a certificate made here, for a first try [env: HOODY_TLS_SELF_SIGNED] [default: false]
+    #[arg(long, value_name = "BOOL", global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    tls_self_signed: Option<String>,
     /// One key a line, 64 hex digits [env: HOODY_MASTER_KEY_FILE, HOODY_MASTER_KEY] [default: master.key in the data directory]
     #[arg(long, value_name = "FILE", global = true)]
     master_key_file: Option<String>,
@@ -84,6 +94,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
+    /// Where the certificate is; none for plain HTTP.
+    pub(crate) tls: Option<tls::Source>,
     pub(crate) log: String,
     pub(crate) is_log_json: bool,
     pub(crate) first_account: FirstAccount,
@@ -102,6 +114,8 @@ pub(crate) const MAX_DELEGATION_DEPTH: u32 = 3;
 const GRANT_CACHE: &str = "256MiB";
 
 const NAMES: &[(&str, &str)] = &[
+const NAMES: [(&str, &str); 12] = [
+const NAMES: [(&str, &str); 13] = [
     ("listen", "HOODY_LISTEN"),
     ("data-dir", "HOODY_DATA_DIR"),
     ("database-url", "HOODY_DATABASE_URL"),
@@ -111,6 +125,9 @@ const NAMES: &[(&str, &str)] = &[
     ("trusted-proxies", "HOODY_TRUSTED_PROXIES"),
     ("max-delegation-depth", "HOODY_MAX_DELEGATION_DEPTH"),
     ("grant-cache", "HOODY_GRANT_CACHE"),
+    ("tls-cert", "HOODY_TLS_CERT"),
+    ("tls-key", "HOODY_TLS_KEY"),
+    ("tls-self-signed", "HOODY_TLS_SELF_SIGNED"),
     ("master-key-file", "HOODY_MASTER_KEY_FILE"),
     ("metrics-listen", "HOODY_METRICS_LISTEN"),
     ("log", "HOODY_LOG"),
@@ -187,6 +204,9 @@ impl ServerFlags {
             "trusted-proxies" => &self.trusted_proxies,
             "max-delegation-depth" => &self.max_delegation_depth,
             "grant-cache" => &self.grant_cache,
+            "tls-cert" => &self.tls_cert,
+            "tls-key" => &self.tls_key,
+            "tls-self-signed" => &self.tls_self_signed,
             "master-key-file" => &self.master_key_file,
             "metrics-listen" => &self.metrics_listen,
             "log" => &self.log,
@@ -219,6 +239,7 @@ fn read_file(path: Option<String>) -> anyhow::Result<BTreeMap<String, String>> {
                 texts.with_context(|| format!("{path}: {name} must be a list of texts"))?.join(",")
             }
             toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(value) => value.to_string(),
             _ => bail!("{path}: {name} must be a text"),
         };
         values.insert(name, text);
@@ -242,8 +263,11 @@ impl Config {
         let default_database = format!("sqlite:{}", data_dir.join("hoody.db").display());
         let database = values.parse("database-url", &default_database, Location::parse)?;
         let domain = values.parse("domain", "api.localhost", Domain::parse)?;
-        let default_url = format!("http://{domain}:{}", listen.port());
+        let is_tls = is_tls(&values)?;
+        let default_url = default_url(is_tls, &domain, listen.port());
         let public_url = values.parse("public-url", &default_url, url)?;
+        let tls =
+            is_tls.then(|| certificate(&values, listen, &domain, &public_url, &data_dir)).transpose()?;
         let trusted_proxies = match values.get("trusted-proxies") {
             Some(_) => values.parse("trusted-proxies", "", TrustedProxies::parse)?,
             None => TrustedProxies::default(),
@@ -258,11 +282,12 @@ impl Config {
             "json" => Ok(true),
             _ => Err("must be text or json".to_owned()),
         })?;
-        let exposure_warning = exposure_warning(listen, &trusted_proxies);
+        let exposure_warning = exposure_warning(listen, is_tls, &trusted_proxies);
         let shown = shown(&values, &data_dir, &default_database, &domain, &public_url, &keys);
         Ok(Self {
             listen,
             metrics_listen,
+            tls,
             log: values.get("log").unwrap_or("info").to_owned(),
             is_log_json,
             first_account: FirstAccount {
@@ -281,6 +306,7 @@ impl Config {
                 max_delegation_depth,
                 grant_cache,
                 exposure_warning,
+                tls: None,
             },
             data_dir,
             shown,
@@ -337,8 +363,68 @@ fn key_source(
     }
 }
 
-fn exposure_warning(listen: SocketAddr, proxies: &TrustedProxies) -> Option<&'static str> {
-    let is_exposed = !listen.ip().is_loopback() && proxies.is_empty();
+fn is_tls(values: &Values) -> anyhow::Result<bool> {
+    let is_self_signed = values.parse("tls-self-signed", "false", truth)?;
+    match (values.get("tls-cert"), values.get("tls-key")) {
+        (None, None) => Ok(is_self_signed),
+        (Some(_), Some(_)) if is_self_signed => {
+            bail!("tls-self-signed goes without tls-cert and tls-key: give one or the other")
+        }
+        (Some(_), Some(_)) => Ok(true),
+        (Some(_), None) => bail!("tls-cert needs tls-key: the file of its key"),
+        (None, Some(_)) => bail!("tls-key needs tls-cert: the file of its certificate"),
+    }
+}
+
+fn truth(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    }
+}
+
+fn default_url(is_tls: bool, domain: &Domain, port: u16) -> String {
+    match (is_tls, port) {
+        (true, 443) => format!("https://{domain}"),
+        (true, _) => format!("https://{domain}:{port}"),
+        (false, _) => format!("http://{domain}:{port}"),
+    }
+}
+
+fn certificate(
+    values: &Values,
+    listen: SocketAddr,
+    domain: &Domain,
+    public_url: &str,
+    data_dir: &std::path::Path,
+) -> anyhow::Result<tls::Source> {
+    if let (Some(certificate), Some(key)) = (values.get("tls-cert"), values.get("tls-key")) {
+        let (certificate, key) = (PathBuf::from(certificate), PathBuf::from(key));
+        return Ok(tls::Source::Files { certificate, key });
+    }
+    let mut names =
+        vec![domain.to_string(), "localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    if domain.as_str().parse::<std::net::IpAddr>().is_err() {
+        names.push(format!("*.{domain}"));
+    }
+    names.push(host_of(public_url).context("the public URL has a host")?);
+    if !listen.ip().is_unspecified() {
+        names.push(listen.ip().to_canonical().to_string());
+    }
+    names.sort();
+    names.dedup();
+    Ok(tls::Source::SelfSigned { directory: data_dir.to_owned(), names })
+}
+
+/// The host of an address, without brackets.
+pub(crate) fn host_of(url: &str) -> Option<String> {
+    let uri: http::Uri = url.parse().ok()?;
+    Some(uri.host()?.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase())
+}
+
+fn exposure_warning(listen: SocketAddr, is_tls: bool, proxies: &TrustedProxies) -> Option<&'static str> {
+    let is_exposed = !listen.ip().is_loopback() && !is_tls && proxies.is_empty();
     is_exposed.then_some(
         "listening beyond loopback with neither TLS nor a trusted proxy: credentials travel in the clear",
     )
@@ -362,6 +448,9 @@ fn shown(
         ("trusted-proxies", "none".to_owned()),
         ("max-delegation-depth", MAX_DELEGATION_DEPTH.to_string()),
         ("grant-cache", GRANT_CACHE.to_owned()),
+        ("tls-cert", "none".to_owned()),
+        ("tls-key", "none".to_owned()),
+        ("tls-self-signed", "false".to_owned()),
         ("master-key-file", format!("{keys:?}")),
         ("metrics-listen", "none".to_owned()),
         ("log", "info".to_owned()),

@@ -48,6 +48,10 @@ pub(crate) fn init_metrics() -> anyhow::Result<PrometheusHandle> {
         "Sealed values under older master keys, on the node that moves them"
     );
     metrics::describe_gauge!("hoody_feed_fresh", "1 while the cache may answer");
+    metrics::describe_gauge!("hoody_tls_certificate_expiry", "When the certificate ends, in Unix seconds");
+    metrics::describe_counter!("hoody_tls_handshakes_failed_total", "Connections that did not agree on TLS");
+    metrics::describe_counter!("hoody_connections_refused_total", "Connections beyond an address's share");
+    metrics::describe_counter!("hoody_connections_cut_total", "Connections ended here, by reason");
     Ok(handle)
 }
 
@@ -69,6 +73,9 @@ pub(crate) async fn serve_metrics(
                 .set(f64::from(u32::try_from(app.grants.bytes() / 1024).unwrap_or(u32::MAX)) * 1024.0);
             let is_fresh = app.grants.is_fresh(app.clock.boot_millis());
             metrics::gauge!("hoody_feed_fresh").set(f64::from(u8::from(is_fresh)));
+            if let Some(tls) = &app.tls {
+                metrics::gauge!("hoody_tls_certificate_expiry").set(tls.pair().ends_in_seconds());
+            }
             handle.run_upkeep();
             handle.render()
         }

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -27,6 +28,8 @@ use crate::error::Error;
 use crate::feed::{Actor, Change, Mutation, tail};
 use crate::grants::{Cached, Forget};
 use crate::http::layers::Edge;
+use crate::http::server;
+use crate::http::tls::{Source, Tls};
 use crate::keys::KeySource;
 use crate::nodes;
 use crate::users::{first, store};
@@ -63,6 +66,7 @@ impl Service {
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
             grant_cache: 64 << 20,
             exposure_warning: None,
+            tls: None,
         };
         let app = App::open(settings, Clock::manual(now)).await.expect("the service opens");
         let edge = Edge::new(Arc::clone(&app));
@@ -85,6 +89,7 @@ impl Service {
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
             grant_cache: 64 << 20,
             exposure_warning: None,
+            tls: None,
         };
         let opened = App::open(settings, Clock::manual(now)).await;
         opened.err().map(|error| format!("{error:#}"))
@@ -329,6 +334,52 @@ impl App {
     pub(crate) async fn for_test(directory: &Path, now: Timestamp) -> Arc<Self> {
         let url = format!("sqlite:{}", directory.join("hoody.db").display());
         Service::open(&url, directory, "", now).await.app
+    }
+}
+
+/// How long connections of a test may keep the service waiting, in milliseconds, and how many there are.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For the TLS handshake.
+    pub handshake: u64,
+    /// For a request's head.
+    pub head: u64,
+    /// For taking an answer.
+    pub write: u64,
+    /// For anything at all, on HTTP/2.
+    pub idle: u64,
+    /// Connections at a time.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { handshake: 10_000, head: 15_000, write: 30_000, idle: 60_000, connections: 1_024 }
+    }
+}
+
+impl Service {
+    /// Listens on a real socket with these limits until the test ends, with TLS when a certificate and its
+    /// key are given; where.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub async fn listen(&self, limits: Limits, pair: Option<(&Path, &Path)>) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let tls = pair.map(|(certificate, key)| {
+            let source = Source::Files { certificate: certificate.to_owned(), key: key.to_owned() };
+            Arc::new(Tls::load(source, self.now()).expect("a pair"))
+        });
+        let limits = server::Limits {
+            handshake: Duration::from_millis(limits.handshake),
+            head: Duration::from_millis(limits.head),
+            write: Duration::from_millis(limits.write),
+            idle: Duration::from_millis(limits.idle),
+            connections: limits.connections,
+        };
+        tokio::spawn(server::serve(listener, self.edge.clone(), tls, limits, std::future::pending()));
+        address
     }
 }
 

@@ -86,7 +86,7 @@ enum Kind {
     Headers,
 }
 
-/// Every key of the contract, and the two of ours at the end.
+/// Every key of the contract, and the three of ours at the end.
 const KEYS: &[(&str, Kind)] = &[
     ("baseUrl", Kind::Address),
     ("token", Kind::Secret),
@@ -110,6 +110,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("kitPassword", Kind::Secret),
     ("kitTokenHeader", Kind::Text),
     ("defaultProfile", Kind::Text),
+    ("caFile", Kind::Text),
     (TOKEN_ORIGIN, Kind::Address),
 ];
 
@@ -182,6 +183,9 @@ fn resolved_values(settings: &Settings) -> Map<String, Value> {
     }
     if let Some(proxy) = &settings.proxy {
         put("proxy", json!(proxy.value), &proxy.source);
+    }
+    if let Some(file) = &settings.ca_file {
+        put("caFile", json!(file.value), &file.source);
     }
     if let Some(username) = &settings.username {
         put("username", json!(username.value), &username.source);

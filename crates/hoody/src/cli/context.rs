@@ -27,6 +27,7 @@ pub(crate) struct Context {
     signed_in: RefCell<Option<Signed>>,
     /// A password without a name is what the command asks for, not what it signs in with.
     password_is_the_commands: Cell<bool>,
+    is_warned: Cell<bool>,
 }
 
 /// A client with a credential, and how to get the next one.
@@ -58,6 +59,7 @@ impl Context {
             is_interactive,
             signed_in: RefCell::new(None),
             password_is_the_commands: Cell::new(false),
+            is_warned: Cell::new(false),
         })
     }
 
@@ -75,6 +77,12 @@ impl Context {
         }
         if let Some(proxy) = &self.settings.proxy {
             builder = builder.proxy(&proxy.value);
+        }
+        if let Some(file) = &self.settings.ca_file {
+            let unusable = |why: &dyn std::fmt::Display| {
+                Failure::failed(format!("ca-file {:?} (from {}): {why}", file.value, file.source))
+            };
+            builder = builder.authorities(std::fs::read(&file.value).map_err(|error| unusable(&error))?);
         }
         for (name, value) in &self.settings.headers {
             builder = builder.header(name, value.clone());
@@ -131,8 +139,19 @@ impl Context {
         Ok(signed)
     }
 
-    async fn sign_in(&self) -> Result<Signed, Failure> {
+    /// A client that secrets are about to be sent by: says so, once, when others on the way can read them.
+    pub(crate) fn for_secrets(&self) -> Result<Client, Failure> {
         let client = self.anonymous()?;
+        let is_readable = client.base().is_plain() && !client.base().is_loopback();
+        if is_readable && !self.is_warned.replace(true) {
+            let host = client.base().as_str();
+            self.output.warn(&format!("{host} is plain http: anyone on the way can read what is sent"));
+        }
+        Ok(client)
+    }
+
+    async fn sign_in(&self) -> Result<Signed, Failure> {
+        let client = self.for_secrets()?;
         let plain = |token: Secret| Signed { client: client.with_credential(token), stored: None };
         let token = self.settings.token.as_ref();
         if let Some(token) = token.filter(|token| token.source == Source::Flag) {

@@ -33,6 +33,7 @@ pub(crate) struct ClientFlags {
     pub(crate) is_confirmed: bool,
     pub(crate) realm: Option<String>,
     pub(crate) proxy: Option<String>,
+    pub(crate) ca_file: Option<String>,
     pub(crate) never_asks: bool,
 }
 
@@ -69,6 +70,7 @@ impl ClientFlags {
         replace(&mut self.password_file, matches, "password-file");
         replace(&mut self.realm, matches, "realm");
         replace(&mut self.proxy, matches, "proxy");
+        replace(&mut self.ca_file, matches, "ca-file");
         self.is_quiet |= is_set(matches, "quiet");
         self.is_verbose |= is_set(matches, "verbose");
         self.is_plain |= is_set(matches, "no-color");
@@ -150,9 +152,16 @@ fn arguments() -> Vec<Arg> {
         value("realm", "ID", "Speak to this realm's host; `all` for none [env: HOODY_REALM]"),
         value("proxy", "URL", "Go through this HTTP proxy [env: HTTPS_PROXY, HTTP_PROXY]")
             .value_hint(ValueHint::Url),
+        value(
+            "ca-file",
+            "FILE",
+            "Trust the certificates in this PEM file, and no others [env: HOODY_CA_FILE]",
+        )
+        .value_hint(ValueHint::FilePath),
         switch("non-interactive", "Never ask anything"),
     ];
-    let seldom = ["no-color", "config", "password-stdin", "password-file", "proxy", "non-interactive"];
+    let seldom =
+        ["no-color", "config", "password-stdin", "password-file", "proxy", "ca-file", "non-interactive"];
     let placed = |(place, flag): (usize, Arg)| {
         let is_hidden = seldom.contains(&flag.get_id().as_str());
         flag.help_heading("Client options").display_order(900 + place).hide_short_help(is_hidden)

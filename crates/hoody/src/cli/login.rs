@@ -75,10 +75,7 @@ pub(crate) enum OnChallenge {
 
 /// Signs in, or stores a token.
 pub(crate) async fn login(context: &Context, args: &LoginArgs, on: OnChallenge) -> Result<(), Failure> {
-    let client = context.anonymous()?;
-    if client.base().is_plain() && !client.base().is_loopback() {
-        context.output.warn("plain http: anyone on the way can read what is sent");
-    }
+    let client = context.for_secrets()?;
     if let Some(token) = given_token(context, args).await? {
         return store_token(context, &client, token, args).await;
     }
@@ -190,7 +187,7 @@ pub(crate) async fn logout(context: &Context) -> Result<(), Failure> {
 
 /// The next pair of the stored session, or of the one given.
 pub(crate) async fn refresh(context: &Context, args: &RefreshArgs) -> Result<(), Failure> {
-    let client = context.anonymous()?;
+    let client = context.for_secrets()?;
     let next = match &args.refresh_token {
         Some(given) => {
             let given =
@@ -226,7 +223,7 @@ pub(crate) async fn refresh(context: &Context, args: &RefreshArgs) -> Result<(),
 /// Calls logout as the stored session, refreshed first where that is needed; whether there was one left
 /// to end.
 async fn stored_call(context: &Context) -> Result<bool, Failure> {
-    let client = context.anonymous()?;
+    let client = context.for_secrets()?;
     let Some(stored) = context.stored(&context.file.read()?)? else { return Ok(false) };
     match client.with_credential(stored.token.clone()).logout().await {
         Ok(()) => Ok(true),

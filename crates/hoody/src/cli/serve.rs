@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use hoody_core::host::Domain;
 use rustix::fs::{FlockOperation, flock};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output;
-use crate::app::App;
+use crate::app::{App, Settings};
 use crate::clock::Clock;
-use crate::config::{Config, ServerFlags, environment};
+use crate::config::{Config, ServerFlags, environment, host_of};
 use crate::http::layers::Edge;
-use crate::http::server;
+use crate::http::server::{self, Limits};
+use crate::http::tls;
 use crate::telemetry;
 use crate::users::first::{self, Made, PasswordPlace};
 use crate::{keys, nodes};
@@ -29,6 +31,7 @@ const LAST_WRITES: std::time::Duration = std::time::Duration::from_millis(1_500)
 #[derive(Debug, Args)]
 #[command(
     after_help = "EXAMPLES:\n  hoody serve\n  hoody serve --listen 0.0.0.0:8080 --trusted-proxies 10.0.0.0/8\n  \
+    hoody serve --listen 0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem\n  \
     HOODY_DATABASE_URL=postgres://hoody@db/hoody hoody serve --check-config"
 )]
 pub(crate) struct ServeArgs {
@@ -50,6 +53,7 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
             let rows = config.shown.iter();
             output::settings(rows.map(|(name, value, source)| (*name, value.clone(), source.describe(name))));
         }
+        config.tls.as_ref().map_or(Ok(()), tls::Source::check)?;
         return Ok(());
     }
     telemetry::init_logs(&config.log, config.is_log_json)?;
@@ -58,18 +62,22 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let metrics =
         config.metrics_listen.map(|address| telemetry::init_metrics().map(|handle| (address, handle)));
     let metrics = metrics.transpose()?;
+    let clock = Clock::system();
+    let public_host = host_of(&config.settings.public_url).unwrap_or_default();
+    let load =
+        |source| tls::Tls::load(source, clock.now()).map(|tls| tls.with_strict_transport(&public_host));
+    let tls = config.tls.map(load).transpose()?.map(Arc::new);
     // Bound before the first account is made: a port that is taken must not cost its password. And before
-    // all else, so that links name the port.
+    // the rest, so that links name the port.
     let listener = tokio::net::TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("listen: {} cannot be listened on", config.listen))?;
     let local = listener.local_addr()?;
-    let mut settings = config.settings;
-    settings.public_url = at_port(settings.public_url, local.port());
+    let public_url = at_port(config.settings.public_url.clone(), local.port());
+    let settings = Settings { tls: tls.clone(), public_url, ..config.settings };
     let engine = settings.database.engine();
-    let app = App::open(settings, Clock::system())
-        .await
-        .with_context(|| format!("the {engine} database cannot be used"))?;
+    let app =
+        App::open(settings, clock).await.with_context(|| format!("the {engine} database cannot be used"))?;
     if let Some((address, handle)) = metrics {
         telemetry::serve_metrics(address, handle, Arc::clone(&app)).await?;
     }
@@ -81,8 +89,14 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     // After that: a key that came into force before this node was listed is found missing here.
     keys::watch::confirm(&app).await?;
     app.start();
+    if let Some(tls) = &tls {
+        warn_of_names(tls, &public_host, &app.domain);
+        // Only here: without TLS a hang-up of the terminal ends the process, as it always does.
+        let hangups = signal(SignalKind::hangup())?;
+        tokio::spawn(tls::watch(Arc::clone(tls), Arc::clone(&app), hangups));
+    }
     announce(&app, local, &app.public_url, made.as_ref());
-    server::serve(listener, Edge::new(Arc::clone(&app)), stop).await;
+    server::serve(listener, Edge::new(Arc::clone(&app)), tls, Limits::of_process(), stop).await;
     // A database that does not answer must not keep the process from ending in time.
     let last_writes = async {
         app.flush_usage().await;
@@ -104,12 +118,27 @@ fn at_port(url: String, port: u16) -> String {
     }
 }
 
+/// A certificate for other names than clients use helps nobody.
+fn warn_of_names(tls: &tls::Tls, public_host: &str, domain: &Domain) {
+    let realm = format!("000000000000000000000000.{domain}");
+    for (host, shown) in [(public_host, public_host.to_owned()), (&realm, format!("*.{domain}"))] {
+        if !tls.pair().covers(host) {
+            tracing::warn!("the TLS certificate does not cover {shown}: clients that call it so will refuse");
+        }
+    }
+}
+
 /// One line that says where it listens, and the first command to try.
 fn announce(app: &App, local: std::net::SocketAddr, public_url: &str, made: Option<&Made>) {
     if let Some(warning) = app.exposure_warning {
         tracing::warn!("{warning}");
     }
-    output::note(&format!("hoody listens on http://{local} ({public_url})"));
+    let scheme = if app.tls.is_some() { "https" } else { "http" };
+    output::note(&format!("hoody listens on {scheme}://{local} ({public_url})"));
+    let self_signed = app.tls.as_ref().and_then(|tls| Some((tls.pair(), tls.self_signed()?.display())));
+    if let Some((pair, file)) = &self_signed {
+        output::note(&format!("Its certificate is self-signed, in {file}; SHA-256 {}", pair.fingerprint));
+    }
     let Some(made) = made else { return };
     match &made.place {
         PasswordPlace::Given => {}
@@ -126,16 +155,28 @@ fn announce(app: &App, local: std::net::SocketAddr, public_url: &str, made: Opti
             ));
         }
     }
-    let base = if local.ip().is_loopback() && local.port() == 8080 {
-        String::new()
-    } else {
-        format!("HOODY_BASE_URL=http://{local} ")
+    let base = match (&self_signed, scheme) {
+        (Some((_, file)), _) => {
+            format!("HOODY_CA_FILE={file} HOODY_BASE_URL=https://{} ", to_itself(local))
+        }
+        // Its certificate is for names, not for addresses.
+        (None, "https") => format!("HOODY_BASE_URL={public_url} "),
+        _ if local.ip().is_loopback() && local.port() == 8080 => String::new(),
+        _ => format!("HOODY_BASE_URL=http://{local} "),
     };
     let password = match &made.place {
         PasswordPlace::File(path) => format!(" --password-file {}", path.display()),
         PasswordPlace::Given | PasswordPlace::Terminal => String::new(),
     };
     output::note(&format!("Try: {base}hoody auth login --username {}{password}", made.username));
+}
+
+/// An address that reaches a listener from its own machine.
+fn to_itself(local: std::net::SocketAddr) -> std::net::SocketAddr {
+    if local.ip().is_unspecified() {
+        return (std::net::Ipv4Addr::LOCALHOST, local.port()).into();
+    }
+    local
 }
 
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {

@@ -195,7 +195,7 @@ async fn verify(context: &Context, args: &VerifyArgs) -> Result<(), Failure> {
     let client = Some(args.client.clone().unwrap_or_else(|| context.settings.client.clone()));
     let response_mode = args.response_mode.clone();
     let request = VerifyTwoFactor { code, temp_token: Some(temp_token), client, response_mode };
-    let anonymous = context.anonymous()?;
+    let anonymous = context.for_secrets()?;
     let session = match anonymous.two_factor().verify(&request).await? {
         VerifyAnswer::Session(session) => *session,
         VerifyAnswer::Intent(intent) => return login::show_intent(context, &intent),

@@ -44,14 +44,21 @@ impl Default for Tail {
     }
 }
 
+impl Tail {
+    /// Whether the last poll that ended reached the database.
+    pub(crate) fn is_reachable(&self) -> bool {
+        self.is_reachable.load(Ordering::Relaxed)
+    }
+}
+
 /// Polls for as long as the process lives.
 pub(crate) async fn run(app: Arc<App>) {
     let mut ticks = tokio::time::interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        let was_reachable = app.tail.is_reachable();
         let result = poll(&app).await;
-        let was_reachable = app.tail.is_reachable.swap(result.is_ok(), Ordering::Relaxed);
         match result {
             Err(error) if was_reachable => {
                 tracing::warn!(%error, "the feed cannot be read; nothing is answered from the cache once it is stale");
@@ -64,6 +71,12 @@ pub(crate) async fn run(app: Arc<App>) {
 
 /// Asks for the head once and applies everything up to it.
 pub(crate) async fn poll(app: &Arc<App>) -> Result<(), DbError> {
+    let result = catch_up(app).await;
+    app.tail.is_reachable.store(result.is_ok(), Ordering::Relaxed);
+    result
+}
+
+async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
     let mut state = app.tail.is_polling.lock().await;
     let (mark, failed) = &mut *state;
     // Until this poll is through.

@@ -1,7 +1,7 @@
 //! The way in that all requests share, top to bottom: count and name the request, fold the trailing
 //! slash, a time limit, a net for panics, then the router. Nothing of any one route lives here.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,6 +53,11 @@ impl Edge {
         let next_id = AtomicU64::new(u64::from_be_bytes(entropy()));
         let hot = metrics::counter!("hoody_http_requests_total", "status" => "2xx");
         Self { router, shared: Arc::new(EdgeShared { app, next_id, hot }) }
+    }
+
+    /// Whether this is a trusted proxy, which speaks for many.
+    pub(crate) fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.shared.app.trusted_proxies.contains(peer)
     }
 
     /// The answer to a check of a credential that is in the cache and may; else the request is for

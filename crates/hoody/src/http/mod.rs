@@ -3,15 +3,19 @@
 pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod envelope;
+mod http2;
 pub(crate) mod ip;
 pub(crate) mod layers;
 pub(crate) mod pages;
 pub(crate) mod paging;
 pub(crate) mod path;
+mod places;
 pub(crate) mod probes;
 pub(crate) mod query;
 pub(crate) mod router;
 pub(crate) mod server;
+mod stall;
+pub(crate) mod tls;
 
 pub(crate) use body::JsonBody;
 pub(crate) use caller::Caller;

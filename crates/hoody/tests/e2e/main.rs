@@ -13,3 +13,4 @@ mod keys;
 mod limits;
 mod seeds;
 mod serve;
+mod tls;

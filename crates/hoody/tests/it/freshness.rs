@@ -115,6 +115,19 @@ on_both! {
         good(&there.at(&app.service)).await.expect(StatusCode::NO_CONTENT);
     }
 
+    async fn whoever_asks_whether_it_is_ready_costs_the_database_nothing(app: TestApp) {
+        let there = app.anon();
+        app.service.cut_database().await;
+        // As the last poll found it.
+        let ready = there.get("/readyz").await;
+        ready.expect(StatusCode::OK);
+        assert_eq!(ready.body["database"], true);
+        assert!(!app.service.poll().await);
+        let ready = there.get("/readyz").await;
+        ready.expect(StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(ready.body, json!({ "ready": false, "database": false, "feed": true, "keys": true, "warnings": [] }));
+    }
+
     async fn a_read_that_lands_when_the_node_is_stale_is_read_again(app: TestApp) {
         let owner = app.user("ada").await;
         let token = owner.mint(json!({})).await;

@@ -12,6 +12,7 @@ mod credential_races;
 mod delegation;
 mod device;
 mod device_page;
+mod connections;
 mod freshness;
 mod history;
 mod hot;
