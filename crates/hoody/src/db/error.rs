@@ -31,12 +31,24 @@ impl From<sqlx::Error> for DbError {
     }
 }
 
+/// Whether the connection was dead before the statement: it broke, or the server says that it ended it.
+pub(super) fn is_of_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
+        // Ended by the operator, by a crash, or for having stood still.
+        sqlx::Error::Database(database) => {
+            database.code().is_some_and(|code| ["57P01", "57P02", "25P03"].contains(&&*code))
+        }
+        _ => false,
+    }
+}
+
 /// PostgreSQL: connection failures, shutdowns, too many connections, deadlocks and failed
 /// serialisation, a read-only standby. SQLite: busy, locked, disk full or gone.
 fn is_passing(code: &str) -> bool {
     let postgres = code.len() == 5
         && (["08", "53", "57"].iter().any(|class| code.starts_with(class))
-            || ["40001", "40P01", "25006", "55P03"].contains(&code));
+            || ["40001", "40P01", "25006", "25P03", "55P03"].contains(&code));
     let sqlite =
         code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14)) && code.len() < 5;
     postgres || sqlite
@@ -48,7 +60,7 @@ mod tests {
 
     #[test]
     fn what_passes_is_told_from_what_does_not() {
-        for code in ["57P01", "08006", "53300", "40P01", "5", "517", "6", "13"] {
+        for code in ["57P01", "08006", "53300", "40P01", "25P03", "5", "517", "6", "13"] {
             assert!(is_passing(code), "{code}");
         }
         for code in ["23505", "42P01", "22021", "1", "19", "2067"] {

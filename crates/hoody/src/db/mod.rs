@@ -75,8 +75,8 @@ macro_rules! args {
 }
 pub(crate) use args;
 
-macro_rules! bind {
-    ($sql:expr, $args:expr, $arguments:ty) => {{
+macro_rules! arguments {
+    ($args:expr, $arguments:ty) => {{
         let mut arguments = <$arguments>::default();
         for arg in $args {
             match arg {
@@ -87,8 +87,32 @@ macro_rules! bind {
             }
             .map_err(|error| DbError::from(sqlx::Error::Encode(error)))?;
         }
-        sqlx::query_with($sql, arguments)
+        arguments
     }};
+}
+
+macro_rules! bind {
+    ($sql:expr, $args:expr, $arguments:ty) => {
+        sqlx::query_with($sql, arguments!($args, $arguments))
+    };
+}
+
+/// Runs `work`, which changes nothing, on the next connection when it got a dead one: after a restart of
+/// the server every connection of the pool is, and each would cost a caller an error.
+async fn past_dead_connections<T, F>(
+    pool: &Pool<Postgres>,
+    mut work: impl FnMut() -> F,
+) -> Result<T, sqlx::Error>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let mut left = pool.size();
+    loop {
+        match work().await {
+            Err(error) if left > 0 && error::is_of_connection(&error) => left -= 1,
+            done => return done,
+        }
+    }
 }
 
 /// Runs a query wherever `on` is.
@@ -100,7 +124,11 @@ async fn fetch(on: On<'_>, sql: &'static str, args: Vec<Arg>) -> Result<Vec<Row>
     }
     Ok(match on {
         On::Db(Db::Sqlite { readers, .. }) => rows!(SqliteArguments, readers, Row::Sqlite),
-        On::Db(Db::Postgres { readers, .. }) => rows!(PgArguments, readers, Row::Postgres),
+        On::Db(Db::Postgres { readers, .. }) => {
+            let arguments = arguments!(args, PgArguments);
+            let read = || sqlx::query_with(sql, arguments.clone()).fetch_all(readers);
+            past_dead_connections(readers, read).await?.into_iter().map(Row::Postgres).collect()
+        }
         On::Tx(Tx::Sqlite(tx)) => rows!(SqliteArguments, &mut **tx, Row::Sqlite),
         On::Tx(Tx::Postgres(tx)) => rows!(PgArguments, &mut **tx, Row::Postgres),
     })
@@ -136,7 +164,9 @@ impl Db {
     pub(crate) async fn begin(&self) -> Result<Tx, DbError> {
         match self {
             Self::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
-            Self::Postgres { writers, .. } => Ok(Tx::Postgres(writers.begin().await?)),
+            Self::Postgres { writers, .. } => {
+                Ok(Tx::Postgres(past_dead_connections(writers, || writers.begin()).await?))
+            }
         }
     }
 

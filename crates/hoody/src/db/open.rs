@@ -113,13 +113,12 @@ impl Location {
     }
 }
 
-/// No statement and no lock may hold a connection for ever.
+/// No statement and no lock may hold a connection for ever. A transaction never waits for anything but the
+/// database; one that does is of a node that stands still or was cut off, and what it has locked is waited
+/// for by all others: it is ended soon.
 fn postgres_options(options: PgConnectOptions) -> PgConnectOptions {
-    let limits = [
-        ("statement_timeout", "10s"),
-        ("lock_timeout", "5s"),
-        ("idle_in_transaction_session_timeout", "30s"),
-    ];
+    let limits =
+        [("statement_timeout", "10s"), ("lock_timeout", "5s"), ("idle_in_transaction_session_timeout", "3s")];
     options.options(limits).application_name("hoody").disable_statement_logging()
 }
 
