@@ -105,6 +105,10 @@ impl App {
     /// Opens the database, reads the keys and puts everything together. Starts nothing.
     pub(crate) async fn open(settings: Settings, clock: Clock) -> anyhow::Result<Arc<Self>> {
         let opened = settings.database.open(entropy()).await?;
+        // Before anything asks for the time: what was told once is never taken back.
+        if let Some(database_now) = opened.tail.head().await?.now {
+            clock.follow(database_now);
+        }
         let keys = crate::keys::load(&settings.keys, &opened.db, &opened.database_id, clock.now()).await?;
         let (recorder, notes) = Recorder::channel();
         let app = Arc::new(Self {

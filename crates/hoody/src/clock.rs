@@ -10,27 +10,35 @@ use rustix::time::{ClockId, clock_gettime};
 #[derive(Debug)]
 pub(crate) struct Clock {
     source: Source,
-    /// What the database's clock is ahead of this machine's, in milliseconds.
-    offset: AtomicI64,
+    /// What the database's clock is ahead of the time since this machine's start, in milliseconds;
+    /// [`UNKNOWN`] where the database has none, or was not asked yet.
+    ahead: AtomicI64,
     /// The latest instant that was told.
     latest: AtomicI64,
 }
 
+/// No database's clock is followed.
+const UNKNOWN: i64 = i64::MIN;
+
 #[derive(Debug)]
 enum Source {
-    System,
+    /// The machine's, and what its wall clock is off by: 0 but in tests.
+    System { skew: i64 },
     /// Moved by hand: tests only.
-    Manual {
-        wall: AtomicI64,
-        boot: AtomicI64,
-    },
+    Manual { wall: AtomicI64, boot: AtomicI64 },
 }
 
 impl Clock {
     /// The machine's clock.
     #[must_use]
     pub(crate) fn system() -> Self {
-        Self::of(Source::System)
+        Self::skewed(0)
+    }
+
+    /// The machine's clock, its wall clock off by `skew` milliseconds: tests only.
+    #[must_use]
+    pub(crate) fn skewed(skew: i64) -> Self {
+        Self::of(Source::System { skew })
     }
 
     /// A clock that stands at `start` until it is moved.
@@ -40,12 +48,16 @@ impl Clock {
     }
 
     fn of(source: Source) -> Self {
-        Self { source, offset: AtomicI64::new(0), latest: AtomicI64::new(i64::MIN) }
+        Self { source, ahead: AtomicI64::new(UNKNOWN), latest: AtomicI64::new(i64::MIN) }
     }
 
     /// The time, in the database's scale; never before an instant that was told.
     pub(crate) fn now(&self) -> Timestamp {
-        let now = self.wall().saturating_add(self.offset.load(Ordering::Relaxed));
+        let now = match self.ahead.load(Ordering::Relaxed) {
+            UNKNOWN => self.wall(),
+            // Not by the wall clock, which may be set while this runs.
+            ahead => self.boot_millis().saturating_add(ahead),
+        };
         let latest = self.latest.load(Ordering::Relaxed);
         if now <= latest {
             return Timestamp::from_millis(latest);
@@ -56,15 +68,15 @@ impl Clock {
     /// Milliseconds since the machine was started, sleep included.
     pub(crate) fn boot_millis(&self) -> i64 {
         match &self.source {
-            Source::System => millis_of(ClockId::Boottime),
+            Source::System { .. } => millis_of(ClockId::Boottime),
             Source::Manual { boot, .. } => boot.load(Ordering::SeqCst),
         }
     }
 
     /// Takes the database's time as measured at a poll. A manual clock ignores it.
     pub(crate) fn follow(&self, database_now: i64) {
-        if matches!(self.source, Source::System) {
-            self.offset.store(database_now - self.wall(), Ordering::Relaxed);
+        if matches!(self.source, Source::System { .. }) {
+            self.ahead.store(database_now - self.boot_millis(), Ordering::Relaxed);
         }
     }
 
@@ -78,7 +90,7 @@ impl Clock {
 
     fn wall(&self) -> i64 {
         match &self.source {
-            Source::System => millis_of(ClockId::Realtime),
+            Source::System { skew } => millis_of(ClockId::Realtime) + skew,
             Source::Manual { wall, .. } => wall.load(Ordering::SeqCst),
         }
     }
@@ -121,5 +133,11 @@ mod tests {
         let ahead = clock.now().millis() + 3_600_000;
         clock.follow(ahead);
         assert!(clock.now().millis() >= ahead);
+        // What this machine's own clock says does not count then.
+        let (right, wrong) = (Clock::system(), Clock::skewed(60_000));
+        let database_now = right.now().millis();
+        wrong.follow(database_now);
+        right.follow(database_now);
+        assert!((wrong.now().millis() - right.now().millis()).abs() < 1_000);
     }
 }

@@ -54,6 +54,10 @@ impl Service {
     /// # Panics
     /// When it cannot be opened.
     pub async fn open(url: &str, directory: &Path, trusted_proxies: &str, now: Timestamp) -> Self {
+        Self::open_at(url, directory, trusted_proxies, Clock::manual(now)).await
+    }
+
+    async fn open_at(url: &str, directory: &Path, trusted_proxies: &str, clock: Clock) -> Self {
         let key = directory.join("master.key");
         let settings = Settings {
             database: Location::parse(url).expect("a database address"),
@@ -68,9 +72,20 @@ impl Service {
             exposure_warning: None,
             tls: None,
         };
-        let app = App::open(settings, Clock::manual(now)).await.expect("the service opens");
+        let app = App::open(settings, clock).await.expect("the service opens");
         let edge = Edge::new(Arc::clone(&app));
         Self { app, edge }
+    }
+
+    /// Opens the same database as a node on the machine's clock, its wall clock off by `skew` milliseconds,
+    /// with everything running that runs in the background.
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    pub async fn open_skewed(url: &str, directory: &Path, skew: i64) -> Self {
+        let service = Self::open_at(url, directory, "", Clock::skewed(skew)).await;
+        service.app.start();
+        service
     }
 
     /// Why the database at `url` cannot be opened with the key in `directory`; `None` when it can.

@@ -62,10 +62,10 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let metrics =
         config.metrics_listen.map(|address| telemetry::init_metrics().map(|handle| (address, handle)));
     let metrics = metrics.transpose()?;
-    let clock = Clock::system();
+    // Of a clock of its own: the service's is not asked before it knows the database's time.
+    let now = Clock::system().now();
     let public_host = host_of(&config.settings.public_url).unwrap_or_default();
-    let load =
-        |source| tls::Tls::load(source, clock.now()).map(|tls| tls.with_strict_transport(&public_host));
+    let load = |source| tls::Tls::load(source, now).map(|tls| tls.with_strict_transport(&public_host));
     let tls = config.tls.map(load).transpose()?.map(Arc::new);
     // Bound before the first account is made: a port that is taken must not cost its password. And before
     // the rest, so that links name the port.
@@ -76,8 +76,9 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let public_url = at_port(config.settings.public_url.clone(), local.port());
     let settings = Settings { tls: tls.clone(), public_url, ..config.settings };
     let engine = settings.database.engine();
-    let app =
-        App::open(settings, clock).await.with_context(|| format!("the {engine} database cannot be used"))?;
+    let app = App::open(settings, Clock::system())
+        .await
+        .with_context(|| format!("the {engine} database cannot be used"))?;
     if let Some((address, handle)) = metrics {
         telemetry::serve_metrics(address, handle, Arc::clone(&app)).await?;
     }

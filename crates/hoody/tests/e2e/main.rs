@@ -1,6 +1,7 @@
 //! The built binary from the outside: started, asked, killed, as its operator and its clients do.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests, too, end at the first surprise")]
+#![expect(clippy::print_stdout, reason = "what the long fault tests report")]
 #![expect(clippy::print_stderr, reason = "what was measured, and why a test did not run")]
 
 mod support;
@@ -8,9 +9,12 @@ mod support;
 mod admin;
 mod browser;
 mod cli;
+mod cluster;
 mod crash;
 mod keys;
 mod limits;
+mod faults;
+mod nodes;
 mod seeds;
 mod serve;
 mod tls;

@@ -140,6 +140,18 @@ impl Place {
         Some(Self { directory: tempfile::tempdir().unwrap(), database_url: Some(url) })
     }
 
+    /// On this database.
+    pub(crate) fn on(url: &str) -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), database_url: Some(url.to_owned()) }
+    }
+
+    /// Runs statements on the place's PostgreSQL, beside the servers.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        let mut connection = PgConnection::connect(self.database_url.as_ref().unwrap()).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
     /// A master key is made unasked only for an embedded database.
     pub(crate) async fn init_keys(&self) {
         self.run(&["admin", "keys", "init"]).await.ended(0);
@@ -353,6 +365,12 @@ impl Server {
         self.ended(PATIENCE).await;
     }
 
+    /// Somebody without a credential who waits no longer than this for an answer.
+    pub(crate) fn impatient(&self, limit: Duration) -> Client {
+        let http = reqwest::Client::builder().no_proxy().timeout(limit).build().unwrap();
+        Client { http, base: self.base.clone(), credential: None }
+    }
+
     /// From now on clients trust these certificates, and no others.
     pub(crate) fn trust(&mut self, pem: &str) {
         let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).unwrap();
@@ -408,11 +426,7 @@ impl Client {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request.send().await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await?;
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Reply { status, headers, body, text })
+        Reply::read(request.send().await?).await
     }
 
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
@@ -450,6 +464,14 @@ impl Client {
         (reply.text_at("/data/id").to_owned(), self.with(reply.text_at("/data/token")))
     }
 
+    /// The same for a permission, on this host.
+    pub(crate) async fn check_on(&self, host: Option<&str>, permission: &str) -> Reply {
+        let request = self.http.get(format!("{}/api/v1/auth/check?permission={permission}", self.base));
+        let request = request.bearer_auth(self.credential.as_deref().unwrap_or_default());
+        let request = host.into_iter().fold(request, |request, host| request.header("host", host));
+        Reply::read(request.send().await.unwrap()).await.unwrap()
+    }
+
     /// Whether the credential works: 204 or the refusal.
     pub(crate) async fn check(&self) -> Reply {
         self.get("/api/v1/auth/check").await
@@ -457,6 +479,13 @@ impl Client {
 }
 
 impl Reply {
+    async fn read(response: reqwest::Response) -> reqwest::Result<Self> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Ok(Self { status, headers, body, text })
+    }
+
     /// Fails the test unless this is the status.
     #[track_caller]
     pub(crate) fn expect(&self, status: StatusCode) -> &Self {

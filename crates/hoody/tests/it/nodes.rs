@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use hoody_core::time::Timestamp;
 use http::StatusCode;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::support::on_both;
+use hoody::testing::Service;
+
+use crate::support::{Client, PASSWORD, TestApp, on_both};
 
 const SECOND: i64 = 1_000;
 const JOBS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -101,5 +104,54 @@ on_both! {
         }
         token.client.check("projects.read").await.expect(StatusCode::NO_CONTENT);
         owner.get(&format!("{path}?await=x")).await.expect(StatusCode::OK);
+    }
+}
+
+/// One clock for the database: what a node's own clock says does not matter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_clock_is_a_minute_off_judges_as_the_others_do() {
+    let Some(app) = TestApp::postgres().await else { return };
+    let node = async |skew| Service::open_skewed(&app.url, app.directory.path(), skew).await;
+    let nodes = [node(0).await, node(60 * SECOND).await, node(-60 * SECOND).await];
+    nodes[0].create_user("ada", None, PASSWORD).await;
+    for there in &nodes {
+        let apart = there.now().millis() - nodes[0].now().millis();
+        assert!(apart.abs() < SECOND, "{apart} ms apart");
+        there.beat().await;
+    }
+    let alive = nodes[0].nodes().await.iter().filter(|(is_alive, _)| *is_alive).count();
+    assert_eq!(alive, 3, "each knows that the others are alive");
+    let login = json!({ "username": "ada", "password": PASSWORD });
+    for here in &nodes {
+        let reply = Client::of(here, None).post("/api/v1/users/auth/login", login.clone()).await;
+        reply.expect(StatusCode::OK);
+        let text = |field: &str| reply.body["data"][field].as_str().unwrap().to_owned();
+        let ends = Timestamp::from_millis(here.now().millis() + 2 * SECOND).to_string();
+        let owner = Client::of(here, Some(&text("token")));
+        let short = owner.mint(json!({ "expires_at": ends })).await;
+        for there in &nodes {
+            // A session and a token that were made this instant are good, and the session is turned.
+            Client::of(there, Some(&text("token")))
+                .get("/api/v1/auth/check")
+                .await
+                .expect(StatusCode::NO_CONTENT);
+            short.client.at(there).get("/api/v1/auth/check").await.expect(StatusCode::NO_CONTENT);
+        }
+        // At its end it ends everywhere: the first refusal and the last are one instant.
+        let ended = async |there: &Service| {
+            let client = short.client.at(there);
+            while client.get("/api/v1/auth/check").await.status == StatusCode::NO_CONTENT {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Instant::now()
+        };
+        let (first, second, third) = tokio::join!(ended(&nodes[0]), ended(&nodes[1]), ended(&nodes[2]));
+        let apart = first.max(second).max(third) - first.min(second).min(third);
+        assert!(apart < Duration::from_millis(800), "{apart:?}");
+        let refresh = json!({ "refreshToken": text("refreshToken") });
+        for there in &nodes {
+            let reply = Client::of(there, None).post("/api/v1/users/auth/refresh", refresh.clone()).await;
+            reply.expect(StatusCode::OK);
+        }
     }
 }
