@@ -2,6 +2,7 @@
 //! `bare` is the server that it is compared with: the same HTTP library, the same settings, an empty 204;
 //! `serve` is hoody; `load` is what they are loaded with.
 
+mod activity;
 mod compare;
 mod contest;
 mod in_process;
@@ -27,6 +28,15 @@ fn main() -> ExitCode {
         .expect("a runtime");
     match words.as_slice() {
         ["bare", address] => runtime.block_on(server::bare(address)),
+        ["activity", database, rows] => {
+            let rows = rows.parse().expect("a number of rows");
+            print!("{}", runtime.block_on(activity::run(database, rows)));
+        }
+        ["activity-cost"] => print!("{}", activity::cost()),
+        ["activity-sustained", database, seconds] => {
+            let seconds = seconds.parse().expect("seconds");
+            print!("{}", runtime.block_on(activity::sustained(database, seconds)));
+        }
         ["in-process"] => print!("{}", in_process::run(&runtime)),
         ["load", file] => println!("{}", load::run(&read_load(file))),
         ["compare", rounds, seconds, scales @ ..] => {
@@ -40,7 +50,10 @@ fn main() -> ExitCode {
             compare::run(&runtime, &plan);
         }
         _ => {
-            eprintln!("usage: hoody-bench bare ADDR | in-process | compare ROUNDS SECONDS [TOKENS…] | load FILE | serve …");
+            eprintln!(
+                "usage: hoody-bench bare ADDR | in-process | compare ROUNDS SECONDS [TOKENS…] | load FILE | \
+                 activity DATABASE ROWS | activity-cost | activity-sustained DATABASE SECONDS | serve …"
+            );
             return ExitCode::from(2);
         }
     }

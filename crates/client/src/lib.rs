@@ -5,6 +5,7 @@
 //! Everything it sends and gets is in [`wire`]; the calls are grouped as the routes are:
 //! [`Client::tokens`], [`Client::projects`], [`Client::users`], [`Client::realms`], [`Client::vault`],
 //! [`Client::two_factor`], [`Client::device`], and the sessions on the client itself.
+//! [`Client::two_factor`], [`Client::activity`], and the sessions on the client itself.
 //!
 //! ```no_run
 //! use hoody_client::{Client, wire::{CreateToken, Login, Secret}};
@@ -33,8 +34,8 @@ mod resolve;
 mod retry;
 
 pub use api::{
-    Device, HistoryQuery, MemberQuery, Members, Poll, ProjectQuery, Projects, Realms, SecurityHistory,
-    SortOrder, TokenList, Tokens, TwoFactor, Users, Vault,
+    Activity, ActivityList, ActivityQuery, Device, HistoryQuery, MemberQuery, Members, Poll, ProjectQuery,
+    Projects, Realms, SecurityHistory, SortOrder, TokenList, Tokens, TwoFactor, Users, Vault,
 };
 pub use base::{Base, BaseError, Origin};
 pub use client::{Client, ClientBuilder};

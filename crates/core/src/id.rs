@@ -37,6 +37,8 @@ pub mod noun {
         VaultKey,
         /// One value of a key of the vault.
         VaultValue,
+        /// A row of the request log.
+        LogRow,
         /// A process that serves.
         Node,
         /// Something to be done outside the database.
@@ -70,6 +72,8 @@ pub type NodeId = Id<noun::Node>;
 pub type JobId = Id<noun::Job>;
 /// What opens sign-up to whoever has it.
 pub type InvitationId = Id<noun::Invitation>;
+/// A row of the request log.
+pub type LogRowId = Id<noun::LogRow>;
 
 /// A request to be signed in on another device.
 pub type DeviceId = Id<noun::Device>;

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod acting;
+pub mod activity;
 pub mod address;
 pub mod backoff;
 pub mod device;

@@ -11,6 +11,7 @@ use hoody_core::permissions::Catalogue;
 use hoody_core::pkce::RedirectHosts;
 use hoody_core::time::{SECOND, Timestamp};
 
+use crate::activity::{self, Activity, ActivitySettings};
 use crate::clock::{Clock, entropy};
 use crate::db::{Db, DbError, Location};
 use crate::error::Error;
@@ -52,6 +53,7 @@ pub(crate) struct Settings {
     pub(crate) exposure_warning: Option<&'static str>,
     /// What is spoken instead of plain HTTP.
     pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) activity: ActivitySettings,
 }
 
 type StepHook = Arc<dyn Fn(Step) -> Pin<Box<dyn Future<Output = Cut> + Send>> + Send + Sync>;
@@ -77,6 +79,7 @@ pub(crate) struct App {
     pub(crate) grants: Arc<Grants>,
     pub(crate) tail: Tail,
     pub(crate) nodes: Nodes,
+    pub(crate) activity: Activity,
     pub(crate) recorder: Recorder,
     pub(crate) passwords: Passwords,
     pub(crate) vault: vault::Gate,
@@ -110,6 +113,7 @@ impl App {
             clock.follow(database_now);
         }
         let keys = crate::keys::load(&settings.keys, &opened.db, &opened.database_id, clock.now()).await?;
+        let log = settings.database.open_activity(&settings.data_dir, settings.activity.is_committed).await?;
         let (recorder, notes) = Recorder::channel();
         let app = Arc::new(Self {
             keys,
@@ -117,6 +121,7 @@ impl App {
             db: opened.db,
             tail_db: opened.tail,
             nodes: Nodes::new(&clock),
+            activity: Activity::new(log, settings.activity),
             clock,
             grants: Arc::new(Grants::new(settings.grant_cache)),
             tail: Tail::default(),
@@ -140,15 +145,15 @@ impl App {
         Ok(app)
     }
 
-    /// Starts what runs beside the requests: the feed's tail, the heartbeat, the writer of usage, the
-    /// broom, the jobs.
-    /// Starts what runs beside the requests: the feed's tail, the heartbeat, the watch on the master
-    /// keys, the writer of usage, the broom.
+    /// Starts what runs beside the requests: the feed's tail, the heartbeat, the watch on the master keys, the
+    /// writers of usage and of the request log, the brooms, the jobs.
     pub(crate) fn start(self: &Arc<Self>) {
         tokio::spawn(tail::run(Arc::clone(self)));
         tokio::spawn(nodes::run(Arc::clone(self)));
         tokio::spawn(crate::keys::watch::run(Arc::clone(self)));
         tokio::spawn(write_usage(Arc::clone(self)));
+        tokio::spawn(activity::run(Arc::clone(self)));
+        tokio::spawn(tidy_activity(Arc::clone(self)));
         tokio::spawn(crate::sessions::sweep(Arc::clone(self)));
         jobs::runner::start(self);
         tokio::spawn(limits::sweep(Arc::clone(self)));
@@ -157,6 +162,7 @@ impl App {
 
     /// Closes every connection to the database.
     pub(crate) async fn close(&self) {
+        self.activity.db.close().await;
         self.tail_db.close().await;
         self.db.close().await;
     }
@@ -203,5 +209,17 @@ async fn write_usage(app: Arc<App>) {
     loop {
         ticks.tick().await;
         app.flush_usage().await;
+    }
+}
+
+/// Keeps the request log in shape.
+async fn tidy_activity(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(std::time::Duration::from_secs(30));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = activity::tidy(&app).await {
+            tracing::warn!(%error, "the request log could not be tidied up");
+        }
     }
 }

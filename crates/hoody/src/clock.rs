@@ -73,6 +73,17 @@ impl Clock {
         }
     }
 
+    /// The same in microseconds: how long something took.
+    pub(crate) fn boot_micros(&self) -> i64 {
+        match &self.source {
+            Source::System { .. } => {
+                let time = clock_gettime(ClockId::Boottime);
+                time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
+            }
+            Source::Manual { boot, .. } => boot.load(Ordering::SeqCst) * 1_000,
+        }
+    }
+
     /// Takes the database's time as measured at a poll. A manual clock ignores it.
     pub(crate) fn follow(&self, database_now: i64) {
         if matches!(self.source, Source::System { .. }) {

@@ -16,6 +16,7 @@ use hoody_core::pkce::RedirectHosts;
 use hoody_core::wire::Secret;
 use zeroize::Zeroizing;
 
+use crate::activity::ActivitySettings;
 use crate::app::Settings;
 use crate::db::Location;
 use crate::http::tls;
@@ -68,6 +69,15 @@ pub(crate) struct ServerFlags {
     /// Serve Prometheus metrics here, and nowhere else [env: HOODY_METRICS_LISTEN] [default: none]
     #[arg(long, value_name = "ADDR", global = true)]
     metrics_listen: Option<String>,
+    /// Log every request of a known account: on or off [env: HOODY_ACTIVITY] [default: on]
+    #[arg(long, value_name = "ON", global = true)]
+    activity: Option<String>,
+    /// When a request is logged: batched (0.25 s) or committed (before its answer) [env: HOODY_ACTIVITY_DURABILITY] [default: batched]
+    #[arg(long, value_name = "HOW", global = true)]
+    activity_durability: Option<String>,
+    /// How long the request log is kept, in days [env: HOODY_ACTIVITY_RETENTION] [default: 365d]
+    #[arg(long, value_name = "DAYS", global = true)]
+    activity_retention: Option<String>,
     /// What is logged, e.g. info or hoody=debug [env: HOODY_LOG] [default: info]
     #[arg(long, value_name = "FILTER", global = true)]
     log: Option<String>,
@@ -114,8 +124,6 @@ pub(crate) const MAX_DELEGATION_DEPTH: u32 = 3;
 const GRANT_CACHE: &str = "256MiB";
 
 const NAMES: &[(&str, &str)] = &[
-const NAMES: [(&str, &str); 12] = [
-const NAMES: [(&str, &str); 13] = [
     ("listen", "HOODY_LISTEN"),
     ("data-dir", "HOODY_DATA_DIR"),
     ("database-url", "HOODY_DATABASE_URL"),
@@ -130,6 +138,9 @@ const NAMES: [(&str, &str); 13] = [
     ("tls-self-signed", "HOODY_TLS_SELF_SIGNED"),
     ("master-key-file", "HOODY_MASTER_KEY_FILE"),
     ("metrics-listen", "HOODY_METRICS_LISTEN"),
+    ("activity", "HOODY_ACTIVITY"),
+    ("activity-durability", "HOODY_ACTIVITY_DURABILITY"),
+    ("activity-retention", "HOODY_ACTIVITY_RETENTION"),
     ("log", "HOODY_LOG"),
     ("log-format", "HOODY_LOG_FORMAT"),
 ];
@@ -209,6 +220,9 @@ impl ServerFlags {
             "tls-self-signed" => &self.tls_self_signed,
             "master-key-file" => &self.master_key_file,
             "metrics-listen" => &self.metrics_listen,
+            "activity" => &self.activity,
+            "activity-durability" => &self.activity_durability,
+            "activity-retention" => &self.activity_retention,
             "log" => &self.log,
             "log-format" => &self.log_format,
             _ => &None,
@@ -283,6 +297,7 @@ impl Config {
             _ => Err("must be text or json".to_owned()),
         })?;
         let exposure_warning = exposure_warning(listen, is_tls, &trusted_proxies);
+        let activity = activity(&values)?;
         let shown = shown(&values, &data_dir, &default_database, &domain, &public_url, &keys);
         Ok(Self {
             listen,
@@ -307,11 +322,32 @@ impl Config {
                 grant_cache,
                 exposure_warning,
                 tls: None,
+                activity,
             },
             data_dir,
             shown,
         })
     }
+}
+
+fn activity(values: &Values) -> anyhow::Result<ActivitySettings> {
+    let one_of = |text: &str, yes: &str, no: &str| match text {
+        text if text == yes => Ok(true),
+        text if text == no => Ok(false),
+        _ => Err(format!("must be {yes} or {no}")),
+    };
+    Ok(ActivitySettings {
+        is_on: values.parse("activity", "on", |text| one_of(text, "on", "off"))?,
+        is_committed: values
+            .parse("activity-durability", "batched", |text| one_of(text, "committed", "batched"))?,
+        retention_days: values.parse("activity-retention", "365d", days)?,
+    })
+}
+
+fn days(text: &str) -> Result<i64, String> {
+    let number = text.strip_suffix('d').unwrap_or(text).parse().ok();
+    let number = number.filter(|days| (1..=3_650).contains(days));
+    number.ok_or_else(|| "must be a number of days from 1d to 3650d".to_owned())
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -453,6 +489,9 @@ fn shown(
         ("tls-self-signed", "false".to_owned()),
         ("master-key-file", format!("{keys:?}")),
         ("metrics-listen", "none".to_owned()),
+        ("activity", "on".to_owned()),
+        ("activity-durability", "batched".to_owned()),
+        ("activity-retention", "365d".to_owned()),
         ("log", "info".to_owned()),
         ("log-format", "text".to_owned()),
     ];

@@ -59,6 +59,10 @@ pub(crate) enum Error {
 const NEWER_CODES: [&str; 4] =
     ["DUPLICATE_ALIAS", "IP_WHITELIST_TOO_LARGE", "AUTH_TOKEN_LIMIT_REACHED", "VAULT_LIMIT_EXCEEDED"];
 
+/// On an answer: why somebody who was signing in was refused, in a word for the request log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused(pub(crate) &'static str);
+
 /// What an error says on the wire.
 struct Told {
     status: StatusCode,
@@ -87,6 +91,16 @@ impl Error {
         match self {
             Self::CodesLocked { seconds } | Self::RateLimited { seconds } => Some(*seconds),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(1),
+            _ => None,
+        }
+    }
+
+    fn refused_for(&self) -> Option<&'static str> {
+        match self {
+            Self::BadCredentials => Some("credentials"),
+            Self::WrongCode { .. } => Some("second_factor"),
+            Self::CodesLocked { .. } => Some("locked"),
+            Self::RateLimited { .. } => Some("rate_limited"),
             _ => None,
         }
     }
@@ -246,6 +260,9 @@ impl IntoResponse for Error {
         let mut response = (told.status, axum_json(&body)).into_response();
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(word) = self.refused_for() {
+            response.extensions_mut().insert(Refused(word));
         }
         if let Self::Denied(deny, _) = self {
             response.extensions_mut().insert(deny);

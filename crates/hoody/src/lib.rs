@@ -1,6 +1,7 @@
 //! The service and the command line of hoody. The binary is [`run`]; everything else is here so that
 //! tests can reach it. ARCHITECTURE.md draws the house.
 
+mod activity;
 mod app;
 mod cli;
 mod clock;

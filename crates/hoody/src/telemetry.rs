@@ -39,6 +39,15 @@ pub(crate) fn init_metrics() -> anyhow::Result<PrometheusHandle> {
     );
     metrics::describe_counter!("hoody_http_requests_total", "Requests by status class");
     metrics::describe_counter!("hoody_denials_total", "Refused credentials by the rule that they broke");
+    metrics::describe_counter!("hoody_activity_rows_total", "Rows of the request log that were stored");
+    metrics::describe_counter!(
+        "hoody_activity_waits_total",
+        "Requests that waited for room in the request log"
+    );
+    metrics::describe_counter!(
+        "hoody_activity_lost_total",
+        "Rows of the request log that could not be stored"
+    );
     metrics::describe_counter!("hoody_grants_cold_reads_total", "Credentials looked up in the database");
     metrics::describe_counter!("hoody_jobs_total", "Attempts to do jobs by kind and outcome");
     metrics::describe_gauge!("hoody_grants_cached", "Grants in the cache");
@@ -72,6 +81,9 @@ pub(crate) async fn serve_metrics(
             metrics::gauge!("hoody_grants_cached_bytes")
                 .set(f64::from(u32::try_from(app.grants.bytes() / 1024).unwrap_or(u32::MAX)) * 1024.0);
             let is_fresh = app.grants.is_fresh(app.clock.boot_millis());
+            let waiting = app.activity.queue.as_ref().map_or(0, crate::activity::Queue::len);
+            metrics::gauge!("hoody_activity_waiting")
+                .set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
             metrics::gauge!("hoody_feed_fresh").set(f64::from(u8::from(is_fresh)));
             if let Some(tls) = &app.tls {
                 metrics::gauge!("hoody_tls_certificate_expiry").set(tls.pair().ends_in_seconds());

@@ -18,9 +18,11 @@ use hoody_core::time::Timestamp;
 
 mod keys;
 
+pub use crate::activity::fill::Filler;
 pub use crate::app::Cut;
 pub use crate::feed::Step;
 
+use crate::activity::{self, ActivitySettings, tail as activity_tail};
 use crate::app::{App, Settings, catalogue};
 use crate::clock::{Clock, entropy};
 use crate::db::{Location, On, args};
@@ -58,6 +60,35 @@ impl Service {
     }
 
     async fn open_at(url: &str, directory: &Path, trusted_proxies: &str, clock: Clock) -> Self {
+        Self::open_with(url, directory, trusted_proxies, clock, Some(false)).await
+    }
+
+    /// The same with the request log off (`None`), batched, or committed before each answer.
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    pub async fn open_logging(
+        url: &str,
+        directory: &Path,
+        trusted_proxies: &str,
+        now: Timestamp,
+        is_committed: Option<bool>,
+    ) -> Self {
+        Self::open_with(url, directory, trusted_proxies, Clock::manual(now), is_committed).await
+    }
+
+    async fn open_with(
+        url: &str,
+        directory: &Path,
+        trusted_proxies: &str,
+        clock: Clock,
+        is_committed: Option<bool>,
+    ) -> Self {
+        let activity = ActivitySettings {
+            is_on: is_committed.is_some(),
+            is_committed: is_committed.unwrap_or_default(),
+            ..ActivitySettings::default()
+        };
         let key = directory.join("master.key");
         let settings = Settings {
             database: Location::parse(url).expect("a database address"),
@@ -71,6 +102,7 @@ impl Service {
             grant_cache: 64 << 20,
             exposure_warning: None,
             tls: None,
+            activity,
         };
         let app = App::open(settings, clock).await.expect("the service opens");
         let edge = Edge::new(Arc::clone(&app));
@@ -105,6 +137,7 @@ impl Service {
             grant_cache: 64 << 20,
             exposure_warning: None,
             tls: None,
+            activity: ActivitySettings::default(),
         };
         let opened = App::open(settings, Clock::manual(now)).await;
         opened.err().map(|error| format!("{error:#}"))
@@ -269,6 +302,77 @@ impl Service {
     /// Writes what is noted of the use of tokens.
     pub async fn flush_usage(&self) {
         self.app.flush_usage().await;
+    }
+
+    /// Stores what waits for the request log; whether it could.
+    pub async fn flush_activity(&self) -> bool {
+        activity::flush(&self.app).await
+    }
+
+    /// One round of keeping the request log in shape.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn tidy_activity(&self) {
+        activity::tidy(&self.app).await.expect("the log is tidied up");
+    }
+
+    /// How many rows of the request log wait to be stored.
+    #[must_use]
+    pub fn waiting_activity(&self) -> usize {
+        self.app.activity.queue.as_ref().map_or(0, activity::Queue::len)
+    }
+
+    /// Reads the request log of all accounts on from a place (`{}` is the beginning): run, number, account
+    /// and path of each row, and the next place.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn activity_after(&self, place: &str, limit: i64) -> (Vec<(i64, i64, String, String)>, String) {
+        let position = serde_json::from_str(place).expect("a place");
+        let read = activity_tail::read_after(&self.app.activity, &position, limit).await;
+        let (rows, next) = read.expect("the log can be read");
+        let rows = rows.into_iter().map(|row| (row.run, row.seq, row.account.to_string(), row.path));
+        (rows.collect(), serde_json::to_string(&next).expect("JSON"))
+    }
+
+    /// The place after everything that is stored in the request log.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn activity_end(&self) -> String {
+        let end = activity_tail::Position::at_the_end(&self.app.activity).await.expect("a place");
+        serde_json::to_string(&end).expect("JSON")
+    }
+
+    /// The paths of rows as they are stored from now on.
+    pub fn listen_to_activity(&self) -> impl FnMut() -> Vec<String> + use<> {
+        let mut live = self.app.activity.listen();
+        move || {
+            let batches = std::iter::from_fn(|| live.try_recv().ok());
+            batches.flat_map(|rows| rows.iter().map(|row| row.path.clone()).collect::<Vec<_>>()).collect()
+        }
+    }
+
+    /// The number in the column `n` of the one row that `sql` gives, in the database of the request log.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn activity_number(&self, sql: &'static str) -> i64 {
+        On::from(&self.app.activity.db).one(sql, args![]).await.expect("a row").get("n").expect("a number")
+    }
+
+    /// Something that fills the request log with rows of the past.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn filler(&self) -> Filler {
+        Filler::new(Arc::clone(&self.app)).await
+    }
+
+    /// Closes the connections of the request log alone.
+    pub async fn cut_activity(&self) {
+        self.app.activity.db.close().await;
     }
 
     /// How many password hashes were computed since the start.

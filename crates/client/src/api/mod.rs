@@ -1,5 +1,6 @@
 //! The routes, one file a noun.
 
+mod activity;
 mod projects;
 mod realms;
 mod sessions;
@@ -10,6 +11,7 @@ mod users;
 mod utilities;
 mod vault;
 
+pub use activity::{Activity, ActivityList, ActivityQuery};
 pub use projects::{MemberQuery, Members, ProjectQuery, Projects, SortOrder};
 pub use realms::Realms;
 pub use sign_in::{Device, Poll};

@@ -3,7 +3,7 @@
 use hoody_core::id::TokenId;
 use hoody_core::wire::{
     AuthToken, CopyToken, CreateToken, CurrentToken, PermissionTemplate, PublicProfile, RealmChange,
-    UpdateProfile, UpdateToken,
+    TokenUsage, UpdateProfile, UpdateToken,
 };
 
 use crate::call::Call;
@@ -70,6 +70,14 @@ impl Tokens<'_> {
     /// `TOKEN_NOT_FOUND`.
     pub async fn get(&self, id: TokenId) -> Result<AuthToken, Error> {
         Call::get("auth/tokens").at(id).send(self.0).await
+    }
+
+    /// `GET /auth/tokens/{id}/usage`: what a token did in the last `days` days, 30 unless told.
+    ///
+    /// # Errors
+    /// `TOKEN_NOT_FOUND`.
+    pub async fn usage(&self, id: TokenId, days: Option<u32>) -> Result<TokenUsage, Error> {
+        Call::get("auth/tokens").at(id).at("usage").query("days", days).send(self.0).await
     }
 
     /// `GET /auth/tokens/me`: the calling token and where it may be used. Works on the base host whatever its realms.

@@ -6,6 +6,7 @@
 //! Nothing here checks a rule: the server reads bodies with [`crate::json`] and judges them there.
 //! A server may add fields at any time, so nothing here refuses an unknown one.
 
+mod activity;
 mod envelope;
 mod history;
 mod projects;
@@ -19,6 +20,9 @@ mod users;
 mod utilities;
 mod vault;
 
+pub use activity::{
+    ActivityPage, ActivityRow, ActivityStats, AddressUses, PermissionUses, TokenUsage, UsesInTime,
+};
 pub use envelope::{Envelope, ErrorBody, Pagination};
 pub use history::{PageMetadata, SecurityEvent, SecurityHistoryEnvelope};
 pub use projects::{

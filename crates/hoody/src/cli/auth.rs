@@ -10,6 +10,7 @@ use hoody_client::time::Timestamp;
 use hoody_client::wire::{AuthToken, CurrentToken, RealmChange, Secret, UpdateProfile};
 use serde_json::{Value, json};
 
+use super::activity::{self, UsageArgs};
 use super::context::Context;
 use super::failure::Failure;
 use super::login::{self, LoginArgs, RefreshArgs};
@@ -64,6 +65,11 @@ pub(crate) enum AuthCommand {
         #[arg(long)]
         tree: bool,
     },
+    /// Draw what a token did: when, from where, with which permissions
+    #[command(after_help = "EXAMPLES:
+  hoody auth usage 65a1b2c3d4e5f60718293a4b
+  hoody auth usage 65a1b2c3d4e5f60718293a4b --days 365 -o json")]
+    Usage(UsageArgs),
     /// Show a token, without its secret
     #[command(visible_aliases = ["show", "describe"], after_help = "EXAMPLES:
   hoody auth get 65a1b2c3d4e5f60718293a4b")]
@@ -239,6 +245,7 @@ pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), F
         AuthCommand::Check { permission } => check(context, permission.as_deref()).await,
         AuthCommand::Create(args) => create(context, &args).await,
         AuthCommand::List { tree } => list(context, tree).await,
+        AuthCommand::Usage(args) => activity::usage(context, &args).await,
         AuthCommand::Get { id } => {
             let id = id.resolve(context).await?;
             let token = context.call(async |client: &Client| client.tokens().get(id).await).await?;

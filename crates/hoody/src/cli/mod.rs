@@ -2,6 +2,7 @@
 //! other groups are a thin layer over [`hoody_client`]. One file a group; `output.rs` is the only one
 //! that prints.
 
+mod activity;
 pub(crate) mod admin;
 mod auth;
 mod config;
@@ -105,6 +106,9 @@ enum ClientCommand {
     /// Secrets and settings, sealed at rest
     #[command(subcommand, visible_alias = "v", after_help = "EXAMPLES:\n  hoody vault list")]
     Vault(vault::VaultCommand),
+    /// The request log of the account
+    #[command(subcommand, after_help = "EXAMPLES:\n  hoody activity logs --errors-only")]
+    Activity(activity::ActivityCommand),
     /// The caller's address as the server sees it
     #[command(subcommand, after_help = "EXAMPLES:\n  hoody ip get")]
     Ip(ip::IpCommand),
@@ -265,6 +269,7 @@ async fn dispatch(context: &Context, command: ClientCommand) -> Result<(), Failu
         ClientCommand::Realms(command) => realms::run(context, command).await,
         ClientCommand::Users(command) => users::run(context, command).await,
         ClientCommand::Vault(command) => vault::run(context, command).await,
+        ClientCommand::Activity(command) => activity::run(context, command).await,
         ClientCommand::Ip(command) => ip::run(context, command).await,
         ClientCommand::Config(command) => config::run(context, command).await,
         ClientCommand::Completions { shell } => completions(shell),

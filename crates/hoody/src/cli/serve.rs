@@ -12,6 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output;
+use crate::activity;
 use crate::app::{App, Settings};
 use crate::clock::Clock;
 use crate::config::{Config, ServerFlags, environment, host_of};
@@ -101,6 +102,7 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     // A database that does not answer must not keep the process from ending in time.
     let last_writes = async {
         app.flush_usage().await;
+        activity::flush(&app).await;
         nodes::leave(&app).await;
         app.close().await;
     };

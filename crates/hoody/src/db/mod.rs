@@ -4,14 +4,16 @@
 //! an [`args!`] list, its rows read by column name. Reads go through [`Db`] or a [`Tx`], writes through a
 //! [`Tx`] alone; a mutation of the service is a [`crate::feed::Mutation`], which wraps one.
 
+mod built;
 mod error;
 mod open;
 mod row;
 
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, Pool, Postgres, Sqlite, Transaction};
+use sqlx::{Arguments, Pool, Postgres, SqlSafeStr as _, SqlStr, Sqlite, Transaction};
 
+pub(crate) use built::Built;
 pub(crate) use error::DbError;
 pub(crate) use open::Location;
 pub(crate) use row::Row;
@@ -116,7 +118,7 @@ where
 }
 
 /// Runs a query wherever `on` is.
-async fn fetch(on: On<'_>, sql: &'static str, args: Vec<Arg>) -> Result<Vec<Row>, DbError> {
+async fn fetch(on: On<'_>, sql: SqlStr, args: Vec<Arg>) -> Result<Vec<Row>, DbError> {
     macro_rules! rows {
         ($arguments:ty, $executor:expr, $row:expr) => {
             bind!(sql, args, $arguments).fetch_all($executor).await?.into_iter().map($row).collect()
@@ -126,7 +128,7 @@ async fn fetch(on: On<'_>, sql: &'static str, args: Vec<Arg>) -> Result<Vec<Row>
         On::Db(Db::Sqlite { readers, .. }) => rows!(SqliteArguments, readers, Row::Sqlite),
         On::Db(Db::Postgres { readers, .. }) => {
             let arguments = arguments!(args, PgArguments);
-            let read = || sqlx::query_with(sql, arguments.clone()).fetch_all(readers);
+            let read = || sqlx::query_with(sql.clone(), arguments.clone()).fetch_all(readers);
             past_dead_connections(readers, read).await?.into_iter().map(Row::Postgres).collect()
         }
         On::Tx(Tx::Sqlite(tx)) => rows!(SqliteArguments, &mut **tx, Row::Sqlite),
@@ -145,12 +147,17 @@ impl On<'_> {
 
     /// The row that `sql` gives, if any.
     pub(crate) async fn find(self, sql: &'static str, args: Vec<Arg>) -> Result<Option<Row>, DbError> {
-        Ok(fetch(self, sql, args).await?.into_iter().next())
+        Ok(fetch(self, sql.into_sql_str(), args).await?.into_iter().next())
     }
 
     /// All rows that `sql` gives.
     pub(crate) async fn list(self, sql: &'static str, args: Vec<Arg>) -> Result<Vec<Row>, DbError> {
-        fetch(self, sql, args).await
+        fetch(self, sql.into_sql_str(), args).await
+    }
+
+    /// All rows that a built statement gives.
+    pub(crate) async fn list_built(self, sql: Built, args: Vec<Arg>) -> Result<Vec<Row>, DbError> {
+        fetch(self, sql.into_sql_str(), args).await
     }
 
     /// The one row that `sql` must give.
@@ -206,6 +213,23 @@ impl Db {
 impl Tx {
     /// Runs a statement that changes rows; how many it changed.
     pub(crate) async fn execute(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<u64, DbError> {
+        self.execute_text(sql.into_sql_str(), args).await
+    }
+
+    /// Runs a built statement that changes rows or tables; how many rows it changed.
+    pub(crate) async fn execute_built(&mut self, sql: Built, args: Vec<Arg>) -> Result<u64, DbError> {
+        self.execute_text(sql.into_sql_str(), args).await
+    }
+
+    /// The name of the engine's type of bytes, for a table that is made while the service runs.
+    pub(crate) fn bytes_type(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "BLOB",
+            Self::Postgres(_) => "BYTEA",
+        }
+    }
+
+    async fn execute_text(&mut self, sql: SqlStr, args: Vec<Arg>) -> Result<u64, DbError> {
         match self {
             Self::Sqlite(tx) => {
                 let query = bind!(sql, args, SqliteArguments);

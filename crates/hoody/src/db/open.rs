@@ -35,6 +35,9 @@ pub(crate) struct Opened {
 const READERS: u32 = 4;
 const POSTGRES_READERS: u32 = 8;
 const POSTGRES_WRITERS: u32 = 12;
+/// Of the request log: one that writes, one that tidies up.
+const ACTIVITY_WRITERS: u32 = 2;
+const ACTIVITY_READERS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a connection may take to become free of what was given up.
 const RELEASE_LIMIT: Duration = Duration::from_secs(2);
@@ -110,6 +113,33 @@ impl Location {
         };
         let database_id = database_id(&db, entropy).await?;
         Ok(Opened { db, tail, database_id })
+    }
+
+    /// Opens the place of the request log, on connections of its own: on SQLite a file in `directory`,
+    /// synchronised with every commit only if `is_durable`; on PostgreSQL the database itself, which
+    /// [`Location::open`] brought to the current schema.
+    pub(crate) async fn open_activity(
+        &self,
+        directory: &std::path::Path,
+        is_durable: bool,
+    ) -> anyhow::Result<Db> {
+        Ok(match self {
+            Self::Sqlite(_) => {
+                let synchronous =
+                    if is_durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
+                let options = sqlite_options(&directory.join("activity.db")).synchronous(synchronous);
+                let writer = pool(1).connect_with(options.clone()).await?;
+                activity_migrator().run(&writer).await?;
+                let readers = pool(READERS).connect_with(options.read_only(true)).await?;
+                Db::Sqlite { writer, readers }
+            }
+            Self::Postgres(options) => {
+                let options = postgres_options(options.as_ref().clone());
+                let writers = postgres_pool(ACTIVITY_WRITERS).connect_with(options.clone()).await?;
+                let readers = postgres_pool(ACTIVITY_READERS).connect_with(options).await?;
+                Db::Postgres { writers, readers }
+            }
+        })
     }
 }
 
@@ -197,7 +227,13 @@ fn postgres_migrator() -> Migrator {
         (9, "keys", include_str!("../../migrations/postgres/0009_keys.sql")),
         (6, "sign_in", include_str!("../../migrations/postgres/0006_sign_in.sql")),
         (7, "limits", include_str!("../../migrations/postgres/0007_limits.sql")),
+        (10, "activity", include_str!("../../migrations/postgres/0010_activity.sql")),
     ])
+}
+
+/// What the file of the request log has.
+fn activity_migrator() -> Migrator {
+    migrator([(10, "activity", include_str!("../../migrations/sqlite/0010_activity.sql"))])
 }
 
 fn migrator<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Migrator {

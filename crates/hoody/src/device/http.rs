@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::{LookedUp, PAGE, SignedIn, Start, body, cookie, status};
 use crate::error::Error;
-use crate::http::caller::Origin;
+use crate::http::caller::{Origin, Visit};
 use crate::http::{Answer, JsonBody, Query, Shared};
 
 /// Asks for a code that somebody can approve on another device
@@ -90,13 +90,14 @@ pub(crate) async fn authorize_device(
 pub(crate) async fn login_for_device(
     State(app): State<Shared>,
     origin: Origin,
+    visit: Visit,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::DeviceLoginAnswer>, Error> {
     let (ticket, credentials) = body::parse_login(&body)?;
     drop(body);
     let request = super::find_waiting(&app, ticket.expose(), cookie::read(&app, &headers)).await?;
-    Ok(match super::sign_in(&app, &request, &credentials, origin.address).await? {
+    Ok(match super::sign_in(&app, &request, &credentials, (&visit, origin)).await? {
         SignedIn::Approved => {
             Answer::ok("Device approved", wire::DeviceLoginAnswer::Status(status("approved"))).secret()
         }

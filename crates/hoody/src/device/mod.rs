@@ -27,6 +27,7 @@ use crate::error::Error;
 use crate::feed::{Actor, Change, Mutation};
 use crate::history::{self, Event, Source};
 use crate::http::Shared;
+use crate::http::caller::{Origin, Visit};
 use crate::limits;
 use crate::sessions::login::{Credentials, OnBan};
 use crate::sessions::{self, client_name};
@@ -238,10 +239,11 @@ pub(crate) async fn sign_in(
     app: &Shared,
     request: &Request,
     credentials: &Credentials,
-    address: IpAddr,
+    (visit, origin): (&Visit, Origin),
 ) -> Result<SignedIn, Error> {
+    let address = origin.address;
     let source = Source { address: Some(address), client: Some("web") };
-    let (mut mutation, user) = credentials.prove(app, source, address, OnBan::Tell).await?;
+    let (mut mutation, user) = credentials.prove(app, source, (visit, origin), OnBan::Tell).await?;
     if two_factor::is_on(&mut mutation, user.id).await? {
         let challenge = two_factor::challenge(app, &user, mutation.now, EndsIn::Device(request.id));
         return Ok(SignedIn::Challenge(challenge));

@@ -16,7 +16,7 @@ use maud::{Markup, html};
 
 use super::{LookedUp, PAGE, Request, SignedIn, cookie};
 use crate::error::Error;
-use crate::http::caller::Origin;
+use crate::http::caller::{Origin, Visit};
 use crate::http::pages::{Posted, page, page_with, wrong};
 use crate::http::{Query, Shared};
 use crate::sessions::login::Credentials;
@@ -69,7 +69,13 @@ async fn enter_code(State(app): State<Shared>, origin: Origin, form: Posted) -> 
     }
 }
 
-async fn sign_in(State(app): State<Shared>, origin: Origin, headers: HeaderMap, form: Posted) -> Response {
+async fn sign_in(
+    State(app): State<Shared>,
+    origin: Origin,
+    visit: Visit,
+    headers: HeaderMap,
+    form: Posted,
+) -> Response {
     let ticket = form.text("ticket");
     let request = match super::find_waiting(&app, ticket, cookie::read(&app, &headers)).await {
         Ok(request) => request,
@@ -78,7 +84,7 @@ async fn sign_in(State(app): State<Shared>, origin: Origin, headers: HeaderMap, 
     let name = form.text("name");
     let (username, email) = if name.contains('@') { (None, Some(name)) } else { (Some(name), None) };
     let signed_in = match Credentials::read(username, email, Some(form.secret("password"))) {
-        Ok(credentials) => super::sign_in(&app, &request, &credentials, origin.address).await,
+        Ok(credentials) => super::sign_in(&app, &request, &credentials, (&visit, origin)).await,
         // Too short or too long to be anybody's: the same to the person at the page.
         Err(_) => Err(Error::BadCredentials),
     };
@@ -95,6 +101,7 @@ async fn sign_in(State(app): State<Shared>, origin: Origin, headers: HeaderMap, 
 async fn give_second_factor(
     State(app): State<Shared>,
     origin: Origin,
+    visit: Visit,
     headers: HeaderMap,
     form: Posted,
 ) -> Response {
@@ -109,6 +116,7 @@ async fn give_second_factor(
         let problem = Problem::of(StatusCode::BAD_REQUEST, "That took too long. Sign in again.");
         return sign_in_form(&request, ticket, app.now(), "", Some(problem));
     };
+    visit.note_login(login.account(), origin);
     let finished = match any_code(form.text("code")) {
         Ok(code) => verify::finish(&app, &login, code, None, origin.address).await.map(drop),
         Err(invalid) => Err(invalid.into()),

@@ -8,8 +8,10 @@
 use std::net::SocketAddr;
 
 use hoody_core::grant::{Accepts, Attempt, Credential, Rule, decide};
-use http::{Method, Request};
+use http::header::USER_AGENT;
+use http::{Method, Request, StatusCode};
 
+use crate::activity::{Queue, What};
 use crate::app::{App, catalogue};
 use crate::http::caller::{Head, Origin, credential, origin};
 
@@ -17,15 +19,18 @@ use crate::http::caller::{Head, Origin, credential, origin};
 const PATH: &str = "/api/v1/auth/check";
 
 /// Whether `request` is a check of a credential that is in the cache and may do what it asks: 204. Anything
-/// else is for the router. Waits for nothing, takes no lock, allocates nothing.
+/// else is for the router, also what would have to wait for the request log. Waits for nothing but the
+/// few instructions that leave a row there, and allocates nothing.
 pub(crate) fn is_allowed<B>(app: &App, peer: SocketAddr, request: &Request<B>) -> bool {
     // Who reads the log at debug wants a line for each request, which the router's way writes.
     if request.uri().path() != PATH
         || *request.method() != Method::GET
         || tracing::enabled!(tracing::Level::DEBUG)
+        || app.activity.queue.as_ref().is_some_and(Queue::makes_wait)
     {
         return false;
     }
+    let began = app.clock.boot_micros();
     let permission = match request.uri().query() {
         None => None,
         // A leaf's path has nothing that needs decoding: what is encoded is not found, and not refused here.
@@ -39,15 +44,28 @@ pub(crate) fn is_allowed<B>(app: &App, peer: SocketAddr, request: &Request<B>) -
     let Ok(text) = credential(head) else { return false };
     let rule = Rule { accepts: Accepts::Any, permission, vault: false, banned: false, unscoped: false };
     let attempt = Attempt { address, realm, rule };
-    let judged = app.grants.judge_cached(text, &app.keys, app.clock.boot_millis(), |cached| {
-        let now = app.now();
-        let is_allowed = decide(&cached.grant, &attempt, now).is_ok();
-        if let Credential::Token(id) = cached.grant.credential
-            && is_allowed
-        {
+    let now = app.now();
+    let judged = app.grants.judge_cached(text, &app.keys, began / 1_000, |cached| {
+        decide(&cached.grant, &attempt, now).ok()?;
+        if let Credential::Token(id) = cached.grant.credential {
             app.recorder.note(&cached.usage, id, now, address);
         }
-        is_allowed
+        Some((cached.grant.account, cached.grant.credential))
     });
-    judged == Some(true)
+    let Some(Some((account, credential))) = judged else { return false };
+    let Some(queue) = &app.activity.queue else { return true };
+    queue.try_record(&What {
+        account,
+        credential: Some(credential),
+        realm,
+        address,
+        permission,
+        method: request.method(),
+        status: StatusCode::NO_CONTENT.as_u16(),
+        reason: None,
+        path: PATH,
+        agent: request.headers().get(USER_AGENT).map(http::HeaderValue::as_bytes),
+        at: now,
+        micros: (app.clock.boot_micros() - began).unsigned_abs(),
+    })
 }

@@ -6,7 +6,7 @@
 
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
 use hoody_core::address::client_address;
@@ -14,6 +14,8 @@ use hoody_core::grant::{Accepts, Attempt, Credential, Deny, Grant, Rule, decide}
 use hoody_core::host::{host_of_request, realm_of_host};
 use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::invalid::Invalid;
+use hoody_core::permissions::Permission;
+use hoody_core::session;
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, Uri};
@@ -23,9 +25,59 @@ use crate::app::{App, catalogue};
 use crate::error::Error;
 use crate::grants::{Cached, NoGrant};
 
-/// The peer of the connection that a request came by.
+/// A request on its way: the peer of its connection, and who it turned out to come from.
+#[derive(Debug, Clone)]
+pub(crate) struct Visit(Arc<VisitState>);
+
+#[derive(Debug)]
+struct VisitState {
+    peer: SocketAddr,
+    who: OnceLock<Who>,
+}
+
+/// Whom a request is logged for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+pub(crate) struct Who {
+    pub(crate) account: UserId,
+    /// `None` for somebody who is signing in.
+    pub(crate) credential: Option<Credential>,
+    pub(crate) origin: Origin,
+    /// The permission that it needs.
+    pub(crate) permission: Option<Permission>,
+}
+
+impl Visit {
+    pub(crate) fn of(peer: SocketAddr) -> Self {
+        Self(Arc::new(VisitState { peer, who: OnceLock::new() }))
+    }
+
+    /// Notes whose request it is; what was noted first stays.
+    pub(crate) fn note(&self, who: Who) {
+        let _ = self.0.who.set(who);
+    }
+
+    /// Notes somebody who is signing in to this account.
+    pub(crate) fn note_login(&self, account: UserId, origin: Origin) {
+        self.note(Who { account, credential: None, origin, permission: None });
+    }
+
+    /// Whose request it is, if that is known.
+    pub(crate) fn who(&self) -> Option<&Who> {
+        self.0.who.get()
+    }
+}
+
+impl FromRequestParts<Shared> for Visit {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Error> {
+        visit(parts).cloned()
+    }
+}
+
+fn visit(parts: &Parts) -> Result<&Visit, Error> {
+    parts.extensions.get().ok_or_else(|| Error::internal(anyhow::anyhow!("a request without a peer")))
+}
 
 /// What a request's head says of who sent it, from where, to whom.
 #[derive(Debug, Clone, Copy)]
@@ -37,9 +89,7 @@ pub(crate) struct Head<'a> {
 
 impl<'a> Head<'a> {
     pub(crate) fn of(parts: &'a Parts) -> Result<Self, Error> {
-        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        let peer = peer.ok_or_else(|| Error::internal(anyhow::anyhow!("a request without a peer")))?;
-        Ok(Self { peer, headers: &parts.headers, uri: &parts.uri })
+        Ok(Self { peer: visit(parts)?.0.peer.ip(), headers: &parts.headers, uri: &parts.uri })
     }
 }
 
@@ -180,23 +230,30 @@ impl FromRequestParts<Shared> for Origin {
     }
 }
 
-fn permission(leaf: &'static str) -> Result<hoody_core::permissions::Permission, Error> {
+fn permission(leaf: &'static str) -> Result<Permission, Error> {
     let missing = || Error::internal(anyhow::anyhow!("the catalogue has no leaf {leaf}"));
     catalogue().leaf(leaf).ok_or_else(missing)
 }
 
 /// Lets the credential of a request in under `rule`, and notes its use.
 pub(crate) async fn admit(parts: &Parts, app: &App, rule: Rule) -> Result<AnyCaller, Error> {
+    let visit = visit(parts)?;
     let head = Head::of(parts)?;
-    let Origin { address, realm } = origin(head, app)?;
+    let origin = origin(head, app)?;
+    let Origin { address, realm } = origin;
     let text = credential(head)?;
     let found = app.grants.find(text, address, &app.db, &app.keys, &app.clock).await;
-    let cached = found.map_err(|none| match none {
-        NoGrant::Unknown => denied(Deny::Unknown),
-        NoGrant::Expired => denied(Deny::Expired),
-        NoGrant::Busy => Error::Unavailable("Too many unknown credentials from here; try again"),
-        NoGrant::Unavailable => Error::Unavailable("The credential cannot be checked now; try again"),
+    let cached = found.map_err(|none| {
+        note_session(visit, text, app, origin, none);
+        match none {
+            NoGrant::Unknown => denied(Deny::Unknown),
+            NoGrant::Expired => denied(Deny::Expired),
+            NoGrant::Busy => Error::Unavailable("Too many unknown credentials from here; try again"),
+            NoGrant::Unavailable => Error::Unavailable("The credential cannot be checked now; try again"),
+        }
     })?;
+    let Grant { account, credential, .. } = cached.grant;
+    visit.note(Who { account, credential: Some(credential), origin, permission: rule.permission });
     let attempt = Attempt { address, realm, rule };
     let now = app.now();
     decide(&cached.grant, &attempt, now).map_err(denied)?;
@@ -204,6 +261,19 @@ pub(crate) async fn admit(parts: &Parts, app: &App, rule: Rule) -> Result<AnyCal
         app.recorder.note(&cached.usage, id, now, address);
     }
     Ok(AnyCaller { cached, attempt })
+}
+
+/// A session that is over has no grant, but it says whose it was, and that we signed it.
+fn note_session(visit: &Visit, text: &str, app: &App, origin: Origin, none: NoGrant) {
+    if !matches!(none, NoGrant::Unknown | NoGrant::Expired) || !session::looks_like_jwt(text) {
+        return;
+    }
+    if let Ok(claims) = session::verify(text, &app.keys.sessions())
+        && claims.kind == session::Kind::Access
+    {
+        let credential = Some(Credential::Session(claims.sid));
+        visit.note(Who { account: claims.sub, credential, origin, permission: None });
+    }
 }
 
 /// A refusal, with the path of the permission that is missing.

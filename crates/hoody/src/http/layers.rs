@@ -12,14 +12,18 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, Ready, ready};
+use hoody_core::activity::redact;
 use hoody_core::grant::Deny;
+use http::header::USER_AGENT;
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use tower::ServiceExt as _;
 
 use super::Shared;
-use super::caller::Peer;
+use super::caller::Visit;
+use crate::activity::What;
+use crate::app::App;
 use crate::clock::entropy;
-use crate::error::Error;
+use crate::error::{Error, Refused};
 use crate::gate;
 use crate::nodes::wait;
 
@@ -96,10 +100,10 @@ impl Edge {
     pub(crate) async fn handle(self, peer: SocketAddr, mut request: Request<Body>) -> Response {
         let shared = self.shared;
         let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let began = shared.app.clock.boot_millis();
-        let log = Log::of(&request, id);
+        let visit = Visit::of(peer);
+        let mut seen = Seen::of(&shared.app, &request, &visit, id);
         fold_trailing_slash(request.uri_mut());
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(visit);
         let mut response = match wait::is_asked(request.method(), request.uri()) {
             Ok(false) => answer(self.router, request).await,
             Ok(true) => wait::everywhere(&shared.app, answer(self.router, request)).await,
@@ -109,8 +113,7 @@ impl Edge {
             response.headers_mut().insert("x-request-id", id);
         }
         count(&response);
-        log.end(&response, shared.app.clock.boot_millis() - began);
-        response
+        seen.end(response).await
     }
 }
 
@@ -167,46 +170,106 @@ fn count(response: &Response) {
     }
 }
 
-/// One line for each request, at debug; what went wrong with us, at warn. Never a query, a header or a
-/// body: secrets travel there.
-struct Log(Option<(Method, Uri, u64)>);
+/// What is told of a request at its end: one line for each at debug, at warn what went wrong with us, and a
+/// row of the request log where the account is known. Never a query, a header or a body: secrets travel
+/// there.
+struct Seen<'a> {
+    app: &'a App,
+    visit: Visit,
+    method: Method,
+    /// They share the request's bytes: nothing is copied unless something is told.
+    uri: Uri,
+    agent: Option<HeaderValue>,
+    id: u64,
+    began: i64,
+    is_over: bool,
+}
 
-impl Log {
-    fn of(request: &Request<Body>, id: u64) -> Self {
-        let is_wanted = tracing::enabled!(tracing::Level::WARN);
-        // The target shares its bytes: nothing is copied unless a line is written.
-        Self(is_wanted.then(|| (request.method().clone(), request.uri().clone(), id)))
+/// What is logged for a client that left before its answer.
+const CLIENT_LEFT: u16 = 499;
+
+impl<'a> Seen<'a> {
+    fn of(app: &'a App, request: &Request<Body>, visit: &Visit, id: u64) -> Self {
+        Self {
+            app,
+            visit: visit.clone(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            agent: request.headers().get(USER_AGENT).cloned(),
+            id,
+            began: app.clock.boot_micros(),
+            is_over: false,
+        }
     }
 
-    fn end(self, response: &Response, duration_ms: i64) {
-        let Some((method, uri, id)) = self.0 else { return };
+    /// Tells of the request. What the log has no room for waits here: it slows the answer down.
+    async fn end(&mut self, response: Response) -> Response {
+        let micros = self.app.clock.boot_micros() - self.began;
+        self.log(&response, micros);
+        self.is_over = true;
+        let Some(queue) = &self.app.activity.queue else { return response };
+        let Some(what) = self.what(response.status().as_u16(), refused_for(&response), micros) else {
+            return response;
+        };
+        if queue.record(&what).await.is_ok() {
+            return response;
+        }
+        tracing::warn!(request.id = format!("{:016x}", self.id), "a request could not be logged in time");
+        Error::Unavailable("It may be done, but it could not be logged; look before you try again")
+            .into_response()
+    }
+
+    fn what(&self, status: u16, reason: Option<&'static str>, micros: i64) -> Option<What<'_>> {
+        let who = self.visit.who()?;
+        Some(What {
+            account: who.account,
+            credential: who.credential,
+            realm: who.origin.realm,
+            address: who.origin.address,
+            permission: who.permission,
+            method: &self.method,
+            status,
+            reason,
+            path: self.uri.path(),
+            agent: self.agent.as_ref().map(HeaderValue::as_bytes),
+            at: self.app.now(),
+            micros: micros.unsigned_abs(),
+        })
+    }
+
+    fn log(&self, response: &Response, micros: i64) {
         let status = response.status().as_u16();
         if status < 500 && !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
-        let path = redact(uri.path());
-        let deny = response.extensions().get::<Deny>().map(Deny::name);
+        let (method, path) = (&self.method, redact::path(self.uri.path()));
+        let (id, duration_ms) = (format!("{:016x}", self.id), micros / 1_000);
         if status >= 500 {
-            tracing::warn!(request.id = format!("{id:016x}"), %method, path, status, duration_ms, "request failed");
+            tracing::warn!(request.id = id, %method, %path, status, duration_ms, "request failed");
         } else {
-            tracing::debug!(request.id = format!("{id:016x}"), %method, path, status, deny, duration_ms, "request");
+            let deny = refused_for(response);
+            tracing::debug!(request.id = id, %method, %path, status, deny, duration_ms, "request");
         }
     }
 }
 
-/// A token that somebody put into the path is not repeated.
-fn redact(path: &str) -> String {
-    let parts: Vec<_> = path
-        .split('/')
-        .map(|part| {
-            if part.contains(hoody_core::secret::PREFIX) || part.starts_with("eyJ") || part.len() > 80 {
-                "[redacted]"
-            } else {
-                part
-            }
-        })
-        .collect();
-    parts.join("/")
+impl Drop for Seen<'_> {
+    /// The client is gone, but what it asked for may be done.
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let micros = self.app.clock.boot_micros() - self.began;
+        if let (Some(queue), Some(what)) = (&self.app.activity.queue, self.what(CLIENT_LEFT, None, micros)) {
+            queue.record_now(&what);
+        }
+    }
+}
+
+/// Why the caller was refused, in a word.
+fn refused_for(response: &Response) -> Option<&'static str> {
+    let denied = response.extensions().get::<Deny>().map(Deny::name);
+    denied.or_else(|| response.extensions().get::<Refused>().map(|refused| refused.0))
 }
 
 #[cfg(test)]
@@ -226,12 +289,5 @@ mod tests {
             fold_trailing_slash(&mut uri);
             assert_eq!(uri.to_string(), folded);
         }
-    }
-
-    #[test]
-    fn a_credential_in_the_path_is_not_logged() {
-        assert_eq!(redact("/api/hdy_abc/x"), "/api/[redacted]/x");
-        assert_eq!(redact("/api/eyJhbGciOi/x"), "/api/[redacted]/x");
-        assert_eq!(redact("/api/v1/projects"), "/api/v1/projects");
     }
 }

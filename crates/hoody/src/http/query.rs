@@ -3,6 +3,7 @@
 use axum::extract::FromRequestParts;
 use hoody_core::id::RealmId;
 use hoody_core::invalid::Invalid;
+use hoody_core::time::{DAY, Timestamp};
 use http::request::Parts;
 
 use super::Shared;
@@ -62,6 +63,28 @@ impl Query {
         let text = self.text(name)?;
         let chosen = text.map_or(choices.first(), |text| choices.iter().find(|choice| **choice == text));
         chosen.copied().ok_or_else(|| invalid(format!("{name} must be one of {}", choices.join(", "))))
+    }
+
+    /// The instants `start_date` and `end_date`, the second included; a day without a time is the whole of
+    /// it.
+    pub(crate) fn dates(&self) -> Result<(Option<Timestamp>, Option<Timestamp>), Invalid> {
+        let start = self.date("start_date")?.map(|(at, _)| at);
+        let end = self.date("end_date")?.map(|(at, is_day)| if is_day { at.plus(DAY - 1) } else { at });
+        if let (Some(start), Some(end)) = (start, end)
+            && start > end
+        {
+            let message = "Invalid date range: start_date cannot be after end_date";
+            return Err(Invalid::rule("INVALID_DATE_RANGE", message));
+        }
+        Ok((start, end))
+    }
+
+    /// An instant, and whether it was given as a day alone.
+    fn date(&self, name: &str) -> Result<Option<(Timestamp, bool)>, Invalid> {
+        let Some(text) = self.text(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let at = Timestamp::parse(text);
+        let at = at.map_err(|_| invalid(format!("{name} must be an ISO 8601 instant or a day")))?;
+        Ok(Some((at, !text.contains(['T', 't', ' ']))))
     }
 
     /// A realm's id.

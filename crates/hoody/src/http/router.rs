@@ -10,9 +10,9 @@ use utoipa_axum::routes;
 
 use super::{Shared, ip, probes};
 use crate::error::Error;
-use crate::{device, gate, history, pkce, projects, realms, sessions, tokens, two_factor, users, vault};
-use crate::{device, gate, pkce, projects, realms, sessions, tokens, two_factor, users, vault};
-use crate::{gate, history, projects, realms, sessions, tokens, two_factor, users, vault};
+use crate::{
+    activity, device, gate, history, pkce, projects, realms, sessions, tokens, two_factor, users, vault,
+};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
@@ -63,6 +63,7 @@ fn routes() -> OpenApiRouter<Shared> {
             tokens::changes::delete_token
         ))
         .routes(routes!(tokens::http::copy_token))
+        .routes(routes!(activity::http::get_token_usage))
         .routes(routes!(tokens::changes::add_token_realm))
         .routes(routes!(tokens::changes::remove_token_realm))
         // projects
@@ -92,6 +93,9 @@ fn routes() -> OpenApiRouter<Shared> {
             vault::http::delete_vault_key
         ))
         .routes(routes!(vault::http::clear_vault))
+        // request log
+        .routes(routes!(activity::http::list_activity))
+        .routes(routes!(activity::http::get_activity_stats))
         // decisions for others
         .routes(routes!(gate::http::check))
         // utilities and probes

@@ -19,7 +19,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use hoody_core::id::UserId;
 use hoody_core::keys::{KeyId, Keyring, MacKey, MasterKey};
-use hoody_core::keys::{KeyId, Keyring, MacKey};
 use hoody_core::one_time::{OneTimeKey, Purpose};
 use hoody_core::rotation::Ring;
 use hoody_core::seal::{self, OpenError, Place, SealKey};

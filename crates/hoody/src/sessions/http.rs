@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::feed::{Actor, Change, Mutation};
 use crate::grants::Forget;
 use crate::history::{self, Event, Source};
-use crate::http::caller::{Origin, ValidOrBanned, denied};
+use crate::http::caller::{Origin, ValidOrBanned, Visit, Who, denied};
 use crate::http::{Answer, Caller, JsonBody, Shared};
 use crate::limits::{self, REFRESH, Subject};
 use crate::two_factor::{self, EndsIn};
@@ -31,6 +31,7 @@ use crate::{pkce, users};
 pub(crate) async fn login(
     State(app): State<Shared>,
     origin: Origin,
+    visit: Visit,
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::LoginAnswer>, Error> {
     let attempt = LoginAttempt::parse(&body)?;
@@ -38,7 +39,7 @@ pub(crate) async fn login(
     drop(body);
     let source = Source { address: Some(origin.address), client: Some(attempt.client) };
     let (mut mutation, user) =
-        attempt.credentials.prove(&app, source, origin.address, OnBan::SayNothing).await?;
+        attempt.credentials.prove(&app, source, (&visit, origin), OnBan::SayNothing).await?;
     if two_factor::is_on(&mut mutation, user.id).await? {
         // Nothing was changed: there is no session until the second factor is given.
         let challenge = two_factor::challenge(&app, &user, mutation.now, attempt.ends_in());
@@ -94,6 +95,7 @@ impl LoginAttempt {
 pub(crate) async fn refresh(
     State(app): State<Shared>,
     origin: Origin,
+    visit: Visit,
     parts: Parts,
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::RefreshData>, Error> {
@@ -101,18 +103,20 @@ pub(crate) async fn refresh(
     let text = fields.string("refreshToken");
     fields.close_open()?;
     let text = text.ok_or_else(|| denied(Deny::Missing))?;
-    let claims = read_refresh(&app, text)?;
+    let claims = read_refresh(&app, text, &visit, origin)?;
     refuse_another_refresh_token(&app, &parts, text)?;
     let rotation = turn(&app, &claims, origin.address).await?;
     let pair = sign_pair(&app.keys, &rotation);
     Ok(Answer::ok("Token refreshed successfully", pair).secret())
 }
 
-fn read_refresh(app: &Shared, text: &str) -> Result<Claims, Error> {
+fn read_refresh(app: &Shared, text: &str, visit: &Visit, origin: Origin) -> Result<Claims, Error> {
     let claims = session::verify(text, &app.keys.sessions()).map_err(|_| denied(Deny::Unknown))?;
     if claims.kind != Kind::Refresh {
         return Err(denied(Deny::Unknown));
     }
+    let credential = Some(Credential::Session(claims.sid));
+    visit.note(Who { account: claims.sub, credential, origin, permission: None });
     if claims.exp <= app.now().seconds() {
         return Err(denied(Deny::Expired));
     }

@@ -12,12 +12,13 @@ use hoody_core::id::UserId;
 use hoody_core::invalid::Invalid;
 use hoody_core::{password, wire};
 
+use crate::activity;
 use crate::app::App;
 use crate::error::Error;
 use crate::feed::{Actor, Mutation};
 use crate::history::{self, Event, Source};
 use crate::http::Shared;
-use crate::http::caller::denied;
+use crate::http::caller::{Origin, Visit, denied};
 use crate::limits::{self, LOGIN_BY_ADDRESS, LOGIN_BY_NAME, LOGIN_FROM_KNOWN, Limit, Subject};
 use crate::users::{self, User};
 
@@ -87,12 +88,12 @@ impl Credentials {
         &self,
         app: &Shared,
         source: Source<'_>,
-        address: IpAddr,
+        (visit, origin): (&Visit, Origin),
         on_ban: OnBan,
     ) -> Result<(Mutation, User), Error> {
-        let user = authenticate(app, &self.name, &self.password, source, address, on_ban).await?;
+        let user = authenticate(app, &self.name, &self.password, source, (visit, origin), on_ban).await?;
         let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
-        mutation.address = Some(address);
+        mutation.address = Some(origin.address);
         mutation.lock_account(user.id).await?;
         // Read again under the lock: the password may have been changed, the account banned meanwhile.
         let now_stored =
@@ -119,9 +120,10 @@ async fn authenticate(
     name: &Name,
     password: &wire::Secret,
     source: Source<'_>,
-    address: IpAddr,
+    (visit, origin): (&Visit, Origin),
     on_ban: OnBan,
 ) -> Result<User, Error> {
+    let address = origin.address;
     let pair = Subject::NameAt(name.text(), address);
     limits::refuse_remembered(app, &LOGIN_BY_NAME, pair)?;
     let turn = app.passwords.turn().await?;
@@ -130,6 +132,8 @@ async fn authenticate(
         Name::Email(email) => users::store::find_by_email(&app.db, email).await?,
     };
     let account = user.as_ref().map(|user| user.id);
+    // Also of nobody: being logged must not tell who has an account.
+    visit.note_login(account.unwrap_or(activity::NOBODY), origin);
     let counters = Counters::of(app, account, name, address).await?;
     if let Err(refusal) = counters.check(app).await {
         limits::remember(app, &LOGIN_BY_NAME, pair, &refusal);

@@ -56,6 +56,17 @@ pub(super) async fn find(
     Ok(lineage.map(|lineage| Placed { token, lineage: lineage.ids(), above: lineage.above() }))
 }
 
+/// The token `id`, if the caller may see it.
+pub(crate) async fn find_visible(
+    on: impl Into<On<'_>>,
+    caller: &AnyCaller,
+    id: TokenId,
+) -> Result<Option<Token>, DbError> {
+    let found = find(on, caller.account(), id).await?;
+    let found = found.filter(|found| is_visible(caller, found.target(), &found.token));
+    Ok(found.map(|found| found.token))
+}
+
 /// Whether the caller may see this token of its account: in the host's realm, and in its own subtree or
 /// within what a calling token may do itself.
 pub(super) fn is_visible(caller: &AnyCaller, target: Target<'_>, token: &Token) -> bool {
@@ -70,7 +81,7 @@ fn is_in_realm(caller: &AnyCaller, token: &Token) -> bool {
 
 /// The tokens that the caller may see, and whether others were left out. A delegated caller sees its
 /// subtree; its ancestors at least are left out.
-pub(super) async fn list(on: impl Into<On<'_>>, caller: &AnyCaller) -> Result<(Vec<Token>, bool), DbError> {
+pub(crate) async fn list(on: impl Into<On<'_>>, caller: &AnyCaller) -> Result<(Vec<Token>, bool), DbError> {
     if let (Some(own), 2..) = (caller.token(), caller.grant().lineage.len()) {
         let subtree = store::list_subtree(on, caller.account(), own).await?;
         let asked = subtree.into_iter().filter(|token| is_in_realm(caller, token));

@@ -20,7 +20,7 @@ use crate::http::caller::{AnyCaller, ItselfAToken, Minting, Valid};
 use crate::http::{Answer, Caller, IdPath, JsonBody, Shared};
 use crate::two_factor;
 
-pub(super) const NOT_FOUND: Error =
+pub(crate) const NOT_FOUND: Error =
     Error::NotFound { code: "TOKEN_NOT_FOUND", message: "Authentication token not found" };
 
 /// The account's tokens that the caller may see

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::feed::{Change, Mutation};
 use crate::grants::Forget;
 use crate::history::{self, Event};
-use crate::http::caller::{ASession, AnyCaller, Origin};
+use crate::http::caller::{ASession, AnyCaller, Origin, Visit};
 use crate::http::{Answer, Caller, JsonBody, Shared};
 use crate::sessions::{self, client_name};
 use crate::users::{self, User};
@@ -29,6 +29,7 @@ const NO_USER: Error = Error::NotFound { code: "USER_NOT_FOUND", message: "User 
 pub(crate) async fn verify(
     State(app): State<Shared>,
     origin: Origin,
+    visit: Visit,
     parts: Parts,
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::VerifyAnswer>, Error> {
@@ -37,6 +38,7 @@ pub(crate) async fn verify(
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
     let text = request.temp_token.as_ref().map(wire::Secret::expose).or(bearer);
     let login = verify::read(&app, text.ok_or_else(|| Invalid::missing("temp_token"))?)?;
+    visit.note_login(login.account(), origin);
     login.refuse_another_mode(request.is_intent)?;
     let client = request.client.as_deref();
     let answer = verify::finish(&app, &login, request.code, client, origin.address).await?;

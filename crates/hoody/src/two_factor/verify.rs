@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hoody_core::id::DeviceId;
+use hoody_core::id::{DeviceId, UserId};
 use hoody_core::invalid::Invalid;
 use hoody_core::one_time::Purpose;
 use hoody_core::session::{self, PartialClaims};
@@ -25,6 +25,11 @@ pub(crate) struct HalfLogin {
 }
 
 impl HalfLogin {
+    /// Whose it is.
+    pub(crate) fn account(&self) -> UserId {
+        self.claims.sub
+    }
+
     /// The request of a device that it would approve.
     pub(crate) fn device(&self) -> Option<DeviceId> {
         self.claims.device

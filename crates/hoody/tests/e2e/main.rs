@@ -6,14 +6,15 @@
 
 mod support;
 
+mod activity;
 mod admin;
 mod browser;
 mod cli;
 mod cluster;
 mod crash;
+mod faults;
 mod keys;
 mod limits;
-mod faults;
 mod nodes;
 mod seeds;
 mod serve;

@@ -5,14 +5,17 @@
 
 mod support;
 
+mod activity;
+mod activity_log;
+mod activity_shape;
 mod bad_input;
 mod cache;
 mod clock;
+mod connections;
 mod credential_races;
 mod delegation;
 mod device;
 mod device_page;
-mod connections;
 mod freshness;
 mod history;
 mod hot;

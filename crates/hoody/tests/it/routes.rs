@@ -139,6 +139,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     changes("POST", "/api/v1/auth/tokens/{id}/copy", Minting, "{}"),
     changes("POST", "/api/v1/auth/tokens/{id}/add-realm", Writer, r#"{"realm_id": "{realm}"}"#),
     changes("POST", "/api/v1/auth/tokens/{id}/remove-realm", Writer, r#"{"realm_id": "{realm}"}"#),
+    reads("GET", "/api/v1/auth/tokens/{id}/usage", Valid),
     // projects and realms
     reads("GET", "/api/v1/projects", Leaf("projects.read")),
     changes("POST", "/api/v1/projects", Leaf("projects.create"), r#"{"alias": "made {unique}"}"#),
@@ -166,6 +167,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     changes("PATCH", "/api/v1/vault/keys/{key}", Vault, r#"{"value": "{unique}"}"#),
     changes("DELETE", "/api/v1/vault/keys/{key}", Vault, ""),
     changes("DELETE", "/api/v1/vault", Vault, ""),
+    // request log
+    reads("GET", "/api/v1/users/auth/activity", Leaf("resources.read_account")),
+    reads("GET", "/api/v1/users/auth/activity/stats", Leaf("resources.read_account")),
     // decisions for others, utilities, probes
     reads("GET", "/api/v1/auth/check", Valid),
     reads("GET", "/api/v1/ip", Public),

@@ -1,0 +1,300 @@
+//! The request log: questions on many rows, what logging adds to a request, rows a second for a while.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hoody::testing::{Filler, Service};
+use hoody_core::activity::{HOUR, Method, Record, Series};
+use hoody_core::grant::Credential;
+use hoody_core::id::{RealmId, TokenId, UserId};
+use hoody_core::time::Timestamp;
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "correct horse battery";
+const PEER: &str = "203.0.113.7:40000";
+/// 2026-03-02T09:15:42.118Z
+const NOW: i64 = 1_772_442_942_118;
+const DAYS: i64 = 30;
+/// How many accounts share the rows that are not the busy one's.
+const OTHERS: u8 = 90;
+/// A realm that is seldom used.
+const REALM: &str = "aaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// Fills the database at `url` with `rows` rows of 30 days, a tenth of them of one account, and times
+/// questions of that account. Rows of a Markdown table.
+pub async fn run(url: &str, rows: u64) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = open(url, directory.path(), Some(false)).await;
+    service.create_user("busy", None, PASSWORD).await;
+    let session = sign_in(&service).await;
+    let me = ask(&service, &session, "/api/v1/users/auth/me").await;
+    let busy: UserId = me["data"]["id"].as_str().expect("an id").parse().expect("an id");
+    let token = made_token(&service, &session).await;
+    let began = Instant::now();
+    let bytes = fill(&service, busy, &token.0, rows).await;
+    let took = began.elapsed().as_secs_f64();
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "{rows} rows in {took:.0} s; {:.1} bytes a row in blocks\n\n| question | first, ms | median of 9, ms | total |\n|---|---|---|---|",
+        bytes as f64 / rows as f64
+    );
+    for (name, path) in questions(&token.0) {
+        let (first, median, total) = time(&service, &session, &path).await;
+        let _ = writeln!(text, "| {name} | {first:.1} | {median:.1} | {total} |");
+    }
+    text
+}
+
+fn questions(token: &str) -> Vec<(&'static str, String)> {
+    let logs = |query: &str| format!("/api/v1/users/auth/activity?{query}");
+    vec![
+        ("first page", logs("")),
+        ("page 200", logs("page=200")),
+        ("200 rows of a page", logs("limit=200")),
+        ("errors only (one in a million)", logs("errors_only=true")),
+        ("status 403 (one in 500), page 200", logs("min_status=403&max_status=403&page=200")),
+        ("method DELETE (one in 5,000)", logs("method=DELETE")),
+        ("a realm seldom used (one in 200,000)", logs(&format!("realm_id={REALM}&limit=200"))),
+        ("that realm and errors: nothing", logs(&format!("realm_id={REALM}&errors_only=true"))),
+        ("nothing at all: status 418", logs("min_status=418&max_status=418")),
+        ("ten days ago, half an hour, page 20", logs("start_date=2026-02-20T10:10:00Z&end_date=2026-02-20T10:40:00Z&page=20")),
+        ("first page of a day three weeks ago", logs("end_date=2026-02-09")),
+        ("stats", "/api/v1/users/auth/activity/stats".to_owned()),
+        ("use of a token, all days", format!("/api/v1/auth/tokens/{token}/usage?days=365")),
+    ]
+}
+
+/// Milliseconds of the first answer, of the median of nine more, and what it says of its total.
+async fn time(service: &Service, session: &str, path: &str) -> (f64, f64, String) {
+    let mut times = Vec::new();
+    let mut total = String::new();
+    for _ in 0..10 {
+        let began = Instant::now();
+        let body = ask(service, session, path).await;
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+        let counted = [&body["metadata"]["total"], &body["data"]["total_records"], &body["data"]["total"]];
+        total = counted.into_iter().find(|total| !total.is_null()).map(Value::to_string).unwrap_or_default();
+        assert_eq!(body["statusCode"], 200, "{body}");
+    }
+    let first = times.remove(0);
+    times.sort_by(f64::total_cmp);
+    (first, times[times.len() / 2], total)
+}
+
+/// Stores the rows hour by hour, each hour by one of three writers at a time.
+async fn fill(service: &Service, busy: UserId, token: &str, rows: u64) -> usize {
+    let token: TokenId = token.parse().expect("an id");
+    let hours = DAYS * 24;
+    let first = NOW / HOUR - hours;
+    let per_hour = rows / hours.unsigned_abs();
+    let mut fillers: [Filler; 3] = [service.filler().await, service.filler().await, service.filler().await];
+    let texts = Texts::new();
+    let (mut bytes, mut made) = (0, 0_u64);
+    for hour in 0..hours {
+        let start = (first + hour) * HOUR;
+        for (which, filler) in fillers.iter_mut().enumerate() {
+            let count = per_hour / 10 / 3;
+            let mut records = texts.rows(start + which as i64, count, &mut made, Some(token));
+            bytes += filler.store(busy, &mut records).await;
+        }
+        for other in 1..=OTHERS {
+            let count = per_hour * 9 / 10 / u64::from(OTHERS);
+            let account = UserId::from_bytes([other; 12]);
+            let mut records = texts.rows(start, count, &mut 1, None);
+            bytes += fillers[usize::from(other) % 3].store(account, &mut records).await;
+        }
+        if hour % 72 == 71 {
+            eprintln!("{} of {hours} hours, {} MB", hour + 1, bytes / 1_000_000);
+        }
+    }
+    bytes
+}
+
+/// What rows are made of.
+struct Texts {
+    paths: Vec<String>,
+    addresses: Vec<String>,
+    realm: RealmId,
+}
+
+impl Texts {
+    fn new() -> Self {
+        let path = |number: u32| format!("/api/v1/projects/{:024x}", u64::from(number) * 0x9e37_79b9);
+        Self {
+            paths: (0..200).map(path).collect(),
+            addresses: (0..50).map(|number| format!("198.51.100.{number}")).collect(),
+            realm: REALM.parse().expect("a realm"),
+        }
+    }
+
+    /// `count` rows of an hour. `made` counts those of the busy account, so that rare things are rare.
+    fn rows(&self, start: i64, count: u64, made: &mut u64, token: Option<TokenId>) -> Vec<Record<'_>> {
+        let row = |index: u64| {
+            let number = *made;
+            *made += 1;
+            let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+            let status = match number {
+                number if number % 1_000_000 == 777_777 => 500,
+                number if number % 500 == 3 => 403,
+                _ => 204,
+            };
+            let is_rare = number % 200_000 == 7;
+            let other = TokenId::from_bytes([u8::try_from(mixed % 20).unwrap_or(0); 12]);
+            Record {
+                seq: 0,
+                at: Timestamp::from_millis(start + i64::try_from(index * 3_599_000 / count).unwrap_or(0)),
+                series: Series {
+                    status: if is_rare { 200 } else { status },
+                    method: Method::of(if number % 5_000 == 9 { "DELETE" } else { "GET" }),
+                    realm: is_rare.then_some(self.realm),
+                },
+                credential: Some(Credential::Token(token.filter(|_| mixed % 4 == 0).unwrap_or(other))),
+                path: &self.paths[usize::try_from(mixed % 200).unwrap_or(0)],
+                reason: (status == 403).then_some("permission"),
+                permission: Some("projects.read"),
+                address: &self.addresses[usize::try_from(mixed % 50).unwrap_or(0)],
+                agent: Some("curl/8.5.0"),
+                micros: 150 + mixed % 900,
+            }
+        };
+        (0..count).map(row).collect()
+    }
+}
+
+/// What logging adds to a request, in CPU time of the whole process with its writer, log on and off taking
+/// turns. Rows of a Markdown table.
+pub fn cost() -> String {
+    const REQUESTS: usize = 200_000;
+    let mut text = String::from("| | CPU ns a request, median of 5 |\n|---|---|\n");
+    let mut times: [Vec<f64>; 2] = Default::default();
+    for round in 0..6 {
+        for (which, is_committed) in [None, Some(false)].into_iter().enumerate() {
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
+            let nanos = runtime.block_on(async {
+                let directory = tempfile::tempdir().expect("a directory");
+                let url = format!("sqlite:{}", directory.path().join("hoody.db").display());
+                let service = open(&url, directory.path(), is_committed).await;
+                service.create_user("busy", None, PASSWORD).await;
+                let session = sign_in(&service).await;
+                let (_, secret) = made_token(&service, &session).await;
+                service.poll().await;
+                service.start();
+                let path = "/api/v1/auth/check?permission=projects.read";
+                let before = cpu();
+                for _ in 0..REQUESTS {
+                    let request = request(&secret, path);
+                    assert_eq!(service.call(PEER.parse().expect("a peer"), request).await.status(), 204);
+                }
+                assert!(service.flush_activity().await);
+                (cpu() - before) * 1e9 / REQUESTS as f64
+            });
+            if round > 0 {
+                times[which].push(nanos);
+            }
+        }
+    }
+    for (name, times) in ["log off", "log on"].into_iter().zip(&mut times) {
+        times.sort_by(f64::total_cmp);
+        let _ = writeln!(text, "| {name} | {:.0} |", times[times.len() / 2]);
+    }
+    text
+}
+
+/// Requests as fast as they go for some seconds, with their rows: rows a second, and what waits at the end.
+pub async fn sustained(url: &str, seconds: u64) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = open(url, directory.path(), Some(false)).await;
+    service.create_user("busy", None, PASSWORD).await;
+    let session = sign_in(&service).await;
+    let mut secrets = Vec::new();
+    for _ in 0..100 {
+        secrets.push(made_token(&service, &session).await.1);
+    }
+    service.start();
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..4).map(|task| {
+        let (service, secrets) = (service.clone(), secrets.clone());
+        tokio::spawn(async move {
+            let mut requests = 0_u64;
+            for secret in secrets.iter().cycle().skip(task * 25) {
+                if requests % 256 == 0 && began.elapsed() >= Duration::from_secs(seconds) {
+                    break;
+                }
+                let request = request(secret, "/api/v1/auth/check?permission=projects.read");
+                assert_eq!(service.call(PEER.parse().expect("a peer"), request).await.status(), 204);
+                requests += 1;
+            }
+            requests
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let mut requests = 0;
+    for task in tasks {
+        requests += task.await.expect("a task");
+    }
+    let waiting = service.waiting_activity();
+    let took = began.elapsed().as_secs_f64();
+    assert!(service.flush_activity().await);
+    let stats = ask(&service, &session, "/api/v1/users/auth/activity/stats").await;
+    let (rows, bytes) = (&stats["data"]["total_records"], &stats["data"]["total_size_bytes"]);
+    let bytes = bytes.as_f64().unwrap_or_default() / rows.as_f64().unwrap_or(1.0);
+    format!(
+        "{requests} requests in {took:.1} s: {:.0} rows a second; {waiting} waited at the end; {rows} rows are stored, {bytes:.1} bytes each\n",
+        requests as f64 / took
+    )
+}
+
+async fn open(url: &str, directory: &Path, is_committed: Option<bool>) -> Service {
+    let url = if url == "sqlite" {
+        format!("sqlite:{}", directory.join("hoody.db").display())
+    } else {
+        std::fs::write(directory.join("master.key"), "5a".repeat(32)).expect("a key");
+        url.to_owned()
+    };
+    Service::open_logging(&url, directory, "", Timestamp::from_millis(NOW), is_committed).await
+}
+
+async fn sign_in(service: &Service) -> String {
+    let login = json!({ "username": "busy", "password": PASSWORD });
+    let body = send(service, "POST", "/api/v1/users/auth/login", None, Some(login)).await;
+    body["data"]["token"].as_str().expect("a session").to_owned()
+}
+
+async fn made_token(service: &Service, session: &str) -> (String, String) {
+    let made = send(service, "POST", "/api/v1/auth/tokens", Some(session), Some(json!({}))).await;
+    let text = |field: &str| made["data"][field].as_str().expect("a token").to_owned();
+    (text("id"), text("token"))
+}
+
+async fn ask(service: &Service, session: &str, path: &str) -> Value {
+    send(service, "GET", path, Some(session), None).await
+}
+
+async fn send(service: &Service, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> Value {
+    let mut request = http::Request::builder().method(method).uri(path).header("host", "127.0.0.1:8080");
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let body = body.map_or_else(axum::body::Body::empty, |body| body.to_string().into());
+    let response = service.call(PEER.parse().expect("a peer"), request.body(body).expect("a request")).await;
+    let bytes = response.into_body().collect().await.expect("a body").to_bytes();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
+fn request(token: &str, path: &str) -> http::Request<axum::body::Body> {
+    let request = http::Request::builder().uri(path).header("host", "127.0.0.1:8080");
+    let request = request.header("user-agent", "wrk/4.1").header("authorization", format!("Bearer {token}"));
+    request.body(axum::body::Body::empty()).expect("a request")
+}
+
+/// User and system time of this process, in seconds.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("stat");
+    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
+    let ticks = |index: usize| fields[index].parse::<f64>().expect("ticks");
+    (ticks(11) + ticks(12)) / 100.0
+}

@@ -1,0 +1,141 @@
+//! The request log, as far as it is pure: what a row says, what filters ask of it, how rows are packed
+//! ([`block`]), what is counted of a token's use ([`usage`]) and what never gets in ([`redact`]).
+
+pub mod block;
+mod bytes;
+pub mod redact;
+pub mod usage;
+
+use crate::grant::Credential;
+use crate::id::RealmId;
+use crate::time::{DAY, MINUTE, Timestamp};
+
+/// The methods that are told apart, by their number in a packed row; whatever else comes is `OTHER`.
+const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "OTHER"];
+
+/// A request's method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Method(u8);
+
+impl Method {
+    /// The method of this name, in capitals.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let known = (0_u8..).zip(METHODS).find(|(_, method)| *method == name);
+        Self(known.map_or(7, |(number, _)| number))
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        METHODS[usize::from(self.0 & 7)]
+    }
+}
+
+/// What filters select by: rows of one account that have it in common are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Series {
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// The method.
+    pub method: Method,
+    /// The realm that the host named.
+    pub realm: Option<RealmId>,
+}
+
+/// Which rows are wanted, beside when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filter {
+    /// The lowest status.
+    pub min_status: u16,
+    /// The highest status.
+    pub max_status: u16,
+    /// Only this method.
+    pub method: Option<Method>,
+    /// Only this realm.
+    pub realm: Option<RealmId>,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { min_status: 0, max_status: u16::MAX, method: None, realm: None }
+    }
+}
+
+impl Filter {
+    /// Whether rows of `series` are wanted.
+    #[must_use]
+    pub fn admits(&self, series: &Series) -> bool {
+        (self.min_status..=self.max_status).contains(&series.status)
+            && self.method.is_none_or(|method| method == series.method)
+            && self.realm.is_none_or(|realm| Some(realm) == series.realm)
+    }
+}
+
+/// One request that was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Its number among the rows of the process that wrote it, without gaps.
+    pub seq: i64,
+    /// When it was answered; in the order of `seq` it never runs backwards.
+    pub at: Timestamp,
+    /// Status, method and realm.
+    pub series: Series,
+    /// Who asked; `None` for somebody who was signing in.
+    pub credential: Option<Credential>,
+    /// The path, without the query.
+    pub path: &'a str,
+    /// The rule that refused it.
+    pub reason: Option<&'a str>,
+    /// The permission that it needed.
+    pub permission: Option<&'a str>,
+    /// Where it came from.
+    pub address: &'a str,
+    /// What the client calls itself.
+    pub agent: Option<&'a str>,
+    /// How long it took, in microseconds.
+    pub micros: u64,
+}
+
+/// Milliseconds of an hour.
+pub const HOUR: i64 = 60 * MINUTE;
+
+/// The hour that an instant is in, counted from 1970.
+#[must_use]
+pub fn hour(at: Timestamp) -> i64 {
+    at.millis().div_euclid(HOUR)
+}
+
+/// The day that an instant is in, counted from 1970.
+#[must_use]
+pub fn day(at: Timestamp) -> i64 {
+    at.millis().div_euclid(DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_have_names_and_the_unknown_is_other() {
+        for name in METHODS {
+            assert_eq!(Method::of(name).name(), name);
+        }
+        assert_eq!(Method::of("BREW").name(), "OTHER");
+        assert_eq!(Method::of("get").name(), "OTHER");
+    }
+
+    #[test]
+    fn a_filter_asks_for_everything_that_it_names() {
+        let realm = RealmId::from_bytes([1; 12]);
+        let series = Series { status: 404, method: Method::of("GET"), realm: Some(realm) };
+        assert!(Filter::default().admits(&series));
+        let errors = Filter { min_status: 400, ..Filter::default() };
+        assert!(errors.admits(&series));
+        assert!(!errors.admits(&Series { status: 399, ..series }));
+        let posts = Filter { method: Some(Method::of("POST")), ..errors };
+        assert!(!posts.admits(&series));
+        let here = Filter { realm: Some(realm), ..errors };
+        assert!(here.admits(&series) && !here.admits(&Series { realm: None, ..series }));
+    }
+}

@@ -1,0 +1,221 @@
+//! The endpoints of the request log (`contract/activity.md`), and what a token did.
+//!
+//! A session sees all of its account's log. A token needs `resources.read_account`; on a realm's host, the
+//! only place where a token that is bound to realms works, it sees that realm's rows. It learns neither ids
+//! nor names of the credentials that it may not see (`core::acting`).
+
+use std::collections::{BTreeMap, HashSet};
+
+use axum::extract::State;
+use hoody_core::activity::usage::Usage;
+use hoody_core::activity::{Filter, HOUR, Method, day, hour};
+use hoody_core::grant::Credential;
+use hoody_core::id::{RealmId, TokenId, noun};
+use hoody_core::invalid::Invalid;
+use hoody_core::time::{DAY, Timestamp};
+use hoody_core::wire;
+
+use super::query::{self, Asked, WINDOW};
+use super::{Logged, token_usage};
+use crate::app::App;
+use crate::error::Error;
+use crate::http::caller::{AccountRead, AnyCaller, Valid};
+use crate::http::{Answer, Caller, IdPath, Query, Shared};
+use crate::realms;
+use crate::tokens::delegation;
+use crate::tokens::http::NOT_FOUND;
+
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+/// How many rows a page has at most, and unless told.
+const LIMITS: (i64, i64) = (200, 50);
+/// How many addresses of a token are told apart.
+const ADDRESSES: usize = 20;
+/// For how many hours uses are given hour by hour.
+const HOURS: i64 = 48;
+
+/// The account's requests, the latest first
+#[utoipa::path(get, path = "/api/v1/users/auth/activity", operation_id = "list_activity", tag = "activity",
+    params(("page" = Option<u32>, Query, description = "From 1; rows are reached up to the 10,000th"),
+    ("limit" = Option<u32>, Query, description = "1 to 200, 50 unless told"),
+    ("start_date" = Option<String>, Query, description = "ISO 8601"),
+    ("end_date" = Option<String>, Query, description = "ISO 8601, included; a day without a time is the whole of it"),
+    ("errors_only" = Option<bool>, Query, description = "Only status 400 and above"),
+    ("min_status" = Option<u16>, Query, description = "100 to 599"),
+    ("max_status" = Option<u16>, Query, description = "100 to 599"),
+    ("method" = Option<String>, Query, description = "GET, POST, PUT, PATCH or DELETE"),
+    ("realm_id" = Option<RealmId>, Query, description = "Only this realm; on a realm's host, that one")),
+    security(("bearer" = [])),
+    responses((status = 200, body = wire::ActivityPage), (status = 400, body = wire::ErrorBody)))]
+pub(crate) async fn list_activity(
+    State(app): State<Shared>,
+    caller: Caller<AccountRead>,
+    query: Query,
+) -> Result<Answer<Vec<wire::ActivityRow>>, Error> {
+    let asked = asked(&app, &caller, &query)?;
+    let limit = query.number("limit", 1..=LIMITS.0, LIMITS.1)?.unsigned_abs();
+    let page = query.number("page", 1..=i64::from(u32::MAX), 1)?.unsigned_abs();
+    let offset = (page - 1).saturating_mul(limit);
+    if offset >= WINDOW {
+        let message =
+            format!("page: rows are reached up to number {WINDOW}; narrow the dates or the filters");
+        return Err(Invalid::rule("INVALID_PARAMETER_VALUE", message).into());
+    }
+    let found = match asked {
+        Some(asked) => query::page(&app.activity, &asked, offset, limit.min(WINDOW - offset)).await?,
+        None => query::Found { rows: Vec::new(), total: 0 },
+    };
+    let rows = shown(&app, &caller, found.rows).await?;
+    let metadata = wire::PageMetadata {
+        total: found.total,
+        page: u32::try_from(page).unwrap_or(u32::MAX),
+        limit: u32::try_from(limit).unwrap_or(u32::MAX),
+        pages: found.total.min(WINDOW).div_ceil(limit),
+    };
+    Ok(Answer::ok("Activity logs retrieved successfully", rows).metadata(metadata))
+}
+
+/// Which rows are asked for; `None` when no row can be.
+fn asked(app: &App, caller: &AnyCaller, query: &Query) -> Result<Option<Asked>, Error> {
+    let (start, end) = query.dates()?;
+    let lowest = query.number("min_status", 100..=599, 100)?;
+    let highest = query.number("max_status", 100..=599, 599)?;
+    if lowest > highest {
+        let message = "min_status must not be above max_status";
+        return Err(Invalid::rule("INVALID_PARAMETER_VALUE", message).into());
+    }
+    let lowest = if query.flag("errors_only", false)? { lowest.max(400) } else { lowest };
+    let method = match query.text("method")?.filter(|text| !text.is_empty()) {
+        Some(_) => Some(Method::of(query.choice("method", &METHODS)?)),
+        None => None,
+    };
+    let realm = realms::select(caller, query.realm("realm_id")?)?;
+    let whole = lowest == 100 && highest == 599;
+    let status = |number: i64| u16::try_from(number).unwrap_or(u16::MAX);
+    let filter = if whole {
+        Filter { method, realm, ..Filter::default() }
+    } else {
+        Filter { min_status: status(lowest), max_status: status(highest), method, realm }
+    };
+    let now = app.now();
+    let from = start.map_or(Timestamp::MIN, |start| start).max(app.activity.cutoff(now));
+    let until = end.unwrap_or(now).min(now);
+    Ok((from <= until).then(|| Asked { account: caller.account(), from, until, filter }))
+}
+
+/// Rows as the caller may see them.
+async fn shown(app: &App, caller: &AnyCaller, rows: Vec<Logged>) -> Result<Vec<wire::ActivityRow>, Error> {
+    let mut shown: Vec<_> = rows.into_iter().map(Logged::shown).collect();
+    if let Credential::Token(own) = caller.grant().credential {
+        let (visible, _) = delegation::list(&app.db, caller).await?;
+        let visible: HashSet<_> = visible.iter().map(|token| token.id).chain([own]).collect();
+        shown.iter_mut().for_each(|row| hide_others(row, &visible));
+    }
+    Ok(shown)
+}
+
+/// Takes out what names a credential that is not `visible`.
+fn hide_others(row: &mut wire::ActivityRow, visible: &HashSet<TokenId>) {
+    row.session_id = None;
+    row.token_id = row.token_id.filter(|id| visible.contains(id));
+    let parts = row.path.split('/').map(|part| match part.parse::<TokenId>() {
+        Ok(id) if row.path.starts_with("/api/v1/auth/tokens/") && !visible.contains(&id) => "[hidden]",
+        _ => part,
+    });
+    row.path = parts.collect::<Vec<_>>().join("/");
+}
+
+/// How much there is in the log
+#[utoipa::path(get, path = "/api/v1/users/auth/activity/stats", operation_id = "get_activity_stats", tag = "activity",
+    security(("bearer" = [])), responses((status = 200, body = wire::Envelope<wire::ActivityStats>)))]
+pub(crate) async fn get_activity_stats(
+    State(app): State<Shared>,
+    caller: Caller<AccountRead>,
+) -> Result<Answer<wire::ActivityStats>, Error> {
+    let now = app.now();
+    let filter = Filter { realm: caller.attempt.realm, ..Filter::default() };
+    let asked = Asked { account: caller.account(), from: app.activity.cutoff(now), until: now, filter };
+    let totals = query::totals(&app.activity, &asked).await?;
+    let stats = wire::ActivityStats {
+        total_size_bytes: totals.bytes,
+        total_records: totals.rows,
+        oldest_record: totals.oldest,
+        newest_record: totals.newest,
+        retention_days: app.activity.retention_days.unsigned_abs(),
+    };
+    Ok(Answer::ok("Activity stats retrieved successfully", stats))
+}
+
+/// What a token did: by hour and day, status, permission and address
+#[utoipa::path(get, path = "/api/v1/auth/tokens/{id}/usage", operation_id = "get_token_usage", tag = "tokens",
+    params(("id" = TokenId, Path), ("days" = Option<u32>, Query, description = "1 to 365, 30 unless told; today is one")),
+    security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::TokenUsage>), (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn get_token_usage(
+    State(app): State<Shared>,
+    caller: Caller<Valid>,
+    IdPath(id): IdPath<noun::Token>,
+    query: Query,
+) -> Result<Answer<wire::TokenUsage>, Error> {
+    let days = query.number("days", 1..=365, 30)?;
+    let token = delegation::find_visible(&app.db, &caller, id).await?.ok_or(NOT_FOUND)?;
+    let now = app.now();
+    let cutoff = app.activity.cutoff(now);
+    let hours = token_usage::by_hour(&app.activity, caller.account(), token.id, cutoff).await?;
+    let usage = told(token.id, &hours, now, days);
+    Ok(Answer::ok("Token usage retrieved successfully", usage))
+}
+
+fn told(token_id: TokenId, hours: &BTreeMap<i64, Usage>, now: Timestamp, days: i64) -> wire::TokenUsage {
+    let first_day = day(now) - days + 1;
+    let seen = hours.values().filter_map(|usage| usage.seen);
+    let (first, last): (Vec<_>, Vec<_>) = seen.unzip();
+    let mut whole = Usage::default();
+    let mut by_day: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
+    for (hour, usage) in hours.range(first_day * 24..) {
+        whole.merge(usage);
+        let of_day = by_day.entry(hour.div_euclid(24)).or_default();
+        of_day.0 += usage.total();
+        of_day.1 += usage.errors();
+    }
+    whole.keep_addresses(ADDRESSES);
+    let (total, errors) = (whole.total(), whole.errors());
+    let ranked = |counts: BTreeMap<String, u64>| {
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by(|(a, most), (b, least)| least.cmp(most).then_with(|| a.cmp(b)));
+        counts
+    };
+    let recent = hours.range((hour(now) - HOURS + 1).max(first_day * 24)..);
+    wire::TokenUsage {
+        token_id,
+        first_seen: first.into_iter().min(),
+        last_seen: last.into_iter().max(),
+        days: u32::try_from(days).unwrap_or(u32::MAX),
+        total,
+        errors,
+        by_status: whole.statuses,
+        by_permission: ranked(whole.permissions)
+            .into_iter()
+            .map(|(permission, total)| wire::PermissionUses { permission, total })
+            .collect(),
+        by_address: ranked(whole.addresses)
+            .into_iter()
+            .map(|(ip_address, total)| wire::AddressUses { ip_address, total })
+            .collect(),
+        other_addresses: whole.other_addresses,
+        by_hour: recent
+            .map(|(hour, usage)| wire::UsesInTime {
+                start: Timestamp::from_millis(hour * HOUR),
+                total: usage.total(),
+                errors: usage.errors(),
+            })
+            .collect(),
+        by_day: by_day
+            .into_iter()
+            .map(|(day, (total, errors))| wire::UsesInTime {
+                start: Timestamp::from_millis(day * DAY),
+                total,
+                errors,
+            })
+            .collect(),
+    }
+}

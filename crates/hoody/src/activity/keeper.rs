@@ -1,0 +1,149 @@
+//! Keeps the log in shape, on one node at a time: small blocks are put together, what tokens did is
+//! counted hour by hour, days that are over are dropped.
+//!
+//! Each step is one short transaction that changes nothing if somebody else has changed the same blocks:
+//! a node that thinks that it still has the lease does no harm.
+
+use std::collections::HashMap;
+
+use hoody_core::activity::block::{Block, Builder};
+use hoody_core::activity::usage::Usage;
+use hoody_core::activity::{HOUR, Record, hour};
+use hoody_core::grant::Credential;
+use hoody_core::id::TokenId;
+use hoody_core::time::{DAY, MINUTE};
+
+use super::Activity;
+use super::blocks::{self, ReadError, Wanted};
+use super::store::{self, Open};
+use super::tables::{self, Kind};
+use crate::app::App;
+use crate::db::DbError;
+use crate::nodes::lease;
+
+/// Blocks of so many rows are large enough.
+const LARGE: u64 = 4_096;
+/// So many small blocks of an hour that is not over are put together.
+const MANY: i64 = 256;
+/// How many small blocks are put together at a time.
+const TOGETHER: i64 = 512;
+/// How long after its end an hour is taken to be complete, in milliseconds. What comes later is taken up
+/// by the next round.
+const GRACE: i64 = MINUTE;
+/// How many addresses of a token are told apart while an hour is counted.
+const ADDRESSES_COUNTED: usize = 256;
+
+/// One round, if this node holds the lease.
+///
+/// # Errors
+/// When the database fails; the next round takes it up.
+pub(crate) async fn tidy(app: &App) -> Result<(), DbError> {
+    if lease::hold(app, "activity").await?.is_none() {
+        return Ok(());
+    }
+    let activity = &app.activity;
+    let now = app.now();
+    // Hours that are over are those before this one.
+    let current = hour(now.plus(-GRACE));
+    for span in tables::list(&activity.db, Kind::Blocks).await? {
+        let open = store::open(&activity.db, span).await?;
+        let small = |open: &&Open| {
+            open.state == 0 && (open.hour < current || open.blocks >= MANY || open.n.unsigned_abs() >= LARGE)
+        };
+        for open in open.iter().filter(small) {
+            put_together(activity, open).await?;
+        }
+        for open in store::open(&activity.db, span).await?.iter().filter(|open| open.hour < current) {
+            if open.state == 1 {
+                count_tokens(activity, open).await?;
+            }
+        }
+    }
+    // Not at once: a question that was asked before midnight may still be looking.
+    let cutoff = activity.cutoff(now.plus(-HOUR));
+    tables::drop_before(&activity.db, cutoff).await?;
+    store::forget_runs(&activity.db, cutoff.plus(-DAY)).await
+}
+
+/// Puts the small blocks of an account's hour together, into blocks of at least [`LARGE`] rows where
+/// there are so many.
+async fn put_together(activity: &Activity, open: &Open) -> Result<(), DbError> {
+    loop {
+        let all = store::in_state(&activity.db, open, TOGETHER).await?;
+        let mut rows = 0;
+        let fitting = all.iter().copied().take_while(|block| {
+            let fits = rows < LARGE;
+            rows += block.n.unsigned_abs();
+            fits
+        });
+        let blocks: Vec<_> = fitting.collect();
+        let is_done = match blocks.as_slice() {
+            [] => return Ok(()),
+            [one] => is_large(activity, open, one).await?,
+            several => replace(activity, open, several).await?,
+        };
+        if !is_done || blocks.len() == all.len() {
+            return Ok(());
+        }
+    }
+}
+
+async fn is_large(activity: &Activity, open: &Open, block: &Wanted) -> Result<bool, DbError> {
+    let mut tx = activity.db.begin().await?;
+    let is_done = store::set_state(&mut tx, open.hour, 0, &[block.id]).await?;
+    if is_done {
+        tx.commit().await?;
+    }
+    Ok(is_done)
+}
+
+/// Replaces these small blocks by one; false when somebody else was quicker.
+async fn replace(activity: &Activity, open: &Open, small: &[Wanted]) -> Result<bool, DbError> {
+    let mut builder = Builder::default();
+    let give = |_, block: &Block<'_>| block.each(|_| true, |record| builder.push(&record));
+    match blocks::read(&activity.db, small.iter().copied(), give).await {
+        Ok(()) => {}
+        Err(ReadError::Moved) => return Ok(false),
+        Err(ReadError::Db(error)) => return Err(error),
+    }
+    let Some(packed) = builder.finish() else { return Ok(false) };
+    let ids: Vec<_> = small.iter().map(|block| block.id).collect();
+    let mut tx = activity.db.begin().await?;
+    if !store::delete_blocks(&mut tx, open.hour, 0, &ids).await? {
+        return Ok(false);
+    }
+    store::insert_blocks(&mut tx, open.run, 1, &[(open.account, packed)]).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Counts what tokens did in the large blocks of an account's hour that are not counted yet.
+async fn count_tokens(activity: &Activity, open: &Open) -> Result<(), DbError> {
+    let large = store::in_state(&activity.db, open, i64::MAX).await?;
+    let Some(last) = large.last() else { return Ok(()) };
+    let mut tokens: HashMap<TokenId, Usage> = HashMap::new();
+    for some in large.chunks(16) {
+        let give = |_, block: &Block<'_>| block.each(|_| true, |record| count(&record, &mut tokens));
+        match blocks::read(&activity.db, some.iter().copied(), give).await {
+            Ok(()) => {}
+            Err(ReadError::Moved) => return Ok(()),
+            Err(ReadError::Db(error)) => return Err(error),
+        }
+        tokens.values_mut().for_each(|usage| usage.keep_addresses(ADDRESSES_COUNTED));
+    }
+    let mut packed: Vec<_> = tokens.into_iter().map(|(token, usage)| (token, usage.pack())).collect();
+    packed.sort_unstable_by_key(|(token, _)| *token);
+    let ids: Vec<_> = large.iter().map(|block| block.id).collect();
+    let mut tx = activity.db.begin().await?;
+    if store::set_state(&mut tx, open.hour, 1, &ids).await? {
+        store::insert_usage(&mut tx, open.hour, last.id, packed).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+fn count(record: &Record<'_>, tokens: &mut HashMap<TokenId, Usage>) {
+    if let Some(Credential::Token(token)) = record.credential {
+        tokens.entry(token).or_default().add(record);
+    }
+}

@@ -1,0 +1,272 @@
+//! Answers from the log: one page of an account's rows, how many there are, how much they take.
+//!
+//! Beside each block stand its first and last instant and the number of its rows of each series. So rows
+//! are counted without reading them, and a page far back is found by counting; only the blocks that it
+//! lies in are read, and at the ends of a time range those that it cuts. Blocks of several nodes overlap
+//! in time; those of one do not.
+
+use hoody_core::activity::block::{Block, Unreadable};
+use hoody_core::activity::{Filter, HOUR, hour};
+use hoody_core::id::UserId;
+use hoody_core::time::Timestamp;
+
+use super::blocks::{self, ReadError, settled};
+use super::store::{self, Header};
+use super::tables::{self, Kind};
+use super::{Activity, Logged, run_of};
+use crate::db::{Db, DbError};
+
+/// Rows are reached by pages up to this one, and counted up to the one after it.
+pub(super) const WINDOW: u64 = 10_000;
+/// How much is said of blocks at a time: little first, most requests need no more.
+const CHUNKS: [i64; 2] = [64, 1_000];
+/// How many blocks are read at a time.
+const READ: usize = 64;
+
+/// Which rows of which account.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) account: UserId,
+    pub(super) from: Timestamp,
+    /// The last instant.
+    pub(super) until: Timestamp,
+    pub(super) filter: Filter,
+}
+
+/// Some rows, the latest first, and how many there are in all, counted to [`WINDOW`] and one.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) rows: Vec<Logged>,
+    pub(super) total: u64,
+}
+
+/// How much there is.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+    pub(super) oldest: Option<Timestamp>,
+    pub(super) newest: Option<Timestamp>,
+}
+
+/// A block that has rows which are wanted.
+#[derive(Debug)]
+struct Candidate {
+    header: Header,
+    matching: u64,
+}
+
+/// Rows `offset` to `offset + limit` of those that are asked for. Together at most [`WINDOW`].
+pub(super) async fn page(
+    activity: &Activity,
+    asked: &Asked,
+    offset: u64,
+    limit: u64,
+) -> Result<Found, DbError> {
+    settled(|| try_page(activity, asked, offset, limit)).await
+}
+
+async fn try_page(activity: &Activity, asked: &Asked, offset: u64, limit: u64) -> Result<Found, ReadError> {
+    let candidates = candidates(&activity.db, asked, Some(WINDOW)).await?;
+    let total = candidates.iter().map(|found| found.matching).sum::<u64>().min(WINDOW + 1);
+    if offset >= total || limit == 0 {
+        return Ok(Found { rows: Vec::new(), total });
+    }
+    let (skipped, rows) = rows_from(&activity.db, asked, &candidates, offset, limit).await?;
+    let skip = usize::try_from(offset.saturating_sub(skipped)).unwrap_or(usize::MAX);
+    let rows = rows.into_iter().skip(skip).take(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(Found { rows: rows.collect(), total })
+}
+
+/// Blocks with wanted rows, the latest first: all, or so many that the first `window` rows are in them.
+async fn candidates(db: &Db, asked: &Asked, window: Option<u64>) -> Result<Vec<Candidate>, ReadError> {
+    let mut found: Vec<Candidate> = Vec::new();
+    let spans = tables::list(db, Kind::Blocks).await?;
+    let hours = Kind::Blocks.span(hour(asked.from))..=Kind::Blocks.span(hour(asked.until));
+    for span in spans.into_iter().filter(|span| hours.contains(span)) {
+        // A block that begins before the end of the range may end up to an hour after it.
+        let mut before = (asked.until.plus(HOUR), i64::MAX);
+        let mut chunk = if found.is_empty() { CHUNKS[0] } else { CHUNKS[1] };
+        loop {
+            let headers = store::headers(db, span, asked.account, asked.from, before, chunk).await?;
+            let is_last = i64::try_from(headers.len()).unwrap_or(i64::MAX) < chunk;
+            if let Some(last) = headers.last() {
+                before = (last.last_at, last.id);
+            }
+            judge(db, asked, headers, &mut found).await?;
+            if window.is_some_and(|window| is_enough(&found, before.0, window)) {
+                return Ok(found);
+            }
+            if is_last {
+                break;
+            }
+            chunk = CHUNKS[1];
+        }
+    }
+    Ok(found)
+}
+
+/// Counts the wanted rows of each block; those that the range cuts are read.
+async fn judge(
+    db: &Db,
+    asked: &Asked,
+    headers: Vec<Header>,
+    found: &mut Vec<Candidate>,
+) -> Result<(), ReadError> {
+    for header in headers {
+        let counts = header.counts.iter().filter(|(series, _)| asked.filter.admits(series));
+        let mut matching: u64 = counts.map(|(_, count)| count).sum();
+        let is_outside = header.first_at > asked.until || header.last_at < asked.from;
+        if matching == 0 || is_outside {
+            continue;
+        }
+        if header.first_at < asked.from || header.last_at > asked.until {
+            matching = 0;
+            let count = |_, block: &Block<'_>| each(block, asked, |_| matching += 1);
+            blocks::read(db, [header.wanted()], count).await?;
+        }
+        if matching > 0 {
+            found.push(Candidate { header, matching });
+        }
+    }
+    Ok(())
+}
+
+/// Whether the first `window` rows, and one more, are in these blocks, when all others end at `rest`
+/// or before.
+fn is_enough(found: &[Candidate], rest: Timestamp, window: u64) -> bool {
+    let after_rest = found.iter().filter(|found| found.header.first_at > rest);
+    after_rest.map(|found| found.matching).sum::<u64>() > window
+}
+
+/// Reads on from a place that at most `offset` rows are before, until `limit` rows after `offset` are
+/// known. How many are before the first, and the rows, the latest first.
+async fn rows_from(
+    db: &Db,
+    asked: &Asked,
+    candidates: &[Candidate],
+    offset: u64,
+    limit: u64,
+) -> Result<(u64, Vec<Logged>), ReadError> {
+    let place = place_before(candidates, offset);
+    let is_after = |at: Timestamp| place.is_some_and(|place| at >= place);
+    // Whole blocks after the place are counted, not read.
+    let mut skipped: u64 =
+        candidates.iter().filter(|found| is_after(found.header.first_at)).map(|found| found.matching).sum();
+    let mut unread: Vec<_> = candidates.iter().filter(|found| !is_after(found.header.first_at)).collect();
+    let mut rows = Vec::new();
+    while !unread.is_empty() {
+        let needed = (offset + limit).saturating_sub(skipped);
+        let known = rows.len() as u64;
+        let mut expected = 0;
+        let mut next = 0;
+        while next < unread.len().min(READ) && (next == 0 || known + expected < needed) {
+            expected += unread[next].matching;
+            next += 1;
+        }
+        let rest = unread.split_off(next);
+        read(db, asked, &unread, |row| {
+            if is_after(row.at) {
+                skipped += 1;
+            } else {
+                rows.push(row);
+            }
+        })
+        .await?;
+        unread = rest;
+        let needed = (offset + limit).saturating_sub(skipped);
+        let known = match unread.first() {
+            // Others may have rows from there on down.
+            Some(next) => rows.iter().filter(|row: &&Logged| row.at > next.header.last_at).count(),
+            None => rows.len(),
+        };
+        if known as u64 >= needed {
+            break;
+        }
+    }
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.at, row.run, row.seq)));
+    Ok((skipped, rows))
+}
+
+/// The earliest first instant of a block such that at most `offset` rows can be at it or later.
+fn place_before(candidates: &[Candidate], offset: u64) -> Option<Timestamp> {
+    let mut places: Vec<_> = candidates.iter().map(|found| found.header.first_at).collect();
+    places.sort_unstable_by_key(|place| std::cmp::Reverse(*place));
+    let mut by_end: Vec<_> = candidates.iter().map(|found| (found.header.last_at, found.matching)).collect();
+    by_end.sort_unstable_by_key(|(last_at, _)| std::cmp::Reverse(*last_at));
+    let mut ends = by_end.into_iter().peekable();
+    let mut rows = 0;
+    let mut best = None;
+    for place in places {
+        while let Some((_, matching)) = ends.next_if(|(last_at, _)| *last_at >= place) {
+            rows += matching;
+        }
+        if rows > offset {
+            break;
+        }
+        best = Some(place);
+    }
+    best
+}
+
+/// Reads blocks and gives every row that is asked for.
+async fn read(
+    db: &Db,
+    asked: &Asked,
+    wanted: &[&Candidate],
+    mut give: impl FnMut(Logged),
+) -> Result<(), ReadError> {
+    let wanted = wanted.iter().map(|found| found.header.wanted());
+    let give = |id, block: &Block<'_>| each(block, asked, |row| give(Logged { run: run_of(id), ..row }));
+    blocks::read(db, wanted, give).await
+}
+
+fn each(block: &Block<'_>, asked: &Asked, mut give: impl FnMut(Logged)) -> Result<(), Unreadable> {
+    block.each(
+        |series| asked.filter.admits(series),
+        |record| {
+            if (asked.from..=asked.until).contains(&record.at) {
+                give(Logged::of(0, asked.account, &record));
+            }
+        },
+    )
+}
+
+/// How much of the account's log there is since `from`, of one realm or of all.
+pub(super) async fn totals(activity: &Activity, asked: &Asked) -> Result<Totals, DbError> {
+    if asked.filter != Filter::default() {
+        return settled(|| totals_of_part(activity, asked)).await;
+    }
+    let mut all = Totals::default();
+    let first = Kind::Blocks.span(hour(asked.from));
+    for span in tables::list(&activity.db, Kind::Blocks).await?.into_iter().filter(|span| *span >= first) {
+        let (rows, bytes, oldest, newest) =
+            store::totals(&activity.db, span, asked.account, asked.from).await?;
+        all.rows += rows.unsigned_abs();
+        all.bytes += bytes.unsigned_abs();
+        all.oldest = [all.oldest, oldest].into_iter().flatten().min();
+        all.newest = [all.newest, newest].into_iter().flatten().max();
+    }
+    Ok(all)
+}
+
+async fn totals_of_part(activity: &Activity, asked: &Asked) -> Result<Totals, ReadError> {
+    let candidates = candidates(&activity.db, asked, None).await?;
+    let mut part = Totals::default();
+    for Candidate { header, matching } in &candidates {
+        part.rows += matching;
+        // Its share of the block.
+        part.bytes += header.size.unsigned_abs() * matching / header.n.unsigned_abs().max(1);
+    }
+    // The latest block that ends need not have the latest of these rows, but the page knows.
+    let last = try_page(activity, asked, 0, 1).await?;
+    part.newest = last.rows.first().map(|row| row.at);
+    let earliest = candidates.iter().min_by_key(|found| found.header.first_at);
+    if let Some(earliest) = earliest {
+        read(&activity.db, asked, &[earliest], |row| {
+            part.oldest = Some(part.oldest.map_or(row.at, |oldest| oldest.min(row.at)));
+        })
+        .await?;
+    }
+    Ok(part)
+}

@@ -1,0 +1,89 @@
+//! All rows of all accounts, in an order that misses none.
+//!
+//! Nodes commit out of order, so there is no one order of everything. But the rows of one run (one start
+//! of one node) are numbered without gaps, and how far a run is stands in the same transaction as its
+//! rows. So a place in the log is a number for each run; reading on from it gives every row once, those
+//! of one run in their order.
+
+use std::collections::{BTreeMap, HashMap};
+
+use hoody_core::activity::block::Block;
+use hoody_core::activity::{Record, hour};
+use serde::{Deserialize, Serialize};
+
+use super::blocks::{self, ReadError, settled};
+use super::store::{self, Run};
+use super::tables::{self, Kind};
+use super::{Activity, Logged};
+use crate::db::DbError;
+
+/// A place in the log: for each run, the number of the last row that was read. To be kept as JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Position(BTreeMap<i64, i64>);
+
+impl Position {
+    /// The place after everything that is stored now.
+    pub(crate) async fn at_the_end(activity: &Activity) -> Result<Self, DbError> {
+        let runs = store::runs(&activity.db).await?;
+        Ok(Self(runs.into_iter().map(|run| (run.run, run.written)).collect()))
+    }
+}
+
+/// Rows after `position`, at most `limit` of each run, and the place after them. Rows that were dropped
+/// for their age are passed over. Nothing more is there when the place is the same.
+pub(crate) async fn read_after(
+    activity: &Activity,
+    position: &Position,
+    limit: i64,
+) -> Result<(Vec<Logged>, Position), DbError> {
+    settled(|| try_read(activity, position, limit)).await
+}
+
+async fn try_read(
+    activity: &Activity,
+    position: &Position,
+    limit: i64,
+) -> Result<(Vec<Logged>, Position), ReadError> {
+    let mut rows = Vec::new();
+    let mut next = Position::default();
+    let spans = tables::list(&activity.db, Kind::Blocks).await?;
+    let days = tables::list(&activity.db, Kind::Bodies).await?;
+    for run in store::runs(&activity.db).await? {
+        let after = position.0.get(&run.run).copied().unwrap_or(0);
+        let upto = run.written.min(after.saturating_add(limit));
+        if upto > after {
+            rows.extend(read_run(activity, (&spans, &days), &run, after, upto).await?);
+        }
+        next.0.insert(run.run, upto.max(after));
+    }
+    rows.sort_by_key(|row| (row.at, row.run, row.seq));
+    Ok((rows, next))
+}
+
+async fn read_run(
+    activity: &Activity,
+    (spans, days): (&[i64], &[i64]),
+    run: &Run,
+    after: i64,
+    upto: i64,
+) -> Result<Vec<Logged>, ReadError> {
+    let first = Kind::Blocks.span(hour(run.started_at));
+    let mut rows = Vec::new();
+    for span in spans.iter().copied().filter(|span| *span >= first) {
+        let mut found = store::blocks_of_run(&activity.db, span, run.run, after, upto).await?;
+        found.retain(|(_, block)| days.contains(&Kind::Bodies.span(block.hour)));
+        let accounts: HashMap<_, _> = found.iter().map(|(account, block)| (block.id, *account)).collect();
+        let give = |id, block: &Block<'_>| {
+            let Some(account) = accounts.get(&id) else { return Ok(()) };
+            let wanted = after + 1..=upto;
+            let each = |record: Record<'_>| {
+                if wanted.contains(&record.seq) {
+                    rows.push(Logged::of(run.run, *account, &record));
+                }
+            };
+            block.each(|_| true, each)
+        };
+        blocks::read(&activity.db, found.iter().map(|(_, block)| *block), give).await?;
+    }
+    Ok(rows)
+}

@@ -1,0 +1,206 @@
+//! What stands behind the request log: blocks that are put together, the order for those who read all of
+//! it, and what happens when it cannot be written.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hoody::testing::Service;
+use http::StatusCode;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::activity::rows;
+use crate::support::{TestApp, on_both};
+
+const HOUR: i64 = 3_600_000;
+const SMALL: &str = "SELECT CAST(COUNT(*) AS BIGINT) AS n FROM activity_blocks_641 WHERE state = 0";
+const BLOCKS: &str = "SELECT CAST(COUNT(*) AS BIGINT) AS n FROM activity_blocks_641";
+
+/// Which numbers of each run were read.
+fn numbers(rows: &[(i64, i64, String, String)]) -> BTreeMap<i64, Vec<i64>> {
+    let mut runs: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+    rows.iter().for_each(|(run, seq, ..)| runs.entry(*run).or_default().push(*seq));
+    runs
+}
+
+on_both! {
+    async fn small_blocks_are_put_together_and_nothing_changes_for_who_reads(app: TestApp) {
+        let (ada, bob) = (app.user("ada").await, app.user("bob").await);
+        for number in 0..40 {
+            for client in [&ada, &bob] {
+                client.get(&format!("/api/v1/projects/{number:024x}")).await;
+            }
+            assert!(app.service.flush_activity().await);
+        }
+        let before = rows(&app, &ada, "limit=200").await;
+        let (all, _) = app.service.activity_after("{}", 10_000).await;
+        assert!(app.service.activity_number(SMALL).await >= 80);
+        // The hour is not over, and there are not many.
+        app.service.tidy_activity().await;
+        assert!(app.service.activity_number(SMALL).await >= 80);
+        app.later(2 * HOUR).await;
+        app.service.tidy_activity().await;
+        assert_eq!(app.service.activity_number(BLOCKS).await, 2, "one block an account");
+        let ada_again = app.login("ada").await;
+        let after = rows(&app, &ada_again, "limit=200").await;
+        // What came since is the listing before and the login.
+        assert_eq!(after[after.len() - before.len()..], before[..]);
+        let (again, _) = app.service.activity_after("{}", 10_000).await;
+        assert_eq!(again[..all.len()], all[..]);
+    }
+
+    async fn the_tail_gives_every_row_once_though_nodes_write_out_of_order(app: TestApp) {
+        let owner = app.user("ada").await;
+        let second = app.another_node().await;
+        let mut place = "{}".to_owned();
+        let mut read = Vec::new();
+        for round in 0..30 {
+            for number in 0..round % 5 {
+                owner.get(&format!("/api/v1/projects/{round:012x}{number:012x}")).await;
+                owner.at(&second).get(&format!("/api/v1/projects/{number:012x}{round:012x}")).await;
+            }
+            // One node is often behind the other.
+            if round % 3 == 0 {
+                assert!(second.flush_activity().await);
+            }
+            assert!(app.service.flush_activity().await);
+            if round == 17 {
+                app.later(2 * HOUR).await;
+                second.advance(2 * HOUR);
+                assert!(second.poll().await);
+                app.service.tidy_activity().await;
+            }
+            let (rows, next) = app.service.activity_after(&place, 3).await;
+            read.extend(rows);
+            place = next;
+        }
+        assert!(second.flush_activity().await && app.service.flush_activity().await);
+        loop {
+            let (rows, next) = second.activity_after(&place, 3).await;
+            if next == place {
+                break;
+            }
+            read.extend(rows);
+            place = next;
+        }
+        let (all, end) = app.service.activity_after("{}", 100_000).await;
+        assert_eq!((place, read.len()), (end.clone(), all.len()));
+        assert_eq!(app.service.activity_end().await, end);
+        assert_eq!(numbers(&read).len(), 2);
+        for (run, numbers) in numbers(&read) {
+            let expected: Vec<_> = (1..=i64::try_from(numbers.len()).unwrap()).collect();
+            assert_eq!(numbers, expected, "the numbers of run {run} have no gap, and each came once, in order");
+        }
+    }
+
+    async fn a_listener_hears_rows_once_they_are_stored(app: TestApp) {
+        let owner = app.user("ada").await;
+        assert!(app.service.flush_activity().await);
+        let mut heard = app.service.listen_to_activity();
+        owner.check("").await.expect(StatusCode::NO_CONTENT);
+        assert!(heard().is_empty());
+        assert!(app.service.flush_activity().await);
+        assert_eq!(heard(), ["/api/v1/auth/check"]);
+    }
+
+    /// Threat 40: when the log cannot be written, requests slow down and none is left out in silence.
+    async fn threat_40_a_writer_that_stands_slows_requests_and_loses_none(app: TestApp) {
+        let owner = app.user("ada").await;
+        let token = owner.mint(json!({ "permissions": {} })).await;
+        token.client.check("").await.expect(StatusCode::NO_CONTENT);
+        assert!(app.service.flush_activity().await);
+        let before = app.service.activity_after("{}", 100_000).await.0.len();
+        // Nobody writes: the memory fills, and then requests wait.
+        let mut asked = JoinSet::new();
+        for _ in 0..9_000 {
+            let client = token.client.clone();
+            asked.spawn(async move { client.check("projects.read").await.status });
+        }
+        let mut answered = 0;
+        while app.service.waiting_activity() < 8_192 {
+            assert_eq!(asked.join_next().await.unwrap().unwrap(), StatusCode::FORBIDDEN);
+            answered += 1;
+        }
+        while answered < 8_192 {
+            asked.join_next().await.unwrap().unwrap();
+            answered += 1;
+        }
+        let waits = tokio::time::timeout(Duration::from_millis(300), asked.join_next()).await;
+        assert!(waits.is_err(), "a request was answered though there was no room for its row");
+        let mut refused = 0;
+        while refused < 9_000 - 8_192 {
+            assert!(app.service.flush_activity().await);
+            while let Ok(Some(status)) = tokio::time::timeout(Duration::from_millis(50), asked.join_next()).await {
+                assert_eq!(status.unwrap(), StatusCode::FORBIDDEN);
+                refused += 1;
+            }
+        }
+        assert!(app.service.flush_activity().await);
+        let (all, _) = app.service.activity_after("{}", 100_000).await;
+        assert_eq!(all.len() - before, 9_000, "every refusal is there, none is sampled");
+        let count = "SELECT CAST(SUM(n) AS BIGINT) AS n FROM activity_blocks_641";
+        assert_eq!(app.service.activity_number(count).await as usize, all.len());
+    }
+
+    async fn committed_means_that_the_row_is_stored_before_the_answer(app: TestApp) {
+        let owner = app.user("ada").await;
+        let node = committed_node(&app).await;
+        node.start();
+        let mut asked = JoinSet::new();
+        for number in 0..200 {
+            let client = owner.at(&node);
+            asked.spawn(async move { client.get(&format!("/api/v1/projects/{number:024x}")).await.status });
+        }
+        assert_eq!(asked.join_all().await.len(), 200);
+        let (rows, _) = app.service.activity_after("{}", 10_000).await;
+        assert_eq!(rows.iter().filter(|row| row.3.starts_with("/api/v1/projects/")).count(), 200);
+    }
+
+    async fn what_cannot_be_logged_is_not_answered_when_it_must_be_committed(app: TestApp) {
+        let owner = app.user("ada").await;
+        let node = committed_node(&app).await;
+        owner.at(&node).get("/livez").await.expect(StatusCode::OK);
+        node.cut_activity().await;
+        node.start();
+        let began = tokio::time::Instant::now();
+        let reply = owner.at(&node).get("/api/v1/auth/check").await;
+        reply.refused(503, "UNAVAILABLE");
+        assert!(reply.headers.contains_key("retry-after") && began.elapsed() < Duration::from_secs(20));
+        // Who is nobody's business is answered as always.
+        app.anon().at(&node).get("/api/v1/auth/check").await.refused(401, "MISSING_TOKEN");
+    }
+
+    async fn a_log_that_is_away_for_a_while_is_written_when_it_is_back(app: TestApp) {
+        let owner = app.user("ada").await;
+        let node = app.another_node().await;
+        node.cut_activity().await;
+        for _ in 0..5 {
+            owner.at(&node).check("").await.expect(StatusCode::NO_CONTENT);
+        }
+        assert!(!node.flush_activity().await);
+        assert!(!node.flush_activity().await, "it is still there, to be tried again");
+        owner.check("").await.expect(StatusCode::NO_CONTENT);
+        assert_eq!(rows(&app, &owner, "").await.len(), 2);
+    }
+
+    /// Threat 32: heavy use is few writes, and a check does not wait for a database that stands.
+    async fn threat_32_a_check_is_answered_while_the_log_stands(app: TestApp) {
+        let owner = app.user("ada").await;
+        let token = owner.mint(json!({})).await;
+        token.client.check("").await.expect(StatusCode::NO_CONTENT);
+        app.service.cut_activity().await;
+        let mut asked = JoinSet::new();
+        for _ in 0..2_000 {
+            let client = token.client.clone();
+            asked.spawn(async move { client.check("").await.status });
+        }
+        let answers = tokio::time::timeout(Duration::from_secs(10), asked.join_all()).await.unwrap();
+        assert!(answers.iter().all(|status| *status == StatusCode::NO_CONTENT));
+        assert!(!app.service.flush_activity().await);
+        token.client.check("").await.expect(StatusCode::NO_CONTENT);
+    }
+}
+
+async fn committed_node(app: &TestApp) -> Service {
+    Service::open_logging(&app.url, app.directory.path(), "", app.service.now(), Some(true)).await
+}
