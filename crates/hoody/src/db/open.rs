@@ -115,9 +115,10 @@ impl Location {
         Ok(Opened { db, tail, database_id })
     }
 
-    /// Opens the place of the request log, on connections of its own: on SQLite a file in `directory`,
-    /// synchronised with every commit only if `is_durable`; on PostgreSQL the database itself, which
-    /// [`Location::open`] brought to the current schema.
+    /// Opens the place of the request log, on connections of its own: on SQLite a file in `directory`; on
+    /// PostgreSQL the database itself, which [`Location::open`] brought to the current schema. A commit
+    /// waits for the disk only if `is_durable`; otherwise it survives a crash of this process, not a loss
+    /// of power.
     pub(crate) async fn open_activity(
         &self,
         directory: &std::path::Path,
@@ -134,7 +135,9 @@ impl Location {
                 Db::Sqlite { writer, readers }
             }
             Self::Postgres(options) => {
+                let commit = if is_durable { "on" } else { "off" };
                 let options = postgres_options(options.as_ref().clone());
+                let options = options.options([("synchronous_commit", commit)]);
                 let writers = postgres_pool(ACTIVITY_WRITERS).connect_with(options.clone()).await?;
                 let readers = postgres_pool(ACTIVITY_READERS).connect_with(options).await?;
                 Db::Postgres { writers, readers }
