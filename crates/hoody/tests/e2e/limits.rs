@@ -1,9 +1,10 @@
 //! Five hundred logins at once, through a real server process: what they cost it and those beside them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::support::{Client, PASSWORD, Server, WHOLE_MACHINE, on_both};
 
