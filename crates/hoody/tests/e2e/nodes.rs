@@ -142,17 +142,20 @@ enum Loss {
     Address,
     Permission,
     Realm,
+    /// The token above the one above it is disabled (threat 38).
+    Ancestor,
     Logout,
     Password,
 }
 
 impl Loss {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Deleted,
         Self::Disabled,
         Self::Address,
         Self::Permission,
         Self::Realm,
+        Self::Ancestor,
         Self::Logout,
         Self::Password,
     ];
@@ -190,10 +193,17 @@ async fn propagation(cluster: &Cluster, owner: &Client, loss: Loss) -> Duration 
             if loss == Loss::Realm {
                 body["realm_ids"] = json!([REALM_A, REALM_B]);
             }
-            let (id, token) = owner.mint(body).await;
+            if loss == Loss::Ancestor {
+                body["permissions"]["resources"] = json!({ "create_tokens": true });
+            }
+            let (id, token) = owner.mint(body.clone()).await;
+            let token = match loss {
+                Loss::Ancestor => token.mint(body.clone()).await.1.mint(body).await.1,
+                _ => token,
+            };
             let (method, body) = match loss {
                 Loss::Deleted => (Method::DELETE, None),
-                Loss::Disabled => (Method::PATCH, Some(json!({ "is_enabled": false }))),
+                Loss::Disabled | Loss::Ancestor => (Method::PATCH, Some(json!({ "is_enabled": false }))),
                 Loss::Address => (Method::PATCH, Some(json!({ "ip_whitelist": ["192.0.2.0/24"] }))),
                 Loss::Permission => (Method::PATCH, Some(json!({ "permissions": {} }))),
                 _ => (Method::PATCH, Some(json!({ "realm_ids": [REALM_B] }))),

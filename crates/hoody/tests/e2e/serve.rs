@@ -311,7 +311,10 @@ async fn probes_and_document_are_open_and_metrics_are_elsewhere() {
     client.get("/livez").await.expect(StatusCode::OK);
     let ready = client.get("/readyz").await;
     ready.expect(StatusCode::OK);
-    assert_eq!(ready.body, json!({ "ready": true, "database": true, "feed": true, "warnings": [] }));
+    assert_eq!(
+        ready.body,
+        json!({ "ready": true, "database": true, "feed": true, "keys": true, "warnings": [] })
+    );
     let document = client.get("/openapi.json").await;
     document.expect(StatusCode::OK);
     assert_eq!(document.headers["content-type"], "application/json");
