@@ -1,9 +1,9 @@
 -- Signing in for somebody else to go on: intents, authorization codes, requests of devices. Rows of
--- minutes; every secret is a keyed digest, and what is used up is gone or says so.
+-- minutes; every secret is a keyed digest, and what is used up is gone or says so. No row names its key:
+-- whatever is under way when a master key is retired is begun again.
 
 CREATE TABLE auth_codes (
     digest        BYTEA    NOT NULL PRIMARY KEY,
-    key_id        TEXT COLLATE "C"    NOT NULL,
     -- 'intent' or 'code'
     kind          TEXT COLLATE "C"    NOT NULL,
     user_id       BYTEA    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -20,7 +20,6 @@ CREATE INDEX auth_codes_by_end ON auth_codes (expires_at);
 -- Temporary tokens of logins that were given up before their time was over.
 CREATE TABLE cancelled_logins (
     digest     BYTEA   NOT NULL PRIMARY KEY,
-    key_id     TEXT COLLATE "C"   NOT NULL,
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX cancelled_logins_by_end ON cancelled_logins (expires_at);
@@ -29,7 +28,6 @@ CREATE TABLE device_requests (
     id            BYTEA   NOT NULL PRIMARY KEY,
     device_digest BYTEA   NOT NULL UNIQUE,
     user_digest   BYTEA   NOT NULL UNIQUE,
-    key_id        TEXT COLLATE "C"   NOT NULL,
     -- What is shown to the person: who asks, as it calls itself, and from where.
     client_name   TEXT COLLATE "C",
     client        TEXT COLLATE "C"   NOT NULL,

@@ -210,11 +210,10 @@ fn sqlite_migrator() -> Migrator {
         (3, "two_factor", include_str!("../../migrations/sqlite/0003_two_factor.sql")),
         (4, "nodes", include_str!("../../migrations/sqlite/0004_nodes.sql")),
         (5, "mail", include_str!("../../migrations/sqlite/0005_mail.sql")),
+        (6, "sign_in", include_str!("../../migrations/sqlite/0006_sign_in.sql")),
         (7, "limits", include_str!("../../migrations/sqlite/0007_limits.sql")),
         (8, "delegation", include_str!("../../migrations/sqlite/0008_delegation.sql")),
         (9, "keys", include_str!("../../migrations/sqlite/0009_keys.sql")),
-        (6, "sign_in", include_str!("../../migrations/sqlite/0006_sign_in.sql")),
-        (7, "limits", include_str!("../../migrations/sqlite/0007_limits.sql")),
     ])
 }
 
@@ -225,6 +224,7 @@ fn postgres_migrator() -> Migrator {
         (3, "two_factor", include_str!("../../migrations/postgres/0003_two_factor.sql")),
         (4, "nodes", include_str!("../../migrations/postgres/0004_nodes.sql")),
         (5, "mail", include_str!("../../migrations/postgres/0005_mail.sql")),
+        (6, "sign_in", include_str!("../../migrations/postgres/0006_sign_in.sql")),
         (7, "limits", include_str!("../../migrations/postgres/0007_limits.sql")),
         (8, "delegation", include_str!("../../migrations/postgres/0008_delegation.sql")),
         (9, "keys", include_str!("../../migrations/postgres/0009_keys.sql")),

@@ -140,7 +140,6 @@ async fn begin(app: &Shared, start: &Start, address: IpAddr) -> Result<wire::Dev
     let now = mutation.now;
     let device_code = OneTimeSecret::from_bytes(entropy());
     let device_digest = app.keys.one_time_digest(Purpose::DeviceCode, device_code.expose());
-    let (key, _) = app.keys.minting();
     // Another request may have the same user code: then another is made.
     let user_code = loop {
         let Some(user_code) = UserCode::from_random(entropy()) else { continue };
@@ -148,7 +147,6 @@ async fn begin(app: &Shared, start: &Start, address: IpAddr) -> Result<wire::Dev
             id: app.new_id(),
             device_digest,
             user_digest: app.keys.one_time_digest(Purpose::UserCode, user_code.letters()),
-            key,
             start,
             ip: address.to_string(),
             now,

@@ -2,7 +2,6 @@
 
 use hoody_core::device::{INTERVAL, LIFETIME};
 use hoody_core::id::DeviceId;
-use hoody_core::keys::KeyId;
 use hoody_core::pkce::Challenge;
 use hoody_core::time::{MINUTE, Timestamp};
 
@@ -21,8 +20,8 @@ macro_rules! request {
 const BY_DEVICE_CODE: &str = request!("WHERE device_digest = $1");
 const BY_USER_CODE: &str = request!("WHERE user_digest = $1");
 const BY_TICKET: &str = request!("WHERE ticket_digest = $1");
-const INSERT: &str = "INSERT INTO device_requests (id, device_digest, user_digest, key_id, client_name, client, \
-     ip, challenge, status, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', $9, $10) \
+const INSERT: &str = "INSERT INTO device_requests (id, device_digest, user_digest, client_name, client, ip, \
+     challenge, status, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $9) \
      ON CONFLICT DO NOTHING RETURNING id";
 const SET_TICKET: &str = "UPDATE device_requests SET ticket_digest = $2, cookie_digest = $3 \
      WHERE id = $1 AND status = 'pending' AND expires_at > $4";
@@ -48,7 +47,6 @@ pub(super) struct New<'a> {
     pub(super) id: DeviceId,
     pub(super) device_digest: [u8; 32],
     pub(super) user_digest: [u8; 32],
-    pub(super) key: KeyId,
     pub(super) start: &'a Start,
     pub(super) ip: String,
     pub(super) now: Timestamp,
@@ -60,7 +58,6 @@ pub(super) async fn insert(tx: &mut Tx, new: New<'_>) -> Result<bool, DbError> {
         new.id,
         &new.device_digest[..],
         &new.user_digest[..],
-        new.key.to_string(),
         new.start.client_name.clone(),
         new.start.client,
         new.ip,

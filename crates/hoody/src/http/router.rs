@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::{
     activity, device, gate, history, pkce, projects, realms, sessions, tokens, two_factor, users, vault,
 };
+use crate::{device, gate, history, pkce, projects, realms, sessions, tokens, two_factor, users, vault};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(info(

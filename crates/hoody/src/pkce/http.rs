@@ -148,12 +148,11 @@ pub(crate) async fn cancel_intent(
     let claims = session::verify_partial(text, &app.keys.sessions()).map_err(|_| denied(Deny::Unknown))?;
     if app.now().seconds() < claims.exp {
         let digest = app.keys.one_time_digest(Purpose::CancelledLogin, text);
-        let (key, _) = app.keys.minting();
         let until = Timestamp::from_millis(claims.exp.saturating_mul(SECOND));
         let mut mutation = Mutation::begin_as(&app, Actor::Nobody).await?;
         // After a code that is being checked: what it opened stays, and this comes too late.
         mutation.lock_account(claims.sub).await?;
-        store::cancel_login(&mut mutation.tx, &digest, key, until).await?;
+        store::cancel_login(&mut mutation.tx, &digest, until).await?;
         mutation.commit().await?;
     }
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -77,9 +77,8 @@ async fn issue(
 ) -> Result<wire::Secret, Error> {
     let secret = OneTimeSecret::from_bytes(entropy());
     let digest = app.keys.one_time_digest(purpose, secret.expose());
-    let (key, _) = app.keys.minting();
     let until = mutation.now.plus(LIFETIME);
-    store::insert(&mut mutation.tx, &digest, key, purpose, signed_in, until).await?;
+    store::insert(&mut mutation.tx, &digest, purpose, signed_in, until).await?;
     Ok(secret.expose().into())
 }
 

@@ -1,6 +1,5 @@
 //! The statements on `auth_codes` and `cancelled_logins`.
 
-use hoody_core::keys::KeyId;
 use hoody_core::one_time::Purpose;
 use hoody_core::pkce::Challenge;
 use hoody_core::time::Timestamp;
@@ -8,12 +7,12 @@ use hoody_core::time::Timestamp;
 use super::SignedIn;
 use crate::db::{Db, DbError, On, Row, Tx, args};
 
-const INSERT: &str = "INSERT INTO auth_codes (digest, key_id, kind, user_id, generation, challenge, \
-     redirect_uri, client, second_factor, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+const INSERT: &str = "INSERT INTO auth_codes (digest, kind, user_id, generation, challenge, redirect_uri, \
+     client, second_factor, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 /// Of two that take it at once, one gets the row.
 const TAKE: &str = "DELETE FROM auth_codes WHERE digest = $1 AND kind = $2 \
      RETURNING user_id, generation, challenge, redirect_uri, client, second_factor, expires_at";
-const CANCEL: &str = "INSERT INTO cancelled_logins (digest, key_id, expires_at) VALUES ($1, $2, $3) \
+const CANCEL: &str = "INSERT INTO cancelled_logins (digest, expires_at) VALUES ($1, $2) \
      ON CONFLICT (digest) DO NOTHING";
 const FIND_CANCELLED: &str = "SELECT expires_at FROM cancelled_logins WHERE digest = $1";
 const DELETE_CODES: &str = "DELETE FROM auth_codes WHERE digest IN (SELECT digest FROM auth_codes \
@@ -31,14 +30,12 @@ const fn kind(purpose: Purpose) -> &'static str {
 pub(super) async fn insert(
     tx: &mut Tx,
     digest: &[u8; 32],
-    key: KeyId,
     purpose: Purpose,
     signed_in: &SignedIn,
     expires_at: Timestamp,
 ) -> Result<(), DbError> {
     let row = args![
         &digest[..],
-        key.to_string(),
         kind(purpose),
         signed_in.account,
         signed_in.generation,
@@ -70,10 +67,9 @@ pub(super) async fn take(
 pub(super) async fn cancel_login(
     tx: &mut Tx,
     digest: &[u8; 32],
-    key: KeyId,
     expires_at: Timestamp,
 ) -> Result<(), DbError> {
-    tx.execute(CANCEL, args![&digest[..], key.to_string(), expires_at]).await?;
+    tx.execute(CANCEL, args![&digest[..], expires_at]).await?;
     Ok(())
 }
 
