@@ -29,6 +29,12 @@ pub enum Purpose {
     DeviceCookie,
     /// A login's temporary token that was given up.
     CancelledLogin,
+    /// What a verification mail carries.
+    VerifyEmail,
+    /// What a mail to set a new password carries.
+    ResetPassword,
+    /// What opens sign-up to whoever has it.
+    Invitation,
 }
 
 impl Purpose {
@@ -41,6 +47,9 @@ impl Purpose {
             Self::DeviceTicket => "ticket",
             Self::DeviceCookie => "cookie",
             Self::CancelledLogin => "cancelled",
+            Self::VerifyEmail => "verify-email",
+            Self::ResetPassword => "reset-password",
+            Self::Invitation => "invitation",
         }
     }
 }
@@ -128,6 +137,9 @@ mod tests {
             Purpose::DeviceTicket,
             Purpose::DeviceCookie,
             Purpose::CancelledLogin,
+            Purpose::VerifyEmail,
+            Purpose::ResetPassword,
+            Purpose::Invitation,
         ];
         let mut digests: Vec<_> = all.iter().map(|purpose| key(1).digest(*purpose, "x")).collect();
         digests.push(key(2).digest(Purpose::Intent, "x"));

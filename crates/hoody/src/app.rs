@@ -22,7 +22,9 @@ use crate::grants::{Grants, usage};
 use crate::http::tls::Tls;
 use crate::jobs;
 use crate::keys::{KeySource, Keys};
+use crate::mail;
 use crate::nodes::{self, Nodes};
+use crate::signup;
 use crate::users::password::Passwords;
 use crate::vault;
 use crate::{history, limits};
@@ -44,6 +46,10 @@ pub(crate) struct Settings {
     pub(crate) public_url: String,
     /// Where authorization codes may be sent.
     pub(crate) redirect_hosts: RedirectHosts,
+    /// How mails leave.
+    pub(crate) mail: mail::Transport,
+    /// Who may make an account.
+    pub(crate) sign_up: signup::Mode,
     pub(crate) trusted_proxies: TrustedProxies,
     /// How deep tokens may make tokens.
     pub(crate) max_delegation_depth: u32,
@@ -89,6 +95,8 @@ pub(crate) struct App {
     pub(crate) domain: Domain,
     pub(crate) public_url: String,
     pub(crate) redirect_hosts: RedirectHosts,
+    pub(crate) mail: mail::Mailer,
+    pub(crate) sign_up: signup::Mode,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) max_delegation_depth: u32,
     pub(crate) data_dir: PathBuf,
@@ -133,6 +141,8 @@ impl App {
             domain: settings.domain,
             public_url: settings.public_url,
             redirect_hosts: settings.redirect_hosts,
+            mail: mail::Mailer::new(&settings.mail)?,
+            sign_up: settings.sign_up,
             trusted_proxies: settings.trusted_proxies,
             max_delegation_depth: settings.max_delegation_depth,
             data_dir: settings.data_dir,

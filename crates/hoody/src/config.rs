@@ -21,6 +21,8 @@ use crate::app::Settings;
 use crate::db::Location;
 use crate::http::tls;
 use crate::keys::{KeySource, default_file};
+use crate::mail::{self, SmtpServer, Transport};
+use crate::signup;
 use crate::users::first::FirstAccount;
 
 /// The flags of `serve` and `admin`.
@@ -45,6 +47,18 @@ pub(crate) struct ServerFlags {
     /// Hosts that authorization codes may be sent to, by https [env: HOODY_REDIRECT_HOSTS] [default: none]
     #[arg(long, value_name = "HOST,…", global = true)]
     redirect_hosts: Option<String>,
+    /// Who may make an account: open, invitation or closed [env: HOODY_SIGN_UP] [default: closed]
+    #[arg(long, value_name = "WHO", global = true)]
+    sign_up: Option<String>,
+    /// Where mails go: smtp://HOST:PORT (with STARTTLS) or smtps://HOST:PORT [env: HOODY_SMTP_URL] [default: files in mail/ of the data directory]
+    #[arg(long, value_name = "URL", global = true)]
+    smtp_url: Option<String>,
+    /// Name and password for it, one a line [env: HOODY_SMTP_CREDENTIALS_FILE, or HOODY_SMTP_USERNAME and HOODY_SMTP_PASSWORD] [default: none]
+    #[arg(long, value_name = "FILE", global = true)]
+    smtp_credentials_file: Option<String>,
+    /// Whom mails are from, e.g. "Hoody <auth@example.com>" [env: HOODY_MAIL_FROM] [default: hoody@{domain}]
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    mail_from: Option<String>,
     /// Proxies whose X-Forwarded-For is believed [env: HOODY_TRUSTED_PROXIES] [default: none]
     #[arg(long, value_name = "CIDR,…", global = true)]
     trusted_proxies: Option<String>,
@@ -130,6 +144,10 @@ const NAMES: &[(&str, &str)] = &[
     ("domain", "HOODY_DOMAIN"),
     ("public-url", "HOODY_PUBLIC_URL"),
     ("redirect-hosts", "HOODY_REDIRECT_HOSTS"),
+    ("sign-up", "HOODY_SIGN_UP"),
+    ("smtp-url", "HOODY_SMTP_URL"),
+    ("smtp-credentials-file", "HOODY_SMTP_CREDENTIALS_FILE"),
+    ("mail-from", "HOODY_MAIL_FROM"),
     ("trusted-proxies", "HOODY_TRUSTED_PROXIES"),
     ("max-delegation-depth", "HOODY_MAX_DELEGATION_DEPTH"),
     ("grant-cache", "HOODY_GRANT_CACHE"),
@@ -212,6 +230,10 @@ impl ServerFlags {
             "domain" => &self.domain,
             "public-url" => &self.public_url,
             "redirect-hosts" => &self.redirect_hosts,
+            "sign-up" => &self.sign_up,
+            "smtp-url" => &self.smtp_url,
+            "smtp-credentials-file" => &self.smtp_credentials_file,
+            "mail-from" => &self.mail_from,
             "trusted-proxies" => &self.trusted_proxies,
             "max-delegation-depth" => &self.max_delegation_depth,
             "grant-cache" => &self.grant_cache,
@@ -290,6 +312,8 @@ impl Config {
         let max_delegation_depth = values.parse("max-delegation-depth", &default_depth, delegation_depth)?;
         let grant_cache = values.parse("grant-cache", GRANT_CACHE, size)?;
         let redirect_hosts = values.parse("redirect-hosts", "", RedirectHosts::parse)?;
+        let sign_up = values.parse("sign-up", "closed", signup::Mode::parse)?;
+        let mail = mail_transport(&values, env, &data_dir, &domain)?;
         let keys = key_source(&values, env, &data_dir)?;
         let is_log_json = values.parse("log-format", "text", |format| match format {
             "text" => Ok(false),
@@ -317,6 +341,8 @@ impl Config {
                 domain,
                 public_url,
                 redirect_hosts,
+                mail,
+                sign_up,
                 trusted_proxies,
                 max_delegation_depth,
                 grant_cache,
@@ -466,6 +492,47 @@ fn exposure_warning(listen: SocketAddr, is_tls: bool, proxies: &TrustedProxies) 
     )
 }
 
+/// How mails leave. The file with credentials is read here, so that what is wrong is said at the start.
+fn mail_transport(
+    values: &Values,
+    env: Environment<'_>,
+    data_dir: &std::path::Path,
+    domain: &Domain,
+) -> anyhow::Result<Transport> {
+    let from = values.parse("mail-from", &format!("hoody@{domain}"), mail::parse_sender)?;
+    if values.get("smtp-url").is_none() {
+        return Ok(Transport { from, route: mail::Route::files(data_dir) });
+    }
+    let server = values.parse("smtp-url", "", SmtpServer::parse)?;
+    if values.get("mail-from").is_none() {
+        bail!("mail-from: must be given with smtp-url, e.g. --mail-from auth@example.com");
+    }
+    let given = match (
+        values.get("smtp-credentials-file"),
+        env("HOODY_SMTP_USERNAME"),
+        env("HOODY_SMTP_PASSWORD"),
+    ) {
+        (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
+            bail!(
+                "both a file and HOODY_SMTP_USERNAME or HOODY_SMTP_PASSWORD give SMTP credentials: give one"
+            )
+        }
+        (Some(path), None, None) => {
+            let text = std::fs::read_to_string(path).map(Zeroizing::new);
+            let text = text.with_context(|| format!("smtp-credentials-file: {path} cannot be read"))?;
+            let mut lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+            match (lines.next(), lines.next(), lines.next()) {
+                (Some(name), Some(password), None) => Some((name.to_owned(), Secret::from(password))),
+                _ => bail!("smtp-credentials-file: {path} must have two lines, name and password"),
+            }
+        }
+        (None, Some(name), Some(password)) => Some((name, Secret::from(password))),
+        (None, None, None) => None,
+        _ => bail!("HOODY_SMTP_USERNAME and HOODY_SMTP_PASSWORD must be given both"),
+    };
+    Ok(Transport { from, route: mail::Route::Smtp { server, credentials: given } })
+}
+
 fn shown(
     values: &Values,
     data_dir: &std::path::Path,
@@ -481,6 +548,10 @@ fn shown(
         ("domain", domain.to_string()),
         ("public-url", public_url.to_owned()),
         ("redirect-hosts", "none".to_owned()),
+        ("sign-up", "closed".to_owned()),
+        ("smtp-url", format!("files in {}", data_dir.join("mail").display())),
+        ("smtp-credentials-file", "none".to_owned()),
+        ("mail-from", format!("hoody@{domain}")),
         ("trusted-proxies", "none".to_owned()),
         ("max-delegation-depth", MAX_DELEGATION_DEPTH.to_string()),
         ("grant-cache", GRANT_CACHE.to_owned()),

@@ -22,6 +22,8 @@ pub(crate) enum Error {
     Invalid(Invalid),
     /// Name and password do not open an account.
     BadCredentials,
+    /// The password is right, and nobody has shown that the address is theirs.
+    EmailNotVerified { email: String },
     /// There is no such thing, or the caller must not know.
     NotFound { code: &'static str, message: &'static str },
     /// The caller may not do this, for a reason beyond its permissions.
@@ -56,8 +58,13 @@ pub(crate) enum Error {
 
 /// `error` carries the code itself for these; everything else has the reason phrase there
 /// (`contract/README.md` 3).
-const NEWER_CODES: [&str; 4] =
-    ["DUPLICATE_ALIAS", "IP_WHITELIST_TOO_LARGE", "AUTH_TOKEN_LIMIT_REACHED", "VAULT_LIMIT_EXCEEDED"];
+const NEWER_CODES: [&str; 5] = [
+    "EMAIL_NOT_VERIFIED",
+    "DUPLICATE_ALIAS",
+    "IP_WHITELIST_TOO_LARGE",
+    "AUTH_TOKEN_LIMIT_REACHED",
+    "VAULT_LIMIT_EXCEEDED",
+];
 
 /// On an answer: why somebody who was signing in was refused, in a word for the request log.
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +128,12 @@ impl Error {
             Self::BadCredentials => {
                 plain(StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials")
             }
+            Self::EmailNotVerified { email } => Told {
+                status: StatusCode::UNAUTHORIZED,
+                code: "EMAIL_NOT_VERIFIED",
+                message: "Email not verified: open the link in the mail, or ask for another one".to_owned(),
+                data: Some(json!({ "email": email })),
+            },
             Self::NotFound { code, message } => plain(StatusCode::NOT_FOUND, code, message),
             Self::Forbidden { code, message } => plain(StatusCode::FORBIDDEN, code, message),
             Self::Refused { code, message } => plain(StatusCode::BAD_REQUEST, code, message),

@@ -17,11 +17,13 @@ mod http;
 mod jobs;
 mod keys;
 mod limits;
+mod mail;
 mod nodes;
 mod pkce;
 mod projects;
 mod realms;
 mod sessions;
+mod signup;
 mod telemetry;
 #[doc(hidden)]
 pub mod testing;

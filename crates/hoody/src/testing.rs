@@ -14,7 +14,7 @@ use hoody_core::grant::{Accepts, Attempt, Credential, Rule, decide};
 use hoody_core::host::Domain;
 use hoody_core::pkce::RedirectHosts;
 use hoody_core::secret::TokenSecret;
-use hoody_core::time::Timestamp;
+use hoody_core::time::{DAY, Timestamp};
 
 mod keys;
 
@@ -33,7 +33,10 @@ use crate::http::layers::Edge;
 use crate::http::server;
 use crate::http::tls::{Source, Tls};
 use crate::keys::KeySource;
+use crate::mail;
 use crate::nodes;
+use crate::signup;
+use crate::signup::invitations::{self, NewInvitation};
 use crate::users::{first, store};
 use crate::{history, limits};
 
@@ -50,7 +53,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Opens the database at `url` with a key in `directory`, as a node whose clock stands at `now`.
+    /// Opens the database at `url` with a key in `directory`, as a node whose clock stands at `now`. Mails
+    /// are files in `mail/` there; anybody may sign up.
     /// Nothing runs in the background: see [`Service::start`] and [`Service::poll`].
     ///
     /// # Panics
@@ -60,7 +64,7 @@ impl Service {
     }
 
     async fn open_at(url: &str, directory: &Path, trusted_proxies: &str, clock: Clock) -> Self {
-        Self::open_with(url, directory, trusted_proxies, clock, Some(false)).await
+        Self::open_with(url, directory, trusted_proxies, clock, (Some(false), "open")).await
     }
 
     /// The same with the request log off (`None`), batched, or committed before each answer.
@@ -74,7 +78,21 @@ impl Service {
         now: Timestamp,
         is_committed: Option<bool>,
     ) -> Self {
-        Self::open_with(url, directory, trusted_proxies, Clock::manual(now), is_committed).await
+        Self::open_with(url, directory, trusted_proxies, Clock::manual(now), (is_committed, "open")).await
+    }
+
+    /// The same where `open`, `invitation` or `closed` says who may sign up.
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    pub async fn open_for(
+        url: &str,
+        directory: &Path,
+        trusted_proxies: &str,
+        now: Timestamp,
+        sign_up: &str,
+    ) -> Self {
+        Self::open_with(url, directory, trusted_proxies, Clock::manual(now), (Some(false), sign_up)).await
     }
 
     async fn open_with(
@@ -82,7 +100,7 @@ impl Service {
         directory: &Path,
         trusted_proxies: &str,
         clock: Clock,
-        is_committed: Option<bool>,
+        (is_committed, sign_up): (Option<bool>, &str),
     ) -> Self {
         let activity = ActivitySettings {
             is_on: is_committed.is_some(),
@@ -97,6 +115,8 @@ impl Service {
             domain: Domain::parse("api.localhost").expect("a domain"),
             public_url: PUBLIC_URL.to_owned(),
             redirect_hosts: RedirectHosts::parse(REDIRECT_HOST).expect("a host"),
+            mail: mail_of(directory),
+            sign_up: signup::Mode::parse(sign_up).expect("a mode"),
             trusted_proxies: TrustedProxies::parse(trusted_proxies).expect("addresses"),
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
             grant_cache: 64 << 20,
@@ -132,6 +152,8 @@ impl Service {
             domain: Domain::parse("api.localhost").expect("a domain"),
             public_url: PUBLIC_URL.to_owned(),
             redirect_hosts: RedirectHosts::parse(REDIRECT_HOST).expect("a host"),
+            mail: mail_of(directory),
+            sign_up: signup::Mode::Open,
             trusted_proxies: TrustedProxies::default(),
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
             grant_cache: 64 << 20,
@@ -289,6 +311,29 @@ impl Service {
     /// Starts what runs in the background.
     pub fn start(&self) {
         self.app.start();
+    }
+
+    /// Makes an invitation of a week: its id and its code.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn invite(&self, email: Option<&str>, max_uses: i64) -> (String, String) {
+        let new = NewInvitation { email, max_uses, lifetime: 7 * DAY };
+        let mut mutation = Mutation::begin_as(&self.app, Actor::Operator).await.expect("a transaction");
+        let made = invitations::create(&self.app, &mut mutation, &new).await.expect("a write");
+        mutation.commit().await.expect("a commit");
+        (made.0.to_string(), made.1.expose().to_owned())
+    }
+
+    /// Closes an invitation.
+    ///
+    /// # Panics
+    /// When there is none, or the database fails.
+    pub async fn revoke_invitation(&self, id: &str) {
+        let mut mutation = Mutation::begin_as(&self.app, Actor::Operator).await.expect("a transaction");
+        let id = id.parse().expect("an id");
+        assert!(invitations::revoke(&mut mutation, id).await.expect("a write"));
+        mutation.commit().await.expect("a commit");
     }
 
     /// Does every job that is due at the time of the clock; how many attempts that were.
@@ -568,6 +613,11 @@ impl Service {
         let found = app.grants.find(text, LOOPBACK, &app.db, &app.keys, &app.clock).now_or_never();
         found.expect("what is in the cache is there at once").expect("a grant")
     }
+}
+
+fn mail_of(directory: &Path) -> mail::Transport {
+    let from = mail::parse_sender("hoody@example.com").expect("an address");
+    mail::Transport { from, route: mail::Route::files(directory) }
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

@@ -5,6 +5,7 @@ mod projects;
 mod realms;
 mod sessions;
 mod sign_in;
+mod signup;
 mod tokens;
 mod two_factor;
 mod users;

@@ -4,10 +4,12 @@
 //! width or spaces. Control characters are refused everywhere: they change what a name looks like, and
 //! U+0000 is an error in PostgreSQL. Errors name the field and the rule, never the value.
 
+mod generated;
 mod random;
 
 use unicode_normalization::UnicodeNormalization;
 
+pub use generated::username_for;
 pub use random::{random_alias, random_alias_suffixed};
 
 use crate::invalid::Invalid;

@@ -14,6 +14,7 @@ mod realms;
 mod secret;
 mod sessions;
 mod sign_in;
+mod signup;
 mod tokens;
 mod two_factor;
 mod users;
@@ -40,6 +41,7 @@ pub use sign_in::{
     Exchange, Intent, PendingDevice, PollDevice, PollRefusal, StartDevice, UserCodeAnswer, VerifyAnswer,
     VerifyUserCode,
 };
+pub use signup::{AuthConfig, MailRequest, Region, Regions, ResetPassword, SignUp, SignedUp, VerifyEmail};
 pub use tokens::{
     AuthToken, CopyToken, CreateToken, CurrentToken, EffectiveLimits, ExpiresAt, IpWhitelist,
     PermissionTemplate, PublicProfile, RealmChange, Restrictions, TokenListEnvelope, UpdateProfile,

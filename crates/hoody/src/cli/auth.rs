@@ -15,6 +15,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::login::{self, LoginArgs, RefreshArgs};
 use super::output::View;
+use super::signup::{self, EmailCommand, PasswordCommand, SignUpArgs};
 use super::token_args::{CopyArgs, CreateArgs, UpdateArgs, nullable, storage};
 use super::two_factor::{self, TwoFactorCommand};
 use super::users;
@@ -37,6 +38,25 @@ pub(crate) enum AuthCommand {
   hoody auth refresh
   hoody auth refresh --print-token")]
     Refresh(RefreshArgs),
+    /// Make an account; a mail opens it
+    #[command(after_help = "EXAMPLES:
+  hoody auth signup --email you@example.com
+  hoody auth signup --email you@example.com --password-file password.txt --invite-code-file code.txt")]
+    Signup(SignUpArgs),
+    /// List where accounts can be
+    #[command(after_help = "EXAMPLES:\n  hoody auth regions")]
+    Regions,
+    /// Prove an address of mail
+    #[command(subcommand, after_help = "EXAMPLES:\n  hoody auth email verify")]
+    Email(EmailCommand),
+    /// Set a forgotten password
+    #[command(
+        subcommand,
+        after_help = "EXAMPLES:
+  hoody auth password forgot --email you@example.com
+  hoody auth password reset"
+    )]
+    Password(PasswordCommand),
     /// Say whether the credential works here and now, and may do something
     #[command(after_help = "EXAMPLES:
   hoody auth check
@@ -242,6 +262,10 @@ pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), F
         AuthCommand::Login(args) => login::login(context, &args, login::OnChallenge::Tell).await,
         AuthCommand::Logout => login::logout(context).await,
         AuthCommand::Refresh(args) => login::refresh(context, &args).await,
+        AuthCommand::Signup(args) => signup::sign_up(context, &args, signup::Then::End).await,
+        AuthCommand::Regions => signup::regions(context).await,
+        AuthCommand::Email(command) => signup::email(context, command).await,
+        AuthCommand::Password(command) => signup::password(context, command).await,
         AuthCommand::Check { permission } => check(context, permission.as_deref()).await,
         AuthCommand::Create(args) => create(context, &args).await,
         AuthCommand::List { tree } => list(context, tree).await,

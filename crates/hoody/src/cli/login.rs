@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::output::View;
 use super::prompt;
 use super::settings::Source;
-use super::{two_factor, web_login};
+use super::{signup, two_factor, web_login};
 
 /// What `login` takes. Name and password are the client's own flags.
 #[derive(Debug, Args)]
@@ -94,7 +94,11 @@ pub(crate) async fn login(context: &Context, args: &LoginArgs, on: OnChallenge) 
         response_mode: args.response_mode.clone(),
         code_challenge: args.code_challenge.clone(),
     };
-    let session = match client.login(&login).await? {
+    let answer = match client.login(&login).await {
+        Ok(answer) => answer,
+        Err(error) => return Err(signup::offer_resend(context, &client, error).await),
+    };
+    let session = match answer {
         LoginAnswer::Session(session) => *session,
         LoginAnswer::Challenge(challenge) if on == OnChallenge::Ask && context.is_interactive => {
             let name = login.client.as_deref().unwrap_or_default();

@@ -20,6 +20,7 @@ mod prompt;
 mod realms;
 pub(crate) mod serve;
 mod settings;
+mod signup;
 mod token_args;
 mod two_factor;
 mod users;
@@ -78,6 +79,11 @@ enum ClientCommand {
   hoody login --token-stdin < token.txt   # store a token instead of a session
   hoody login --profile work --email ada@example.com")]
     Login(login::LoginArgs),
+    /// Make an account; a mail opens it
+    #[command(after_help = "EXAMPLES:
+  hoody signup
+  hoody signup --email you@example.com --password-file password.txt")]
+    Signup(signup::SignUpArgs),
     /// End every session of the account and forget the stored one
     #[command(after_help = "EXAMPLES:\n  hoody logout")]
     Logout,
@@ -263,6 +269,7 @@ async fn execute(
 async fn dispatch(context: &Context, command: ClientCommand) -> Result<(), Failure> {
     match command {
         ClientCommand::Login(args) => login::login(context, &args, login::OnChallenge::Ask).await,
+        ClientCommand::Signup(args) => signup::sign_up(context, &args, signup::Then::Verify).await,
         ClientCommand::Logout => login::logout(context).await,
         ClientCommand::Auth(command) => auth::run(context, command).await,
         ClientCommand::Projects(command) => projects::run(context, command).await,
@@ -282,7 +289,10 @@ impl ClientCommand {
         matches!(
             self,
             Self::Login(_)
-                | Self::Auth(auth::AuthCommand::Login(_))
+                | Self::Signup(_)
+                | Self::Auth(
+                    auth::AuthCommand::Login(_) | auth::AuthCommand::Email(signup::EmailCommand::Verify(_))
+                )
                 | Self::Config(config::ConfigCommand::Set { .. } | config::ConfigCommand::Path)
                 | Self::Completions { .. }
         )

@@ -19,6 +19,7 @@ use crate::config::{Config, ServerFlags, environment, host_of};
 use crate::http::layers::Edge;
 use crate::http::server::{self, Limits};
 use crate::http::tls;
+use crate::signup;
 use crate::telemetry;
 use crate::users::first::{self, Made, PasswordPlace};
 use crate::{keys, nodes};
@@ -135,6 +136,12 @@ fn warn_of_names(tls: &tls::Tls, public_host: &str, domain: &Domain) {
 fn announce(app: &App, local: std::net::SocketAddr, public_url: &str, made: Option<&Made>) {
     if let Some(warning) = app.exposure_warning {
         tracing::warn!("{warning}");
+    }
+    if let (Some(directory), true) = (app.mail.directory(), app.sign_up != signup::Mode::Closed) {
+        let directory = directory.display();
+        tracing::warn!(
+            "signing up is possible, and mails are put into {directory}: --smtp-url has them sent"
+        );
     }
     let scheme = if app.tls.is_some() { "https" } else { "http" };
     output::note(&format!("hoody listens on {scheme}://{local} ({public_url})"));

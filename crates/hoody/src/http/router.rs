@@ -2,6 +2,7 @@
 //! and in the authorisation matrix.
 
 use axum::Router;
+use axum::routing::get;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -11,9 +12,9 @@ use utoipa_axum::routes;
 use super::{Shared, ip, probes};
 use crate::error::Error;
 use crate::{
-    activity, device, gate, history, pkce, projects, realms, sessions, tokens, two_factor, users, vault,
+    activity, device, gate, history, pkce, projects, realms, sessions, signup, tokens, two_factor, users,
+    vault,
 };
-use crate::{device, gate, history, pkce, projects, realms, sessions, tokens, two_factor, users, vault};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
@@ -29,6 +30,14 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(sessions::http::login))
         .routes(routes!(sessions::http::refresh))
         .routes(routes!(sessions::http::logout))
+        // sign-up and mails
+        .routes(routes!(signup::http::sign_up))
+        .routes(routes!(signup::http::verify_email))
+        .routes(routes!(signup::http::resend_verification))
+        .routes(routes!(signup::http::forgot_password))
+        .routes(routes!(signup::http::reset_password_by_mail))
+        .routes(routes!(signup::http::get_auth_config))
+        .routes(routes!(signup::http::list_available_regions))
         // two-factor
         .routes(routes!(two_factor::http::verify))
         .routes(routes!(two_factor::http::set_up))
@@ -118,19 +127,18 @@ pub(crate) fn router(app: &Shared) -> Router {
     router
         .route(
             "/openapi.json",
-            axum::routing::get(move || {
+            get(move || {
                 let document = String::clone(&document);
                 async move { ([(http::header::CONTENT_TYPE, "application/json")], document) }
             }),
         )
-        .route(
-            "/",
-            axum::routing::get(async || {
-                ([(http::header::CONTENT_TYPE, "text/plain; charset=utf-8")], WELCOME)
-            }),
-        )
+        .route("/", get(async || ([(http::header::CONTENT_TYPE, "text/plain; charset=utf-8")], WELCOME)))
         // pages for people: no part of the API
         .merge(device::page::routes())
+        .route("/", get(async || ([(http::header::CONTENT_TYPE, "text/plain; charset=utf-8")], WELCOME)))
+        // what the links of mails lead to
+        .route("/verify-email", get(signup::pages::ask_verification).post(signup::pages::verify))
+        .route("/reset-password", get(signup::pages::ask_password).post(signup::pages::reset))
         .fallback(async || Error::NotFound { code: "RESOURCE_NOT_FOUND", message: "There is no such route" })
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .with_state(Shared::clone(app))

@@ -178,6 +178,12 @@ impl Keys {
         self.held().first().one_time.digest(purpose, text)
     }
 
+    /// The same of a secret that may outlive the key in force, and that key's name.
+    pub(crate) fn named_one_time_digest(&self, purpose: Purpose, text: &str) -> (KeyId, [u8; 32]) {
+        let held = self.held();
+        (held.first().id, held.first().one_time.digest(purpose, text))
+    }
+
     /// What the database may know such a secret by, the current key's first.
     pub(crate) fn one_time_digests(&self, purpose: Purpose, text: &str) -> Vec<[u8; 32]> {
         self.held().keys.iter().map(|key| key.one_time.digest(purpose, text)).collect()

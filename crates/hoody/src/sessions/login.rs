@@ -101,6 +101,9 @@ impl Credentials {
         if now_stored.password_hash.expose() != user.password_hash.expose() {
             return Err(Error::BadCredentials);
         }
+        if !now_stored.is_banned {
+            now_stored.refuse_unverified()?;
+        }
         match on_ban {
             _ if !now_stored.is_banned => Ok((mutation, now_stored)),
             OnBan::SayNothing => Err(Error::BadCredentials),

@@ -17,6 +17,7 @@ use crate::grants::Forget;
 use crate::history::{self, Event};
 use crate::http::caller::{ASession, AnyCaller, Origin, Visit};
 use crate::http::{Answer, Caller, JsonBody, Shared};
+use crate::mail::{self, Letter};
 use crate::sessions::{self, client_name};
 use crate::users::{self, User};
 
@@ -116,8 +117,8 @@ pub(crate) async fn verify_setup(
     if !store::enable(&mut mutation.tx, account, sealed, step, now).await? {
         return Err(already_enabled().into());
     }
-    let session =
-        renew_sessions(&app, mutation, &caller, &grant, ("account.otp_enabled", Event::OtpEnabled)).await?;
+    let told = ("account.otp_enabled", Event::OtpEnabled, Letter::TwoFactorEnabled);
+    let session = renew_sessions(&app, mutation, &caller, &grant, told).await?;
     let data = wire::EnabledTwoFactor { enabled: true, enabled_at: now, session };
     let message = "2FA successfully enabled. All other sessions have been signed out.";
     Ok(Answer::ok(message, data).secret())
@@ -167,8 +168,8 @@ pub(crate) async fn disable(
     if !store::disable(&mut mutation.tx, grant.account).await? {
         return Err(not_enabled().into());
     }
-    let session =
-        renew_sessions(&app, mutation, &caller, &grant, ("account.otp_disabled", Event::OtpDisabled)).await?;
+    let told = ("account.otp_disabled", Event::OtpDisabled, Letter::TwoFactorDisabled);
+    let session = renew_sessions(&app, mutation, &caller, &grant, told).await?;
     let message = "2FA successfully disabled. All other sessions have been signed out.";
     Ok(Answer::ok(message, session).secret())
 }
@@ -295,7 +296,7 @@ async fn renew_sessions(
     mut mutation: Mutation,
     caller: &AnyCaller,
     grant: &Grant,
-    (name, event): (&'static str, Event),
+    (name, event, letter): (&'static str, Event, Letter),
 ) -> Result<wire::EndedSessions, Error> {
     let (account, now) = (grant.account, mutation.now);
     users::store::raise_generation(&mut mutation.tx, account).await?;
@@ -307,6 +308,7 @@ async fn renew_sessions(
     history::record(&mut mutation, account, event, None).await?;
     mutation.tell(Change::new(name, account, "account", account).forgetting(Forget::Account(account)));
     let user = users::store::find_user(&mut mutation.tx, account).await?.ok_or(NO_USER)?;
+    mail::notify(app, &mut mutation, &user, letter).await?;
     let client = client_name(client.as_deref());
     let session =
         sessions::open_in_place(app, &mut mutation, user, client, caller.attempt.address, None).await?;

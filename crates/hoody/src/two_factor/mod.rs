@@ -30,6 +30,7 @@ use crate::error::Error;
 use crate::feed::{Actor, Change, Mutation};
 use crate::grants::Forget;
 use crate::history::{self, Event, Source};
+use crate::mail::{self, Letter};
 use crate::sessions;
 use crate::users::{self, User};
 
@@ -220,6 +221,9 @@ pub(crate) async fn reset(app: &Arc<App>, account: UserId) -> Result<bool, Error
     users::store::raise_generation(&mut mutation.tx, account).await?;
     sessions::store::end_sessions(&mut mutation.tx, account, now).await?;
     history::record(&mut mutation, account, Event::OtpReset, None).await?;
+    if let Some(user) = users::store::find_user(&mut mutation.tx, account).await? {
+        mail::notify(app, &mut mutation, &user, Letter::TwoFactorDisabled).await?;
+    }
     let change = Change::new("account.otp_disabled", account, "account", account);
     mutation.tell(change.forgetting(Forget::Account(account)));
     mutation.commit().await?;

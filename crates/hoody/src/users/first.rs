@@ -84,7 +84,12 @@ pub(crate) async fn create(
     password: &str,
 ) -> anyhow::Result<Option<UserId>> {
     let password_hash = app.passwords.hash(password).await.map_err(plain)?;
-    let user = NewUser { username: username.to_owned(), email: email.map(str::to_owned), password_hash };
+    let user = NewUser {
+        username: username.to_owned(),
+        email: email.map(str::to_owned),
+        password_hash,
+        is_self_made: false,
+    };
     let id: UserId = app.new_id();
     let mut mutation = Mutation::begin_as(app, actor).await.map_err(plain)?;
     let now = mutation.now;

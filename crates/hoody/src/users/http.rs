@@ -17,6 +17,7 @@ use crate::grants::Forget;
 use crate::history::{self, Event};
 use crate::http::caller::{ASession, AnyCaller, ValidOrBanned};
 use crate::http::{Answer, Caller, IdPath, JsonBody, Shared};
+use crate::mail::{self, Letter};
 use crate::tokens;
 
 /// The largest `metadata` of an account, serialised, in bytes.
@@ -141,6 +142,7 @@ async fn apply(
         }
         history::record(&mut mutation, id, Event::PasswordChanged, None).await?;
         told = told.with(serde_json::json!({ "password": true })).forgetting(Forget::Account(id));
+        mail::notify(app, &mut mutation, &user, Letter::PasswordChanged).await?;
     }
     mutation.tell(told);
     mutation.commit().await?;

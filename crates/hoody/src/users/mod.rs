@@ -12,6 +12,8 @@ use hoody_core::time::Timestamp;
 use hoody_core::wire;
 use serde_json::{Map, Value};
 
+use crate::error::Error;
+
 /// An account as it is stored. The password's hash cannot be printed.
 #[derive(Debug, Clone)]
 pub(crate) struct User {
@@ -27,6 +29,8 @@ pub(crate) struct User {
     pub(crate) generation: i64,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+    /// How it was made, if by its owner.
+    pub(crate) signup_method: Option<String>,
 }
 
 /// What a new account is made from; every text has passed its rule.
@@ -35,6 +39,8 @@ pub(crate) struct NewUser {
     pub(crate) username: String,
     pub(crate) email: Option<String>,
     pub(crate) password_hash: password::PasswordHash,
+    /// Made by somebody who signed up: the address is not proved yet.
+    pub(crate) is_self_made: bool,
 }
 
 impl User {
@@ -50,13 +56,22 @@ impl User {
             is_banned: self.is_banned,
             email_verified: self.email_verified,
             avatar_url: None,
-            signup_method: None,
+            signup_method: self.signup_method,
             free_tier_unlocked: false,
             free_tier_unlocked_at: None,
             free_tier_unlock_source: None,
             onboarding: std::collections::BTreeMap::new(),
             created_at: self.created_at,
             updated_at: self.updated_at,
+        }
+    }
+
+    /// Nobody signs in before the address is proved. To be asked once the password was right, so that
+    /// it tells nobody else that there is an account.
+    pub(crate) fn refuse_unverified(&self) -> Result<(), Error> {
+        match &self.email {
+            Some(email) if !self.email_verified => Err(Error::EmailNotVerified { email: email.clone() }),
+            _ => Ok(()),
         }
     }
 

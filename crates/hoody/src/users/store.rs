@@ -12,7 +12,7 @@ macro_rules! user {
     ($filter:literal) => {
         concat!(
             "SELECT id, username, email, alias, public_key, metadata, password_hash, email_verified, \
-             is_banned, generation, created_at, updated_at FROM users ",
+             is_banned, generation, created_at, updated_at, signup_method FROM users ",
             $filter
         )
     };
@@ -24,14 +24,15 @@ const ALL: &str = user!("ORDER BY created_at, id LIMIT 10000");
 const FIRST: &str = "SELECT id FROM users ORDER BY created_at, id LIMIT 1";
 const COUNT: &str = "SELECT COUNT(*) AS n FROM (SELECT 1 FROM users LIMIT 1) AS some_users";
 const INSERT: &str = "INSERT INTO users (id, username, username_fold, email, email_fold, alias, password_hash, \
-     email_verified, is_banned, generation, version, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $2, $6, TRUE, FALSE, 0, 0, $7, $7) ON CONFLICT DO NOTHING RETURNING id";
+     email_verified, is_banned, generation, version, created_at, updated_at, signup_method) \
+     VALUES ($1, $2, $3, $4, $5, $2, $6, $8, FALSE, 0, 0, $7, $7, $9) ON CONFLICT DO NOTHING RETURNING id";
 const PROFILE: &str =
     "UPDATE users SET alias = $2, public_key = $3, metadata = $4, updated_at = $5 WHERE id = $1";
 const PASSWORD: &str = "UPDATE users SET password_hash = $2, generation = generation + 1, updated_at = $3 \
      WHERE id = $1 AND password_hash = $4";
 const SET_PASSWORD: &str =
     "UPDATE users SET password_hash = $2, generation = generation + 1, updated_at = $3 WHERE id = $1";
+const VERIFIED: &str = "UPDATE users SET email_verified = TRUE, updated_at = $2 WHERE id = $1";
 const GENERATION: &str = "UPDATE users SET generation = generation + 1 WHERE id = $1";
 const BAN: &str = "UPDATE users SET is_banned = $2, updated_at = $3 WHERE id = $1";
 
@@ -78,6 +79,8 @@ pub(crate) async fn insert_user(
         user.email.as_deref().map(fold),
         user.password_hash.expose(),
         now,
+        !user.is_self_made,
+        user.is_self_made.then_some("email"),
     ];
     Ok(On::from(tx).find(INSERT, row).await?.is_some())
 }
@@ -107,6 +110,12 @@ pub(crate) async fn set_password(
     now: Timestamp,
 ) -> Result<(), DbError> {
     tx.execute(SET_PASSWORD, args![id, new.expose(), now]).await?;
+    Ok(())
+}
+
+/// Notes that the account's address is its owner's.
+pub(crate) async fn mark_verified(tx: &mut Tx, id: UserId, now: Timestamp) -> Result<(), DbError> {
+    tx.execute(VERIFIED, args![id, now]).await?;
     Ok(())
 }
 
@@ -144,5 +153,6 @@ fn read(row: &Row) -> Result<User, DbError> {
         generation: row.get("generation")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
+        signup_method: row.get("signup_method")?,
     })
 }

@@ -15,6 +15,7 @@ mod crash;
 mod faults;
 mod keys;
 mod limits;
+mod mail;
 mod nodes;
 mod seeds;
 mod serve;

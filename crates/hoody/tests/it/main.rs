@@ -31,6 +31,8 @@ mod projects;
 mod routes;
 mod sessions;
 mod shapes;
+mod signup;
+mod signup_mail;
 mod threats;
 mod threats_secrets;
 mod token_acting;

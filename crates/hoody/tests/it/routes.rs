@@ -73,6 +73,7 @@ const PROFILE: Needs = OwnToken("resources.auth_token_public_profile");
 const LEVEL: &str = r#"{"permission_level": "edit"}"#;
 const PROOF: &str = r#"{"password": "{password}", "code": "000000"}"#;
 const TEMP_TOKEN: Needs = OwnSecret(400, "INVALID_TEMP_TOKEN");
+const MAIL_TOKEN: Needs = OwnSecret(400, "INVALID_MAIL_TOKEN");
 const NO_COOKIE: Needs = OwnSecret(403, "DEVICE_COOKIE_MISSING");
 const AUTHORIZE: &str =
     r#"{"code_challenge": "{challenge}", "redirect_uri": "https://app.example.com/callback"}"#;
@@ -98,6 +99,24 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     asks("POST", "/api/v1/auth/device/login", NO_COOKIE, DEVICE_LOGIN),
     asks("POST", "/api/v1/auth/device/deny", OwnSecret(410, "DEVICE_CODE_GONE"), TICKET),
     asks("POST", "/api/v1/auth/device/token", OwnSecret(400, "EXPIRED_TOKEN"), DEVICE_CODE),
+    // sign-up and mails: `signup` has the tokens that mails carry
+    asks(
+        "POST",
+        "/api/v1/auth/signup",
+        Public,
+        r#"{"email": "new-{nth}@example.com", "password": "{password}"}"#,
+    ),
+    asks("POST", "/api/v1/auth/resend-verification", Public, r#"{"email": "some-{nth}@example.com"}"#),
+    asks("POST", "/api/v1/auth/forgot-password", Public, r#"{"email": "some-{nth}@example.com"}"#),
+    asks("POST", "/api/v1/auth/verify-email", MAIL_TOKEN, r#"{"token": "{mail}"}"#),
+    asks(
+        "POST",
+        "/api/v1/auth/reset-password",
+        MAIL_TOKEN,
+        r#"{"token": "{mail}", "password": "{password}"}"#,
+    ),
+    reads("GET", "/api/v1/auth/config", Public),
+    reads("GET", "/api/v1/auth/available-regions", Public),
     // two-factor: what needs a code is only looked at here; `two_factor` has codes
     asks("POST", "/api/v1/users/auth/2fa/verify", TEMP_TOKEN, r#"{"temp_token": "x.y.z", "code": "000000"}"#),
     asks("POST", "/api/v1/users/auth/2fa/verify-setup", SessionAndMore, r#"{"code": "000000"}"#),
@@ -217,10 +236,19 @@ pub(crate) struct Asked {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) body: Vec<u8>,
+    /// What is public is limited by address, of client and of mail: each time others.
+    is_public: bool,
 }
 
 impl Asked {
     pub(crate) async fn by(&self, client: &Client) -> Reply {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        if self.is_public {
+            let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+            let client = client.from(&format!("10.{}.{}.{}", nth >> 16, nth >> 8 & 255, nth & 255));
+            let body = String::from_utf8_lossy(&self.body).replace("{nth}", &nth.to_string());
+            return client.send(self.method.clone(), &self.path, body.into_bytes()).await;
+        }
         client.send(self.method.clone(), &self.path, self.body.clone()).await
     }
 }
@@ -284,9 +312,11 @@ impl<'a> World<'a> {
             .replace("{unique}", &unique.to_string())
             .replace("{password}", PASSWORD)
             .replace("{refresh}", &self.refresh_token)
+            .replace("{mail}", &"0".repeat(64))
             .replace("{realm}", REALM_A)
             .replace("{carol}", &self.carol);
-        Asked { method: operation.method.parse().unwrap(), path, body: body.into_bytes() }
+        let is_public = operation.needs.is_nothing();
+        Asked { method: operation.method.parse().unwrap(), path, body: body.into_bytes(), is_public }
     }
 
     async fn project_path(&self, path: &str, unique: u32) -> String {

@@ -104,6 +104,11 @@ impl TestApp {
         Service::open(&self.url, self.directory.path(), trusted_proxies, self.service.now()).await
     }
 
+    /// Another node, where `open`, `invitation` or `closed` says who may sign up.
+    pub(crate) async fn another_node_for(&self, sign_up: &str) -> Service {
+        Service::open_for(&self.url, self.directory.path(), "", self.service.now(), sign_up).await
+    }
+
     /// Somebody without a credential.
     pub(crate) fn anon(&self) -> Client {
         Client::of(&self.service, None)
@@ -119,6 +124,21 @@ impl TestApp {
         let email = format!("{username}@example.com");
         self.service.create_user(username, Some(&email), PASSWORD).await;
         self.login(username).await
+    }
+
+    /// Has every job done that is due, and takes the mails that came of it, in no order.
+    pub(crate) async fn mails(&self) -> Vec<Mail> {
+        self.service.run_jobs().await;
+        take_mails(self.directory.path())
+    }
+
+    /// The one mail that comes now, which is to this address.
+    pub(crate) async fn mail_to(&self, address: &str) -> Mail {
+        let mut mails = self.mails().await;
+        assert_eq!(mails.len(), 1, "{mails:?}");
+        let mail = mails.remove(0);
+        assert_eq!(mail.to, address, "{mail:?}");
+        mail
     }
 
     /// A new session of an account: its access token and its refresh token.
@@ -137,6 +157,49 @@ impl TestApp {
         reply.expect(StatusCode::OK);
         self.with(reply.body["data"]["token"].as_str().unwrap())
     }
+}
+
+/// A mail, as it was put into a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mail {
+    pub(crate) to: String,
+    pub(crate) subject: String,
+    pub(crate) text: String,
+}
+
+impl Mail {
+    pub(crate) fn read(source: &str) -> Self {
+        let (head, text) = source.split_once("\r\n\r\n").expect("a head and a text");
+        let field = |name: &str| {
+            let line = head.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_else(|| panic!("no {name} in {head}")).trim().to_owned()
+        };
+        Self { to: field("To:"), subject: field("Subject:"), text: text.replace("\r\n", "\n") }
+    }
+
+    /// The link in it.
+    #[track_caller]
+    pub(crate) fn link(&self) -> &str {
+        self.text.lines().find(|line| line.contains("?token=")).unwrap_or_else(|| panic!("{self:?}"))
+    }
+
+    /// What its link carries.
+    #[track_caller]
+    pub(crate) fn token(&self) -> String {
+        self.link().split_once("?token=").unwrap().1.to_owned()
+    }
+}
+
+/// The mails in a data directory, which are gone afterwards.
+pub(crate) fn take_mails(directory: &std::path::Path) -> Vec<Mail> {
+    let Ok(entries) = std::fs::read_dir(directory.join("mail")) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mails = paths.map(|path| {
+        let source = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        Mail::read(&source)
+    });
+    mails.collect()
 }
 
 /// Calls the service with one credential, from one address, to one host.

@@ -203,10 +203,10 @@ pub(crate) async fn is_stored(app: &TestApp, secret: &str) -> bool {
 }
 
 /// Everything that is stored, as bytes: SQLite's files, or every row of PostgreSQL as text.
-async fn dump(app: &TestApp) -> Vec<u8> {
+pub(crate) async fn dump(app: &TestApp) -> Vec<u8> {
     if app.url.starts_with("sqlite") {
         let files = std::fs::read_dir(app.directory.path()).unwrap().map(|entry| entry.unwrap().path());
-        let stored = files.filter(|path| !path.ends_with("master.key"));
+        let stored = files.filter(|path| path.is_file() && !path.ends_with("master.key"));
         return stored.flat_map(|path| std::fs::read(path).unwrap()).collect();
     }
     let mut database = sqlx::PgConnection::connect(&app.url).await.unwrap();
@@ -224,7 +224,7 @@ async fn dump(app: &TestApp) -> Vec<u8> {
     [dump.into_bytes(), binary].concat()
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     let mut tool = Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     tool.stdin.take().unwrap().write_all(bytes).unwrap();
     String::from_utf8(tool.wait_with_output().unwrap().stdout).unwrap()[..64].to_owned()

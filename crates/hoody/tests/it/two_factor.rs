@@ -55,10 +55,21 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 async fn set_up(session: &Client) -> (TotpSecret, Vec<String>) {
-    let setup = session.post(SETUP, json!({"password": PASSWORD})).await;
+    set_up_as(session, PASSWORD).await
+}
+
+async fn set_up_as(session: &Client, password: &str) -> (TotpSecret, Vec<String>) {
+    let setup = session.post(SETUP, json!({ "password": password })).await;
     setup.expect(StatusCode::OK);
     let secret = TotpSecret::from_bytes(&base32(setup.data()["manual_entry_key"].as_str().unwrap()));
     (secret, texts(&setup.data()["backup_codes"]))
+}
+
+/// Turns it on for an account with this password.
+pub(crate) async fn enable(app: &TestApp, session: &Client, password: &str) {
+    let (secret, _) = set_up_as(session, password).await;
+    let enabled = session.post(VERIFY_SETUP, json!({ "code": code_at(app, &secret, 0) })).await;
+    enabled.expect(StatusCode::OK);
 }
 
 /// Turns it on and moves to a step that is not used up.

@@ -1,7 +1,9 @@
 //! `hoody admin`: the operator at the machine, on the database directly, beside a running server or
 //! without one. Takes the server's flags.
 
+mod invitations;
 mod keys;
+mod mail;
 mod nodes;
 mod users;
 
@@ -34,6 +36,12 @@ enum AdminCommand {
     /// Accounts
     #[command(subcommand, after_help = "EXAMPLES:\n  hoody admin users create ada --email ada@example.com")]
     Users(users::UsersCommand),
+    /// Who may sign up where `--sign-up invitation` is set
+    #[command(subcommand, after_help = "EXAMPLES:\n  hoody admin invitations create --email ada@example.com")]
+    Invitations(invitations::InvitationsCommand),
+    /// Mails on their way
+    #[command(subcommand, after_help = "EXAMPLES:\n  hoody admin mail list")]
+    Mail(mail::MailCommand),
     /// Master keys
     #[command(
         subcommand,
@@ -52,6 +60,16 @@ pub(crate) async fn run(args: &AdminArgs) -> anyhow::Result<()> {
         AdminCommand::Users(command) => {
             let app = open(config, command.may_begin()).await?;
             users::run(&app, command).await?;
+            close(app).await;
+        }
+        AdminCommand::Invitations(command) => {
+            let app = open(config, false).await?;
+            invitations::run(&app, command).await?;
+            close(app).await;
+        }
+        AdminCommand::Mail(command) => {
+            let app = open(config, false).await?;
+            mail::run(&app, command).await?;
             close(app).await;
         }
         AdminCommand::Nodes => list_nodes(config).await?,

@@ -14,6 +14,7 @@ use crate::cli::output;
 use crate::feed::{Actor, Change, Mutation};
 use crate::grants::Forget;
 use crate::history::{self, Event};
+use crate::mail::{self, Letter};
 use crate::two_factor;
 use crate::users::first::{check, create, forget_file, plain};
 use crate::users::{User, store};
@@ -173,6 +174,7 @@ async fn set_password(app: &Arc<App>, name: &str, password: &PasswordArgs) -> an
     history::record(&mut mutation, user.id, Event::PasswordChanged, None).await?;
     let change = Change::new("account.updated", user.id, "account", user.id);
     mutation.tell(change.with(json!({ "password": true })).forgetting(Forget::Account(user.id)));
+    mail::notify(app, &mut mutation, &user, Letter::PasswordChanged).await.map_err(plain)?;
     mutation.commit().await.map_err(plain)?;
     forget_file(app, user.id).await;
     output::note(&format!("Set the password of {}; its sessions are ended.", user.username));

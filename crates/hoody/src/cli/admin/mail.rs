@@ -1,0 +1,99 @@
+//! `hoody admin mail …`: mails that are on their way. Never what is in one.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::Subcommand;
+use hoody_core::id::JobId;
+use serde_json::json;
+
+use crate::app::App;
+use crate::cli::output::{self, View};
+use crate::jobs::store::{self, Listed};
+use crate::mail::KIND;
+use crate::users;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum MailCommand {
+    /// Lists mails, the newest first: waiting, done, or given up
+    #[command(after_help = "EXAMPLES:\n  hoody admin mail list\n  hoody admin mail list -o json")]
+    List,
+    /// Has a mail sent again that waits or was given up
+    #[command(after_help = "EXAMPLES:\n  hoody admin mail retry 65a1b2c3d4e5f60718293a4b\n  \
+        hoody admin mail retry --failed")]
+    Retry {
+        /// The mail's id
+        #[arg(required_unless_present = "failed")]
+        id: Option<JobId>,
+        /// All that were given up
+        #[arg(long, conflicts_with = "id")]
+        failed: bool,
+    },
+}
+
+pub(super) async fn run(app: &Arc<App>, command: &MailCommand) -> anyhow::Result<()> {
+    match command {
+        MailCommand::List => list(app).await,
+        MailCommand::Retry { id: Some(id), .. } => {
+            if !store::retry(&app.db, KIND.name, *id, app.now()).await? {
+                bail!("there is no mail {id} that waits or was given up");
+            }
+            output::note(&format!("The mail {id} is sent again within a second, where a server runs."));
+            Ok(())
+        }
+        MailCommand::Retry { id: None, .. } => {
+            let count = store::retry_failed(&app.db, KIND.name, app.now()).await?;
+            output::note(&format!("Mails to be sent again, where a server runs: {count}."));
+            Ok(())
+        }
+    }
+}
+
+async fn list(app: &App) -> anyhow::Result<()> {
+    let mails = store::list_jobs(&app.db, KIND.name).await?;
+    let mut rows = Vec::with_capacity(mails.len());
+    let mut data = Vec::with_capacity(mails.len());
+    for mail in mails {
+        let username = match mail.account {
+            Some(id) => users::store::find_user(&app.db, id).await?.map(|user| user.username),
+            None => None,
+        };
+        data.push(json!({
+            "id": mail.id,
+            "account_id": mail.account,
+            "username": username,
+            "state": mail.state,
+            "attempts": mail.attempts,
+            "created_at": mail.created_at,
+            "next_at": next(&mail),
+            "done_at": mail.done_at,
+            "last_error": mail.last_error,
+        }));
+        rows.push(row(&mail, username));
+    }
+    output::of_the_service(&data, || View::List {
+        titles: &["ID", "FOR", "STATE", "ATTEMPTS", "NEXT", "LAST ERROR", "CREATED", "DONE"],
+        narrow: 6,
+        rows,
+        empty: "No mails.",
+    });
+    Ok(())
+}
+
+fn next(mail: &Listed) -> Option<hoody_core::time::Timestamp> {
+    (mail.state == "waiting").then_some(mail.run_at)
+}
+
+fn row(mail: &Listed, username: Option<String>) -> Vec<String> {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    vec![
+        mail.id.to_string(),
+        or_dash(username),
+        mail.state.clone(),
+        mail.attempts.to_string(),
+        or_dash(next(mail).map(|at| at.to_string())),
+        or_dash(mail.last_error.clone()),
+        mail.created_at.to_string(),
+        or_dash(mail.done_at.map(|at| at.to_string())),
+    ]
+}

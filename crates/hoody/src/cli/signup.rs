@@ -1,0 +1,269 @@
+//! `signup`, `auth signup`, `auth email`, `auth password`: accounts and what mails are for
+//! (`contract/cli.md` 6, 7).
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use hoody_client::Client;
+use hoody_client::wire::{LoginAnswer, ResetPassword, Secret, SignUp, VerifyAnswer, VerifyEmail};
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::failure::Failure;
+use super::login;
+use super::output::View;
+use super::prompt;
+use super::two_factor;
+
+/// What `signup` takes. The password is the client's own flag.
+#[derive(Debug, Args)]
+pub(crate) struct SignUpArgs {
+    /// The address that the mail goes to
+    #[arg(long)]
+    email: Option<String>,
+    /// Of the hosted service; a self-hosted server has none
+    #[arg(long)]
+    region: Option<String>,
+    /// An invitation, where the server asks for one; `-` reads it from standard input
+    #[arg(long, value_name = "CODE")]
+    invite_code: Option<Secret>,
+    /// Read the invitation from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "invite_code")]
+    invite_code_file: Option<PathBuf>,
+    /// What to be called in the record of logins [env: HOODY_CLIENT]
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
+}
+
+/// The commands of `auth email`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EmailCommand {
+    /// Prove an address with the token of a mail, and store the session
+    #[command(after_help = "EXAMPLES:
+  hoody auth email verify                      # asks for the token, or the link
+  hoody auth email verify --token-file token.txt")]
+    Verify(VerifyArgs),
+    /// Have the verification mail sent again
+    #[command(after_help = "EXAMPLES:\n  hoody auth email resend --email you@example.com")]
+    Resend {
+        /// The address
+        #[arg(long)]
+        email: String,
+    },
+}
+
+/// The commands of `auth password`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PasswordCommand {
+    /// Have a mail sent to set a new password
+    #[command(after_help = "EXAMPLES:\n  hoody auth password forgot --email you@example.com")]
+    Forgot {
+        /// The address of the account
+        #[arg(long)]
+        email: String,
+    },
+    /// Set a new password with the token of the mail; every session of the account ends
+    #[command(after_help = "EXAMPLES:
+  hoody auth password reset                    # asks for both
+  hoody auth password reset --token-file token.txt --password-file new.txt")]
+    Reset(TokenArgs),
+}
+
+/// The token of a mail. `--token` is the client's own flag.
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// Read the token of the mail, or its link, from standard input
+    #[arg(long)]
+    token_stdin: bool,
+    /// Read the token of the mail, or its link, from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "token_stdin")]
+    token_file: Option<PathBuf>,
+}
+
+/// What `auth email verify` takes.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    token: TokenArgs,
+    /// What to be called in the record of logins [env: HOODY_CLIENT]
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
+    /// Print the access token on standard output
+    #[arg(long)]
+    print_token: bool,
+    /// Do not store the session
+    #[arg(long)]
+    no_save: bool,
+}
+
+/// What comes after signing up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Nothing.
+    End,
+    /// The token of the mail is asked for, where somebody can be asked.
+    Verify,
+}
+
+/// Makes an account.
+pub(crate) async fn sign_up(context: &Context, args: &SignUpArgs, then: Then) -> Result<(), Failure> {
+    context.keep_password_for_the_command();
+    let client = context.anonymous()?;
+    let email = match &args.email {
+        Some(email) => email.clone(),
+        None if context.is_interactive => prompt::text("E-mail").await?,
+        None => return Err(Failure::no_terminal("an address", "--email")),
+    };
+    let request = SignUp {
+        email,
+        password: context.password("a password", "Password (12 characters or more)").await?,
+        region: args.region.clone(),
+        invite_code: invitation(args).await?,
+        client: Some(args.client.clone().unwrap_or_else(|| context.settings.client.clone())),
+    };
+    let done = client.sign_up(&request).await?;
+    let message = format!("A mail is on its way to {}.", done.email);
+    if then == Then::Verify && context.is_interactive {
+        context.output.note(&message);
+        let token = of_link(prompt::secret("Token of the mail, or its link").await?);
+        let request = VerifyEmail { token, client: request.client };
+        return sign_in(context, &client, &request, true, false).await;
+    }
+    context.output.note("`hoody auth email verify` goes on with the token in it.");
+    context.output.show(&done, || View::Done(message))
+}
+
+/// Runs a command of `auth email`.
+pub(crate) async fn email(context: &Context, command: EmailCommand) -> Result<(), Failure> {
+    let client = context.anonymous()?;
+    match command {
+        EmailCommand::Verify(args) => {
+            let name = args.client.clone().unwrap_or_else(|| context.settings.client.clone());
+            let request = VerifyEmail { token: token(context, &args.token).await?, client: Some(name) };
+            sign_in(context, &client, &request, !args.no_save, args.print_token).await
+        }
+        EmailCommand::Resend { email } => {
+            client.resend_verification(&email).await?;
+            say(context, &format!("If {email} waits for verification, a mail is on its way."))
+        }
+    }
+}
+
+/// Runs a command of `auth password`.
+pub(crate) async fn password(context: &Context, command: PasswordCommand) -> Result<(), Failure> {
+    context.keep_password_for_the_command();
+    let client = context.anonymous()?;
+    match command {
+        PasswordCommand::Forgot { email } => {
+            client.forgot_password(&email).await?;
+            say(context, &format!("If {email} has an account, a mail is on its way."))
+        }
+        PasswordCommand::Reset(args) => {
+            let token = token(context, &args).await?;
+            let password = context.password("a new password", "New password (12 characters or more)").await?;
+            client.reset_password(&ResetPassword { token, password }).await?;
+            say(context, "The password is set; every session of the account is ended.")
+        }
+    }
+}
+
+/// What a login that was refused ends with: where the address is not proved, who is at a terminal may have
+/// the mail sent again.
+pub(crate) async fn offer_resend(context: &Context, client: &Client, error: hoody_client::Error) -> Failure {
+    let told = error.api().filter(|_| error.has_code("EMAIL_NOT_VERIFIED"));
+    let email = told.and_then(|told| told.data.as_ref()?.get("email")?.as_str()).map(str::to_owned);
+    let failure = Failure::from(error);
+    let Some(email) = email else { return failure };
+    if context.is_interactive && prompt::confirm("Send the mail again?").await.is_ok() {
+        return match client.resend_verification(&email).await {
+            Ok(()) => {
+                failure.hint("`hoody auth email verify`, with the token of the mail that is on its way")
+            }
+            Err(error) => error.into(),
+        };
+    }
+    failure.hint(format!("`hoody auth email resend --email {email}` sends the mail again"))
+}
+
+/// `auth regions`.
+pub(crate) async fn regions(context: &Context) -> Result<(), Failure> {
+    let regions = context.anonymous()?.available_regions().await?;
+    let rows = regions.regions.iter();
+    let rows = rows.map(|region| vec![region.region.clone(), region.country.clone(), region.city.clone()]);
+    let rows = rows.collect();
+    context.output.show(&regions, || View::List {
+        titles: &["REGION", "COUNTRY", "CITY"],
+        narrow: 3,
+        rows,
+        empty: "This server has no regions.",
+    })
+}
+
+/// Signs in with the token of a mail.
+async fn sign_in(
+    context: &Context,
+    client: &Client,
+    request: &VerifyEmail,
+    is_kept: bool,
+    is_token_wanted: bool,
+) -> Result<(), Failure> {
+    let session = match client.verify_email(request).await? {
+        LoginAnswer::Session(session) => *session,
+        LoginAnswer::Challenge(challenge) if context.is_interactive => {
+            let name = request.client.as_deref().unwrap_or_default();
+            match two_factor::answer_challenge(context, client, &challenge.temp_token, name).await? {
+                VerifyAnswer::Session(session) => *session,
+                VerifyAnswer::Intent(_) | VerifyAnswer::Approved(_) => {
+                    return Err(Failure::failed("the server did something else than signing in"));
+                }
+            }
+        }
+        LoginAnswer::Challenge(challenge) => return Err(two_factor::follow_up(&challenge.temp_token)),
+        LoginAnswer::Intent(_) => {
+            return Err(Failure::failed("the server did something else than signing in"));
+        }
+    };
+    let name = session.user.email.clone().unwrap_or_else(|| session.user.username.clone());
+    login::finish(context, client, &name, &session, is_kept, is_token_wanted).await
+}
+
+async fn invitation(args: &SignUpArgs) -> Result<Option<Secret>, Failure> {
+    match (&args.invite_code, &args.invite_code_file) {
+        (Some(code), _) if code.expose() == "-" => prompt::secret_from_stdin().await.map(Some),
+        (Some(code), _) => Ok(Some(code.clone())),
+        (None, Some(path)) => prompt::secret_from_file(path).await.map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The token as given, or asked for. Never a credential from the environment or the configuration.
+async fn token(context: &Context, args: &TokenArgs) -> Result<Secret, Failure> {
+    let given = if args.token_stdin {
+        prompt::secret_from_stdin().await?
+    } else if let Some(path) = &args.token_file {
+        prompt::secret_from_file(path).await?
+    } else {
+        match &context.flags.token {
+            Some(token) if token.expose() == "-" => prompt::secret_from_stdin().await?,
+            Some(token) => token.clone(),
+            None if context.is_interactive => prompt::secret("Token of the mail, or its link").await?,
+            None => {
+                return Err(Failure::no_terminal("the token of the mail", "--token-stdin or --token-file"));
+            }
+        }
+    };
+    Ok(of_link(given))
+}
+
+/// The token in a link, or what it is by itself.
+fn of_link(given: Secret) -> Secret {
+    match given.expose().trim().rsplit_once("token=") {
+        Some((_, token)) => token.into(),
+        None => given,
+    }
+}
+
+fn say(context: &Context, message: &str) -> Result<(), Failure> {
+    let data: Value = json!({ "message": message });
+    context.output.show(&data, || View::Done(message.to_owned()))
+}
