@@ -161,6 +161,7 @@ impl App {
         tokio::spawn(tail::run(Arc::clone(self)));
         tokio::spawn(nodes::run(Arc::clone(self)));
         tokio::spawn(crate::keys::watch::run(Arc::clone(self)));
+        tokio::spawn(crate::audit::run(Arc::clone(self)));
         tokio::spawn(write_usage(Arc::clone(self)));
         tokio::spawn(activity::run(Arc::clone(self)));
         tokio::spawn(tidy_activity(Arc::clone(self)));

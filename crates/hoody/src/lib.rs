@@ -3,6 +3,7 @@
 
 mod activity;
 mod app;
+mod audit;
 mod cli;
 mod clock;
 mod config;

@@ -16,6 +16,7 @@ use hoody_core::pkce::RedirectHosts;
 use hoody_core::secret::TokenSecret;
 use hoody_core::time::{DAY, Timestamp};
 
+mod audit;
 mod keys;
 
 pub use crate::activity::fill::Filler;

@@ -13,7 +13,7 @@ use hoody_client::wire::Secret;
 use super::output::Format;
 
 /// The groups of the service; they have flags of their own.
-pub(crate) const SERVER_GROUPS: [&str; 3] = ["serve", "admin", "nodes"];
+pub(crate) const SERVER_GROUPS: [&str; 4] = ["serve", "admin", "nodes", "audit"];
 
 /// What was given on the command line, wherever it stood. The last one wins.
 #[derive(Debug, Clone, Default)]
@@ -109,7 +109,7 @@ fn add(command: Command, flags: &[Arg]) -> Command {
     names.into_iter().fold(command.args(missing), |command, name| match name.as_str() {
         "serve" => command,
         // It shows results too.
-        "admin" => command.mut_subcommand(name, |below| add(below, &flags[..1])),
+        "admin" | "audit" => command.mut_subcommand(name, |below| add(below, &flags[..1])),
         _ => command.mut_subcommand(name, |below| add(below, flags)),
     })
 }

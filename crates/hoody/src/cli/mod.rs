@@ -64,6 +64,7 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     Admin(Box<admin::AdminArgs>),
     Nodes(Box<admin::NodesArgs>),
+    Audit(Box<admin::AuditArgs>),
     #[command(flatten)]
     Client(ClientCommand),
 }
@@ -204,6 +205,10 @@ pub fn run() -> ExitCode {
             Command::Nodes(args) => {
                 output::set_format(cli.flags.output.unwrap_or_default());
                 ended(admin::run_nodes(&args).await)
+            }
+            Command::Audit(args) => {
+                output::set_format(cli.flags.output.unwrap_or_default());
+                ended(admin::run_audit(&args).await)
             }
             Command::Client(command) => {
                 if !cli.flags.is_quiet {

@@ -238,6 +238,11 @@ pub(crate) fn set_format(format: Format) {
     let _ = SERVICE_FORMAT.set(format);
 }
 
+/// Lines of a result that is too long to be held; false when nobody reads on.
+pub(crate) fn lines(text: &str) -> bool {
+    of_service().exact(text).is_ok()
+}
+
 /// What the service's own commands have to say to people.
 pub(crate) fn note(text: &str) {
     of_service().say("", "", text);

@@ -214,6 +214,9 @@ fn sqlite_migrator() -> Migrator {
         (7, "limits", include_str!("../../migrations/sqlite/0007_limits.sql")),
         (8, "delegation", include_str!("../../migrations/sqlite/0008_delegation.sql")),
         (9, "keys", include_str!("../../migrations/sqlite/0009_keys.sql")),
+        (6, "sign_in", include_str!("../../migrations/sqlite/0006_sign_in.sql")),
+        (7, "limits", include_str!("../../migrations/sqlite/0007_limits.sql")),
+        (12, "audit", include_str!("../../migrations/sqlite/0012_audit.sql")),
     ])
 }
 
@@ -231,6 +234,7 @@ fn postgres_migrator() -> Migrator {
         (6, "sign_in", include_str!("../../migrations/postgres/0006_sign_in.sql")),
         (7, "limits", include_str!("../../migrations/postgres/0007_limits.sql")),
         (10, "activity", include_str!("../../migrations/postgres/0010_activity.sql")),
+        (12, "audit", include_str!("../../migrations/postgres/0012_audit.sql")),
     ])
 }
 

@@ -4,7 +4,7 @@
 //! is made, and the feed rows that tell of it are its last statements. Commit and forgetting are one task
 //! that nothing cancels: a client that hangs up, a time limit, a COMMIT whose outcome nobody learns, all
 //! still forget. The feed is what empties other nodes' caches (`tail`) and what the audit log is made of;
-//! nothing deletes from it.
+//! what is sealed there, old, and read by everybody is trimmed.
 
 pub(crate) mod store;
 pub(crate) mod tail;

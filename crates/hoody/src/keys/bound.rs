@@ -12,7 +12,7 @@ use hoody_core::time::Timestamp;
 
 use super::{NOBODY, store};
 use crate::db::{Arg, DbError, On, Row, args};
-use crate::{jobs, two_factor, vault};
+use crate::{audit, jobs, two_factor, vault};
 
 /// A column of sealed values, and how they are moved from one key to another.
 #[derive(Debug)]
@@ -126,6 +126,9 @@ pub(crate) const KINDS: [(Kind, &str, &[&str]); 5] = [
     (Kind::MailLink, "mail_tokens", &["key_id"]),
     (Kind::Invitation, "invitations", &["key_id"]),
 ];
+
+/// The column that names the key of what is signed: of the audit log's checkpoints only the last one counts.
+pub(crate) const SIGNED: &str = "audit_checkpoints.key_id";
 
 /// One of them, as its owner and the operator know it.
 #[derive(Debug, Clone)]
@@ -258,6 +261,11 @@ impl Hanging {
             if count > 0 {
                 hanging.sealed.push((column.name(), count));
             }
+        }
+        // The chain's end is signed again by itself, as sealed values are moved.
+        let signed = audit::store::count_signed(on.again(), key).await?;
+        if signed > 0 {
+            hanging.sealed.push(("audit_checkpoints.mac".to_owned(), signed));
         }
         Ok(hanging)
     }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use hoody_core::keys::Keyring;
+use hoody_core::keys::{Keyring, MasterKey};
 use rustix::fs::{FlockOperation, flock};
 
 /// Warns of a key file that others can read.
@@ -55,7 +55,7 @@ pub(super) fn change(
     replace().with_context(|| format!("the master key file {name} cannot be written"))?;
     // A rename on some network file systems succeeds and shows another file.
     match Keyring::parse(&std::fs::read(&path)?) {
-        Ok(read) if read.iter().map(|key| key.id()).eq(changed.iter().map(|key| key.id())) => Ok(()),
+        Ok(read) if read.iter().map(MasterKey::id).eq(changed.iter().map(MasterKey::id)) => Ok(()),
         _ => bail!("the master key file {name} does not hold what was written to it"),
     }
 }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use hoody_core::audit::CheckpointKey;
 use hoody_core::id::UserId;
 use hoody_core::keys::{KeyId, Keyring, MacKey, MasterKey};
 use hoody_core::one_time::{OneTimeKey, Purpose};
@@ -66,6 +67,7 @@ struct OneKey {
     backup: BackupKey,
     limits: MacKey,
     one_time: OneTimeKey,
+    checkpoint: CheckpointKey,
 }
 
 impl OneKey {
@@ -78,6 +80,7 @@ impl OneKey {
             backup: BackupKey::derive(key, database_id),
             limits: key.derive(database_id, "limit-subject"),
             one_time: OneTimeKey::derive(key, database_id),
+            checkpoint: CheckpointKey::derive(key, database_id),
         }
     }
 }
@@ -217,6 +220,21 @@ impl Keys {
         Arc::clone(&self.held().sessions)
     }
 
+    /// The key that signs the audit log.
+    pub(crate) fn checkpoint_key(&self) -> CheckpointKey {
+        self.held().first().checkpoint.clone()
+    }
+
+    /// The keys that the audit log may be signed with.
+    pub(crate) fn checkpoint_keys(&self) -> Vec<CheckpointKey> {
+        self.held().keys.iter().map(|key| key.checkpoint.clone()).collect()
+    }
+
+    /// The id of the database that all this is derived for.
+    pub(crate) fn database_id(&self) -> &[u8] {
+        &self.database_id
+    }
+
     /// How often this database's keys were retired, as far as this node knows.
     pub(crate) fn retirements(&self) -> i64 {
         self.retirements.load(Ordering::SeqCst)
@@ -254,7 +272,7 @@ impl Keys {
                 Ok(Ok(bytes)) => tags.push(TagKey::from_bytes(bytes)),
                 _ => {
                     tracing::error!(key = %made_under, "tokens that were made under a retired key are refused: \
-                    what tells them from garbage does not open")
+                    what tells them from garbage does not open");
                 }
             }
         }

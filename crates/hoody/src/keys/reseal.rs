@@ -6,10 +6,11 @@
 //! it all that is authenticated but the key's name, stays.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hoody_core::keys::KeyId;
 use hoody_core::seal::key_of;
+use tokio::time::Instant;
 
 use super::bound::{KeyColumn, Sealed, Value, sealed};
 use crate::app::App;

@@ -95,6 +95,7 @@ impl Service {
         let mut all: Vec<String> =
             keys::bound::KINDS.iter().flat_map(|(_, table, columns)| named(table, columns)).collect();
         all.extend(sealed);
+        all.push(keys::bound::SIGNED.to_owned());
         all.sort();
         all.dedup();
         all

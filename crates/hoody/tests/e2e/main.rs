@@ -8,6 +8,7 @@ mod support;
 
 mod activity;
 mod admin;
+mod audit;
 mod browser;
 mod cli;
 mod cluster;

@@ -145,11 +145,21 @@ impl Place {
         Self { directory: tempfile::tempdir().unwrap(), database_url: Some(url.to_owned()) }
     }
 
-    /// Runs statements on the place's PostgreSQL, beside the servers.
+    /// Runs statements on the place's database, beside the servers.
     pub(crate) async fn execute(&self, sql: &'static str) {
-        let mut connection = PgConnection::connect(self.database_url.as_ref().unwrap()).await.unwrap();
-        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        match &self.database_url {
+            Some(url) => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            None => {
+                let url = format!("sqlite:{}", self.data_dir().join("hoody.db").display());
+                let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
     }
 
     /// A master key is made unasked only for an embedded database.

@@ -156,7 +156,7 @@ on_both! {
         app.service.retire_key(&old).await.unwrap();
         assert!(app.service.retire_key(&old).await.unwrap_err().contains("Already"));
         assert_eq!(app.service.refresh_keys().await, None);
-        assert_eq!(app.service.keys(), [new.clone()]);
+        assert_eq!(app.service.keys(), [new.as_str()]);
         let restarted = app.another_node().await;
         for node in [&app.service, &restarted] {
             // Made under the old key, found under the new one.
@@ -202,7 +202,7 @@ on_both! {
         let new = app.service.add_key().await.unwrap();
         assert_eq!(app.service.refresh_keys().await, None);
         assert_eq!(other.refresh_keys().await, None);
-        assert_eq!(other.keys(), [old.clone()]);
+        assert_eq!(other.keys(), [old.as_str()]);
         assert_eq!(app.service.promote_key(&new).await.len(), 1, "one has it, one has not");
         assert_eq!(app.service.keys(), [old.clone(), new.clone()]);
         std::fs::copy(app.directory.path().join("master.key"), elsewhere.path().join("master.key")).unwrap();
@@ -264,7 +264,7 @@ on_both! {
         // In front of the known one, it is refused, and the server that runs goes on.
         std::fs::write(&path, format!("{}{lines}", *key.expose_line())).unwrap();
         assert!(app.service.refresh_keys().await.unwrap().contains(&new));
-        assert_eq!(app.service.keys(), [old.clone()]);
+        assert_eq!(app.service.keys(), [old.as_str()]);
         assert!(Service::refusal_to_open(&app.url, app.directory.path(), app.service.now()).await.is_some());
         assert_eq!(app.anon().get("/readyz").await.body["keys"], true);
         // A file that is broken or gone takes nothing away either.
@@ -274,7 +274,7 @@ on_both! {
         }
         std::fs::remove_file(&path).unwrap();
         assert!(app.service.refresh_keys().await.is_some());
-        assert_eq!(app.service.keys(), [old.clone()]);
+        assert_eq!(app.service.keys(), [old.as_str()]);
 
         std::fs::write(&path, format!("{}\n{}", lines.trim(), *key.expose_line())).unwrap();
         assert_eq!(app.service.refresh_keys().await, None);

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::Subcommand;
 use hoody_core::keys::KeyId;
 use hoody_core::rotation::{Standing, standing};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::cli::output::{self, View};

@@ -1,12 +1,14 @@
 //! `hoody admin`: the operator at the machine, on the database directly, beside a running server or
 //! without one. Takes the server's flags.
 
+mod audit;
 mod invitations;
 mod keys;
 mod mail;
 mod nodes;
 mod users;
 
+pub(crate) use audit::AuditArgs;
 pub(crate) use nodes::NodesArgs;
 
 use std::sync::Arc;
@@ -42,6 +44,9 @@ enum AdminCommand {
     /// Mails on their way
     #[command(subcommand, after_help = "EXAMPLES:\n  hoody admin mail list")]
     Mail(mail::MailCommand),
+    /// The log of all changes; also `hoody audit`
+    #[command(subcommand, after_help = "EXAMPLES:\n  hoody admin audit verify")]
+    Audit(audit::AuditCommand),
     /// Master keys
     #[command(
         subcommand,
@@ -73,6 +78,7 @@ pub(crate) async fn run(args: &AdminArgs) -> anyhow::Result<()> {
             close(app).await;
         }
         AdminCommand::Nodes => list_nodes(config).await?,
+        AdminCommand::Audit(command) => run_audit_command(config, command).await?,
         AdminCommand::Keys(keys::KeysCommand::Init) => {
             super::serve::make_data_dir(&config.data_dir)?;
             keys::init(config).await?;
@@ -89,6 +95,18 @@ pub(crate) async fn run(args: &AdminArgs) -> anyhow::Result<()> {
 /// `hoody nodes`.
 pub(crate) async fn run_nodes(args: &NodesArgs) -> anyhow::Result<()> {
     list_nodes(load(&args.server)?).await
+}
+
+/// `hoody audit`.
+pub(crate) async fn run_audit(args: &AuditArgs) -> anyhow::Result<()> {
+    run_audit_command(load(&args.server)?, &args.command).await
+}
+
+async fn run_audit_command(config: Config, command: &audit::AuditCommand) -> anyhow::Result<()> {
+    let app = open(config, false).await?;
+    let result = audit::run(&app, command).await;
+    close(app).await;
+    result
 }
 
 async fn list_nodes(config: Config) -> anyhow::Result<()> {

@@ -1,0 +1,72 @@
+//! Sealing what is new in the feed.
+
+use hoody_core::audit::{Checkpoint, Link};
+use hoody_core::time::SECOND;
+
+use super::{LEASE, store};
+use crate::app::App;
+use crate::db::{DbError, Tx};
+use crate::nodes::lease::{self, Lease};
+
+/// The last checkpoint of each span of this length is kept, in milliseconds.
+const KEPT_EVERY: i64 = 3_600 * SECOND;
+/// How many rows are sealed in one transaction.
+const BATCH: usize = 500;
+
+/// Seals everything that the feed has, if this node is the one that seals; how many rows. Where there is
+/// nothing new, the chain's end is signed again when another master key has come into force.
+pub(crate) async fn seal(app: &App) -> Result<u64, DbError> {
+    let place = store::find_end(&app.db).await?.map_or((0, -1), |end| end.place);
+    let is_new = store::is_more(&app.db, place).await?;
+    let last = store::find_last_checkpoint(&app.db).await?;
+    if !is_new && last.is_none_or(|last| last.key == app.keys.in_force()) {
+        return Ok(0);
+    }
+    let Some(lease) = lease::hold(app, LEASE).await? else { return Ok(0) };
+    let mut total = 0;
+    loop {
+        let sealed = seal_batch(app, lease).await?;
+        total += sealed;
+        if sealed < BATCH as u64 {
+            break;
+        }
+    }
+    metrics::counter!("hoody_audit_sealed_total").increment(total);
+    Ok(total)
+}
+
+async fn seal_batch(app: &App, lease: Lease) -> Result<u64, DbError> {
+    let mut tx = app.db.begin().await?;
+    // Nobody else seals before this transaction ends.
+    if !lease.confirm(&mut tx).await? {
+        return Ok(0);
+    }
+    let end = store::find_end(&mut tx).await?;
+    let (n, place) = end.map_or((0, (0, -1)), |end| (end.n, end.place));
+    let mut link = end.map_or_else(|| Link::first(app.keys.database_id()), |end| end.link);
+    let entries = store::list_unsealed(&mut tx, place, n + 1).await?;
+    for entry in &entries {
+        link = link.next(entry);
+        store::insert(&mut tx, entry, link).await?;
+    }
+    let last = entries.last().map_or((n, place.0), |last| (last.n, last.place.0));
+    if last.0 > 0 {
+        sign(app, &mut tx, Checkpoint { n: last.0, pos: last.1, at: app.now(), link }).await?;
+    }
+    tx.commit().await?;
+    Ok(entries.len() as u64)
+}
+
+/// Signs where the chain ends. The checkpoint before goes, unless it is the last of its hour.
+async fn sign(app: &App, tx: &mut Tx, checkpoint: Checkpoint) -> Result<(), DbError> {
+    let key = app.keys.checkpoint_key();
+    let span = |checkpoint: &Checkpoint| checkpoint.at.millis().div_euclid(KEPT_EVERY);
+    if let Some(before) = store::find_last_checkpoint(&mut *tx).await?
+        && before.checkpoint.n < checkpoint.n
+        && span(&before.checkpoint) == span(&checkpoint)
+    {
+        store::delete_checkpoint(tx, before.checkpoint.n).await?;
+    }
+    let mac = key.sign(&checkpoint);
+    store::put_checkpoint(tx, &store::Signed { checkpoint, key: key.id(), mac }).await
+}

@@ -1,0 +1,51 @@
+//! Taking out of the feed what is old, sealed, and needed by nobody who reads it.
+
+use std::time::Duration;
+
+use hoody_core::time::DAY;
+
+use super::{LEASE, store};
+use crate::app::App;
+use crate::db::{DbError, On, args};
+use crate::nodes::lease;
+
+/// How long the feed keeps what is sealed, in milliseconds.
+const KEPT: i64 = 7 * DAY;
+/// The rest between two steps.
+const REST: Duration = Duration::from_millis(20);
+
+/// Who reads the feed, each with the position up to which it has read: `pos`, or NULL where there is
+/// nobody. Whoever reads it from a position of their own is a line here.
+const READERS: [&str; 1] = [
+    // The nodes' tails.
+    "SELECT MIN(applied) AS pos FROM nodes",
+];
+
+/// Trims the feed, if this node is the one that seals; how many rows it took out.
+pub(crate) async fn trim(app: &App) -> Result<u64, DbError> {
+    let Some(end) = store::find_end(&app.db).await? else { return Ok(0) };
+    let head = app.db.head().await?.pos;
+    // The head itself stays: nodes know by it that the database is still the one that they read.
+    let mut bound = end.place.0.min(head) - 1;
+    for reader in READERS {
+        let pos: Option<i64> = On::from(&app.db).one(reader, args![]).await?.get("pos")?;
+        bound = bound.min(pos.unwrap_or(i64::MAX) - 1);
+    }
+    let Some(lease) = lease::hold(app, LEASE).await? else { return Ok(0) };
+    let before = app.now().plus(-KEPT);
+    let mut total = 0;
+    loop {
+        let Some(oldest) = store::find_oldest(&app.db).await? else { return Ok(total) };
+        let mut tx = app.db.begin().await?;
+        if !lease.confirm(&mut tx).await? {
+            return Ok(total);
+        }
+        let trimmed = store::trim(&mut tx, oldest.min(bound), before).await?;
+        tx.commit().await?;
+        total += trimmed;
+        if trimmed == 0 {
+            return Ok(total);
+        }
+        tokio::time::sleep(REST).await;
+    }
+}

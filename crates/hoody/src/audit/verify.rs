@@ -1,0 +1,233 @@
+//! Following the chain from its beginning to its end, and holding it against what was signed.
+
+use std::collections::VecDeque;
+
+use hoody_core::audit::{CheckpointKey, Entry, Link, Walk};
+use hoody_core::time::Timestamp;
+use serde::Serialize;
+
+use super::store::{self, Signed};
+use crate::app::App;
+use crate::db::DbError;
+
+/// After so many problems the rest is not listed.
+const MOST_PROBLEMS: usize = 20;
+
+/// What was found.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    /// How many rows the log has.
+    pub(crate) rows: i64,
+    /// The feed's position of the last one.
+    pub(crate) position: i64,
+    /// When the last one happened.
+    pub(crate) last_at: Option<Timestamp>,
+    /// The last row's link.
+    pub(crate) link: Option<String>,
+    /// How many checkpoints were held against it.
+    pub(crate) checkpoints: u64,
+    /// How many of them are signed with keys that were retired: only their links were compared.
+    pub(crate) unverifiable_checkpoints: u64,
+    /// How many positions of the feed are not sealed yet.
+    pub(crate) unsealed: i64,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Something that is not as it was sealed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem {
+    /// The row's number.
+    pub(crate) row: i64,
+    /// Its position in the feed.
+    pub(crate) position: Option<i64>,
+    pub(crate) what: String,
+}
+
+impl Report {
+    fn add(&mut self, row: i64, position: Option<i64>, what: impl Into<String>) {
+        if self.problems.len() < MOST_PROBLEMS {
+            self.problems.push(Problem { row, position, what: what.into() });
+        }
+    }
+}
+
+/// Walks the whole log. `handed_out` is a checkpoint that was exported earlier.
+pub(crate) async fn verify(app: &App, handed_out: Option<&Signed>) -> Result<Report, DbError> {
+    let keys = app.keys.checkpoint_keys();
+    let mut report = Report::default();
+    // Read first: what is sealed while this runs comes after it.
+    let head = app.db.head().await?.pos;
+    let last = store::find_last_checkpoint(&app.db).await?;
+    let mut checkpoints = Checkpoints::new(app, &keys, handed_out);
+    let mut walk = Walk::new(app.keys.database_id());
+    let mut next = store::list_after(&app.db, 0).await?;
+    while !next.is_empty() {
+        let rows = std::mem::take(&mut next);
+        let last_n = rows.last().map_or(0, |(entry, _)| entry.n);
+        // The next rows come while these are hashed.
+        let (more, ()) = tokio::join!(
+            store::list_after(&app.db, last_n),
+            walk_over(&mut walk, &rows, &mut checkpoints, &mut report)
+        );
+        next = more?;
+    }
+    report.rows = walk.n();
+    report.position = walk.place().0;
+    report.link = (walk.n() > 0).then(|| walk.link().to_string());
+    checkpoints.finish(&mut report, walk.n()).await;
+    if let Some(error) = checkpoints.error.take() {
+        return Err(error);
+    }
+    check_end(&mut report, last, &keys);
+    check_feed(app, &mut report, head).await?;
+    Ok(report)
+}
+
+async fn walk_over(
+    walk: &mut Walk,
+    rows: &[(Entry, Link)],
+    checkpoints: &mut Checkpoints<'_>,
+    report: &mut Report,
+) {
+    for (entry, link) in rows {
+        if let Err(fault) = walk.step(entry, *link) {
+            report.add(entry.n, Some(entry.place.0), fault.to_string());
+        }
+        checkpoints.hold_against(entry, *link, report).await;
+        report.last_at = Some(entry.at);
+    }
+    // So that the read beside it comes on.
+    tokio::task::yield_now().await;
+}
+
+/// The checkpoints in their order, read as they are needed.
+struct Checkpoints<'a> {
+    app: &'a App,
+    keys: &'a [CheckpointKey],
+    waiting: VecDeque<Signed>,
+    last_read: i64,
+    is_over: bool,
+    handed_out: Option<&'a Signed>,
+    error: Option<DbError>,
+}
+
+impl<'a> Checkpoints<'a> {
+    fn new(app: &'a App, keys: &'a [CheckpointKey], handed_out: Option<&'a Signed>) -> Self {
+        Self { app, keys, waiting: VecDeque::new(), last_read: 0, is_over: false, handed_out, error: None }
+    }
+
+    async fn peek(&mut self) -> Option<Signed> {
+        if self.waiting.is_empty() && !self.is_over {
+            match store::list_checkpoints(&self.app.db, self.last_read).await {
+                Ok(read) => {
+                    self.is_over = read.is_empty();
+                    self.last_read = read.last().map_or(self.last_read, |last| last.checkpoint.n);
+                    self.waiting.extend(read);
+                }
+                Err(error) => {
+                    self.is_over = true;
+                    self.error = Some(error);
+                }
+            }
+        }
+        self.waiting.front().copied()
+    }
+
+    /// Every checkpoint up to this row.
+    async fn hold_against(&mut self, entry: &Entry, link: Link, report: &mut Report) {
+        if let Some(handed_out) = self.handed_out.filter(|signed| signed.checkpoint.n == entry.n) {
+            if handed_out.checkpoint.link != link {
+                let what =
+                    "the log up to here is not the one of the checkpoint that was given: it was rewritten";
+                report.add(entry.n, Some(entry.place.0), what);
+            }
+            self.handed_out = None;
+        }
+        while let Some(signed) = self.peek().await.filter(|signed| signed.checkpoint.n <= entry.n) {
+            self.waiting.pop_front();
+            self.judge(&signed, (signed.checkpoint.n == entry.n).then_some(link), report);
+        }
+    }
+
+    fn judge(&self, signed: &Signed, link: Option<Link>, report: &mut Report) {
+        let Signed { checkpoint, key, mac } = signed;
+        report.checkpoints += 1;
+        match self.keys.iter().find(|known| known.id() == *key) {
+            Some(known) if known.verifies(checkpoint, mac) => {}
+            Some(_) => {
+                report.add(checkpoint.n, Some(checkpoint.pos), "a checkpoint was not signed by this server");
+            }
+            None => report.unverifiable_checkpoints += 1,
+        }
+        if link != Some(checkpoint.link) {
+            let what = format!(
+                "the log up to here is not the one that was signed at {}: rows were changed and sealed again",
+                checkpoint.at
+            );
+            report.add(checkpoint.n, Some(checkpoint.pos), what);
+        }
+    }
+
+    /// What is signed and not there.
+    async fn finish(&mut self, report: &mut Report, rows: i64) {
+        while let Some(signed) = self.peek().await {
+            self.waiting.pop_front();
+            report.checkpoints += 1;
+            let checkpoint = signed.checkpoint;
+            let what = format!(
+                "the tail is cut: {} rows were signed at {}, and {rows} are there",
+                checkpoint.n, checkpoint.at
+            );
+            report.add(checkpoint.n, Some(checkpoint.pos), what);
+        }
+        if let Some(signed) = self.handed_out.take() {
+            let checkpoint = signed.checkpoint;
+            let what = format!(
+                "the database went back: the checkpoint that was given has {} rows, of {}, and {rows} are there",
+                checkpoint.n, checkpoint.at
+            );
+            report.add(checkpoint.n, Some(checkpoint.pos), what);
+        }
+    }
+}
+
+/// The last checkpoint is what holds all the rest: it must be ours, and at the end.
+fn check_end(report: &mut Report, last: Option<Signed>, keys: &[CheckpointKey]) {
+    let Some(last) = last else {
+        if report.rows > 0 {
+            let what = "no checkpoint is there: nothing shows that the log is the one that was sealed";
+            report.add(report.rows, Some(report.position), what);
+        }
+        return;
+    };
+    if !keys.iter().any(|key| key.id() == last.key) {
+        let what =
+            format!("the last checkpoint is signed with {}, which is not among the master keys", last.key);
+        report.add(last.checkpoint.n, Some(last.checkpoint.pos), what);
+    }
+}
+
+/// What of the feed is still there is what was sealed of it, and nothing was taken out before.
+async fn check_feed(app: &App, report: &mut Report, head: i64) -> Result<(), DbError> {
+    // What was sealed since, too, and signed: the last row that was read may not be the last any more.
+    let end = store::find_end(&app.db).await?;
+    if let (Some(end), Some(last)) = (end, store::find_last_checkpoint(&app.db).await?)
+        && end.n > last.checkpoint.n
+    {
+        let what = format!("the rows after {} are not signed: they were put in", last.checkpoint.n);
+        report.add(last.checkpoint.n + 1, None, what);
+    }
+    for (n, place) in store::list_different(&app.db).await? {
+        report.add(n, Some(place.0), "the feed's row is not the one that was sealed");
+    }
+    let unsealed = store::count_unsealed(&app.db, report.position).await?;
+    report.unsealed = unsealed.min((head - report.position).max(0));
+    if head - report.position > unsealed {
+        let what = format!(
+            "{} positions up to {head} are not in the feed and were not sealed",
+            head - report.position - unsealed
+        );
+        report.add(report.rows + 1, Some(report.position + 1), what);
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! `hoody audit …`, also `hoody admin audit …`: verifying and handing out the audit log.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use hoody_core::audit::{Checkpoint, Entry, Link};
+use hoody_core::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::audit::store::{self, Signed};
+use crate::audit::verify::{Report, verify};
+use crate::cli::output::{self, View};
+use crate::config::ServerFlags;
+
+/// Verifies and hands out the audit log
+///
+/// Every change is in it, each sealed by a hash over itself and all before it, and what is there is signed
+/// every time. Works on the database directly.
+#[derive(Debug, Args)]
+#[command(after_help = "EXAMPLES:\n  hoody audit verify\n  hoody audit export --since 7d > log.ndjson")]
+pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+    #[command(flatten)]
+    pub(crate) server: ServerFlags,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Follows the whole log; ends with 1 and says where, when it is not as it was sealed
+    #[command(after_help = "EXAMPLES:\n  hoody audit verify\n  hoody audit verify --checkpoint monday.json")]
+    Verify {
+        /// A checkpoint of before, made by `hoody audit checkpoint`: tells a database that went back, too
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+    },
+    /// Prints the log, a row a line
+    #[command(after_help = "EXAMPLES:\n  hoody audit export > log.ndjson\n  \
+        hoody audit export --since 2026-03-01 --until 2026-04-01 -o ndjson\n  \
+        hoody audit export --since 24h | jq -r 'select(.event_type == \"user.banned\") | .at'")]
+    Export {
+        /// From this instant on: 2026-03-01, 2026-03-01T09:00:00Z, or how long ago: 7d, 24h, 30m
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Up to this instant, which is left out
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        /// How a row looks
+        #[arg(short = 'o', long = "output", id = "export_format", value_enum, default_value_t)]
+        format: ExportFormat,
+    },
+    /// Prints the last checkpoint: keep it elsewhere, and give it to `verify` later
+    #[command(after_help = "EXAMPLES:\n  hoody audit checkpoint > monday.json")]
+    Checkpoint,
+}
+
+/// How a row of an export looks.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// JSON, a row a line
+    #[default]
+    Ndjson,
+    /// The same
+    Raw,
+    /// JSON, indented
+    Pretty,
+}
+
+pub(super) async fn run(app: &Arc<App>, command: &AuditCommand) -> anyhow::Result<()> {
+    match command {
+        AuditCommand::Verify { checkpoint } => run_verify(app, checkpoint.as_deref()).await,
+        AuditCommand::Export { since, until, format } => {
+            let now = app.now();
+            let since = since.as_deref().map(|text| instant("--since", text, now)).transpose()?;
+            let until = until.as_deref().map(|text| instant("--until", text, now)).transpose()?;
+            let range = (
+                since.unwrap_or(Timestamp::from_millis(i64::MIN)),
+                until.unwrap_or(Timestamp::from_millis(i64::MAX)),
+            );
+            export(app, range, *format).await
+        }
+        AuditCommand::Checkpoint => checkpoint(app).await,
+    }
+}
+
+async fn run_verify(app: &Arc<App>, file: Option<&Path>) -> anyhow::Result<()> {
+    let handed_out = file.map(|file| read_checkpoint(app, file)).transpose()?;
+    let report = verify(app, handed_out.as_ref()).await?;
+    let count = report.problems.len();
+    output::of_the_service(&report, || View::Details(details(&report)));
+    for problem in &report.problems {
+        let position = problem.position.map_or_else(String::new, |pos| format!(" (position {pos})"));
+        output::note(&format!("row {}{position}: {}", problem.row, problem.what));
+    }
+    if count > 0 {
+        bail!(
+            "the audit log is not as it was sealed: {count} {}",
+            if count == 1 { "problem" } else { "problems" }
+        );
+    }
+    Ok(())
+}
+
+fn details(report: &Report) -> Vec<(&'static str, String)> {
+    let is_whole = if report.problems.is_empty() { "yes" } else { "no" };
+    let mut details = vec![
+        ("whole", is_whole.to_owned()),
+        ("rows", report.rows.to_string()),
+        ("position", report.position.to_string()),
+        ("last", report.last_at.map_or_else(|| "-".to_owned(), |at| at.to_string())),
+        ("link", report.link.clone().unwrap_or_else(|| "-".to_owned())),
+        ("checkpoints", report.checkpoints.to_string()),
+        ("not sealed yet", report.unsealed.to_string()),
+    ];
+    if report.unverifiable_checkpoints > 0 {
+        details.push(("of retired keys", report.unverifiable_checkpoints.to_string()));
+    }
+    details
+}
+
+/// A checkpoint as it is handed out.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HandedOut {
+    database_id: String,
+    rows: i64,
+    position: i64,
+    at: Timestamp,
+    link: String,
+    key_id: String,
+    mac: String,
+}
+
+async fn checkpoint(app: &Arc<App>) -> anyhow::Result<()> {
+    let last = store::find_last_checkpoint(&app.db).await?;
+    let Signed { checkpoint, key, mac } =
+        last.context("nothing is sealed yet: a running server does so within a second")?;
+    let handed_out = HandedOut {
+        database_id: hex(app.keys.database_id()),
+        rows: checkpoint.n,
+        position: checkpoint.pos,
+        at: checkpoint.at,
+        link: checkpoint.link.to_string(),
+        key_id: key.to_string(),
+        mac: hex(&mac),
+    };
+    let json = serde_json::to_string_pretty(&handed_out)?;
+    output::lines(&(json + "\n"));
+    Ok(())
+}
+
+fn read_checkpoint(app: &App, file: &Path) -> anyhow::Result<Signed> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
+    let read: HandedOut = serde_json::from_str(&text)
+        .with_context(|| format!("{name} is not what `hoody audit checkpoint` prints"))?;
+    if read.database_id != hex(app.keys.database_id()) {
+        bail!("{name} is of another database: {}", read.database_id);
+    }
+    let bytes = |field: &str, text: &str| {
+        unhex(text).with_context(|| format!("{name}: {field} must be 64 hex digits"))
+    };
+    let checkpoint = Checkpoint {
+        n: read.rows,
+        pos: read.position,
+        at: read.at,
+        link: Link::from_bytes(bytes("link", &read.link)?),
+    };
+    let key = read.key_id.parse().with_context(|| format!("{name}: key_id"))?;
+    let mac = bytes("mac", &read.mac)?;
+    let signer = app.keys.checkpoint_keys().into_iter().find(|known| known.id() == key);
+    if signer.is_some_and(|signer| !signer.verifies(&checkpoint, &mac)) {
+        bail!("{name} was changed: it is not signed by this server");
+    }
+    Ok(Signed { checkpoint, key, mac })
+}
+
+/// A chunk at a time, so that the log may be of any length.
+async fn export(app: &Arc<App>, range: (Timestamp, Timestamp), format: ExportFormat) -> anyhow::Result<()> {
+    let mut n = 0;
+    loop {
+        let rows = store::list_between(&app.db, n, range.0, range.1).await?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        n = last.n;
+        let mut text = String::with_capacity(rows.len() * 512);
+        for (entry, link) in &rows {
+            let line = exported(entry, *link)?;
+            match format {
+                ExportFormat::Ndjson | ExportFormat::Raw => text.push_str(&line),
+                ExportFormat::Pretty => {
+                    let value: serde_json::Value = serde_json::from_str(&line)?;
+                    text.push_str(&serde_json::to_string_pretty(&value)?);
+                }
+            }
+            text.push('\n');
+        }
+        if !output::lines(&text) {
+            // Nobody reads on.
+            return Ok(());
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Exported<'a> {
+    row: i64,
+    position: i64,
+    sequence: i64,
+    at: Timestamp,
+    at_ms: i64,
+    event_type: &'a str,
+    account_id: String,
+    actor_type: &'a str,
+    actor_id: Option<String>,
+    resource_type: &'a str,
+    resource_id: String,
+    realm_ids: &'a str,
+    link: String,
+}
+
+/// The row as JSON. The payload is as it was sealed, byte for byte, so that the chain can be followed
+/// from an export.
+fn exported(entry: &Entry, link: Link) -> anyhow::Result<String> {
+    let mut line = serde_json::to_string(&Exported {
+        row: entry.n,
+        position: entry.place.0,
+        sequence: entry.place.1,
+        at: entry.at,
+        at_ms: entry.at.millis(),
+        event_type: &entry.event,
+        account_id: hex(&entry.account),
+        actor_type: &entry.actor_kind,
+        actor_id: entry.actor.as_deref().map(hex),
+        resource_type: &entry.resource_kind,
+        resource_id: hex(&entry.resource),
+        realm_ids: &entry.realms,
+        link: link.to_string(),
+    })?;
+    line.pop();
+    line.push_str(",\"payload\":");
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&entry.payload).is_ok()
+        && !entry.payload.contains('\n');
+    // Somebody changed it: shown as what it is now.
+    line.push_str(&if is_json { entry.payload.clone() } else { serde_json::to_string(&entry.payload)? });
+    line.push('}');
+    Ok(line)
+}
+
+/// An instant, or how long before `now`.
+fn instant(flag: &str, text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+    let units = [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND)];
+    for (unit, length) in units {
+        if let Some(count) = text.strip_suffix(unit).and_then(|count| count.parse::<u32>().ok()) {
+            return Ok(now.plus(-i64::from(count).saturating_mul(length)));
+        }
+    }
+    Timestamp::parse(text)
+        .map_err(|_| anyhow::anyhow!("{flag}: {text:?} is neither an instant (2026-03-01, 2026-03-01T09:00:00Z) nor how long ago (7d, 24h, 30m)"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_is_a_date_a_time_or_how_long_ago() {
+        let now = Timestamp::from_millis(1_772_442_942_118);
+        let read = |text| instant("--since", text, now).map(Timestamp::millis);
+        assert_eq!(read("2026-03-01").unwrap(), 1_772_323_200_000);
+        assert_eq!(read("2026-03-01T01:00:00Z").unwrap(), 1_772_326_800_000);
+        assert_eq!(read("7d").unwrap(), now.millis() - 7 * DAY);
+        assert_eq!(read("90s").unwrap(), now.millis() - 90_000);
+        for bad in ["", "d", "-1d", "yesterday", "7 d", "7w"] {
+            assert!(read(bad).unwrap_err().to_string().contains("--since"), "{bad}");
+        }
+    }
+}
