@@ -91,7 +91,7 @@ pub(crate) struct Ticket {
 /// What a user code leads to.
 #[derive(Debug)]
 pub(crate) enum LookedUp {
-    Pending(Request, Ticket),
+    Pending(Box<Request>, Ticket),
     Approved,
 }
 
@@ -195,7 +195,7 @@ pub(crate) async fn look_up(app: &Shared, text: &str, address: IpAddr) -> Result
                 return Err(GONE);
             }
             mutation.commit().await?;
-            Ok(LookedUp::Pending(request, ticket))
+            Ok(LookedUp::Pending(Box::new(request), ticket))
         }
     }
 }

@@ -79,7 +79,7 @@ async fn kill_under_load(place: &Place, flags: &[&str], slack: Option<Duration>)
         assert!(answered.len() > 40, "too few requests to say anything");
         match slack {
             Some(slack) => {
-                assert!(earliest.is_none_or(|earliest| earliest <= slack), "{earliest:?} are missing")
+                assert!(earliest.is_none_or(|earliest| earliest <= slack), "{earliest:?} are missing");
             }
             None => assert!(missing.is_empty(), "{missing:?}"),
         }

@@ -185,12 +185,15 @@ struct Known {
     ended: OnceLock<(Instant, usize)>,
 }
 
+/// The phase, the node, what was asked, what came; how often.
+type Seen = BTreeMap<(String, usize, &'static str, String), u64>;
+
 /// Where clients send what they send; nodes come and go behind an address.
 #[derive(Debug, Default)]
 struct Ledger {
     tokens: Mutex<Vec<Arc<Known>>>,
     /// What clients saw: the phase, the node, what was asked, what came; how often.
-    seen: Mutex<BTreeMap<(String, usize, &'static str, String), u64>>,
+    seen: Mutex<Seen>,
     phase: Mutex<String>,
     broken: Mutex<Vec<String>>,
     acknowledged: AtomicUsize,
@@ -408,12 +411,12 @@ impl Traffic {
         for (number, node) in nodes.iter().enumerate() {
             for known in &tokens {
                 let answer = send(&node.with(&known.secret), Method::GET, CHECK, None).await;
-                let is_right = match (&answer, known.ended.get(), known.is_asked.load(Ordering::SeqCst)) {
-                    (Ok((StatusCode::UNAUTHORIZED, _)), Some(_), _) => true,
-                    (Ok((StatusCode::NO_CONTENT, _)), None, false) => true,
-                    (Ok((StatusCode::NO_CONTENT | StatusCode::UNAUTHORIZED, _)), None, true) => true,
-                    _ => false,
-                };
+                let is_right = matches!(
+                    (&answer, known.ended.get(), known.is_asked.load(Ordering::SeqCst)),
+                    (Ok((StatusCode::UNAUTHORIZED, _)), Some(_), _)
+                        | (Ok((StatusCode::NO_CONTENT, _)), None, _)
+                        | (Ok((StatusCode::UNAUTHORIZED, _)), None, true)
+                );
                 if !is_right {
                     let problem = format!("at the end node {number} answers {answer:?} for {known:?}");
                     self.ledger.broken.lock().unwrap().push(problem);

@@ -1,7 +1,6 @@
 //! The built binary from the outside: started, asked, killed, as its operator and its clients do.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests, too, end at the first surprise")]
-#![expect(clippy::print_stdout, reason = "what the long fault tests report")]
 #![expect(clippy::print_stderr, reason = "what was measured, and why a test did not run")]
 
 mod support;

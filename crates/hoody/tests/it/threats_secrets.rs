@@ -195,7 +195,7 @@ pub(crate) async fn is_stored(app: &TestApp, secret: &str) -> bool {
     let dump = dump(app).await;
     let holds = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
     let digest = sha256(secret.as_bytes());
-    let is_hex = secret.len() % 2 == 0 && secret.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_hex = secret.len().is_multiple_of(2) && secret.bytes().all(|b| b.is_ascii_hexdigit());
     holds(secret.as_bytes())
         || holds(digest.as_bytes())
         || holds(&unhex(&digest))
