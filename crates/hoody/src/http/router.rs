@@ -135,7 +135,6 @@ pub(crate) fn router(app: &Shared) -> Router {
         .route("/", get(async || ([(http::header::CONTENT_TYPE, "text/plain; charset=utf-8")], WELCOME)))
         // pages for people: no part of the API
         .merge(device::page::routes())
-        .route("/", get(async || ([(http::header::CONTENT_TYPE, "text/plain; charset=utf-8")], WELCOME)))
         // what the links of mails lead to
         .route("/verify-email", get(signup::pages::ask_verification).post(signup::pages::verify))
         .route("/reset-password", get(signup::pages::ask_password).post(signup::pages::reset))
