@@ -1,4 +1,5 @@
-//! Secrets that are used once and live for minutes: intents, authorization codes, device codes, tickets.
+//! Secrets that are used once and live for a while: intents, authorization codes, device codes, tickets,
+//! what mails carry, invitations.
 //!
 //! 32 random bytes as 64 lowercase hex digits. What is stored is a keyed digest that names what the secret
 //! is for, so that none is good in another's place and a stolen database opens nothing.

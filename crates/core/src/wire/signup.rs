@@ -46,6 +46,14 @@ pub struct VerifyEmail {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(max_length = 64))]
     pub client: Option<String>,
+    /// As on login: `tokens`, or `intent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(pattern = "^(tokens|intent)$"))]
+    pub response_mode: Option<String>,
+    /// For an intent: the challenge of whoever will have the session (RFC 7636, S256).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"))]
+    pub code_challenge: Option<String>,
 }
 
 /// Asks for a mail: another verification, or a link to set a new password.

@@ -88,6 +88,12 @@ pub(crate) struct VerifyArgs {
     /// What to be called in the record of logins [env: HOODY_CLIENT]
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
+    /// What to be answered with: tokens, or an intent for somebody else to go on with
+    #[arg(long, value_name = "MODE", value_parser = ["tokens", "intent"])]
+    response_mode: Option<String>,
+    /// For an intent: the challenge of whoever will have the session
+    #[arg(long, value_name = "CHALLENGE")]
+    code_challenge: Option<String>,
     /// Print the access token on standard output
     #[arg(long)]
     print_token: bool,
@@ -126,7 +132,7 @@ pub(crate) async fn sign_up(context: &Context, args: &SignUpArgs, then: Then) ->
     if then == Then::Verify && context.is_interactive {
         context.output.note(&message);
         let token = of_link(prompt::secret("Token of the mail, or its link").await?);
-        let request = VerifyEmail { token, client: request.client };
+        let request = VerifyEmail { token, client: request.client, ..VerifyEmail::default() };
         return sign_in(context, &client, &request, true, false).await;
     }
     context.output.note("`hoody auth email verify` goes on with the token in it.");
@@ -139,7 +145,12 @@ pub(crate) async fn email(context: &Context, command: EmailCommand) -> Result<()
     match command {
         EmailCommand::Verify(args) => {
             let name = args.client.clone().unwrap_or_else(|| context.settings.client.clone());
-            let request = VerifyEmail { token: token(context, &args.token).await?, client: Some(name) };
+            let request = VerifyEmail {
+                token: token(context, &args.token).await?,
+                client: Some(name),
+                response_mode: args.response_mode.clone(),
+                code_challenge: args.code_challenge.clone(),
+            };
             sign_in(context, &client, &request, !args.no_save, args.print_token).await
         }
         EmailCommand::Resend { email } => {
@@ -213,15 +224,14 @@ async fn sign_in(
             let name = request.client.as_deref().unwrap_or_default();
             match two_factor::answer_challenge(context, client, &challenge.temp_token, name).await? {
                 VerifyAnswer::Session(session) => *session,
-                VerifyAnswer::Intent(_) | VerifyAnswer::Approved(_) => {
-                    return Err(Failure::failed("the server did something else than signing in"));
+                VerifyAnswer::Intent(intent) => return login::show_intent(context, &intent),
+                VerifyAnswer::Approved(_) => {
+                    return Err(Failure::failed("the server approved a device instead of signing in"));
                 }
             }
         }
+        LoginAnswer::Intent(intent) => return login::show_intent(context, &intent),
         LoginAnswer::Challenge(challenge) => return Err(two_factor::follow_up(&challenge.temp_token)),
-        LoginAnswer::Intent(_) => {
-            return Err(Failure::failed("the server did something else than signing in"));
-        }
     };
     let name = session.user.email.clone().unwrap_or_else(|| session.user.username.clone());
     login::finish(context, client, &name, &session, is_kept, is_token_wanted).await

@@ -2,10 +2,12 @@
 
 use hoody_core::invalid::Invalid;
 use hoody_core::json::Fields;
+use hoody_core::pkce::Challenge;
 use hoody_core::{names, one_time, password, wire};
 use serde_json::Value;
 
-use crate::mail;
+use crate::sessions::client_name;
+use crate::{mail, pkce};
 
 /// The longest text that a client may call itself, in characters.
 const MAX_CLIENT: usize = 64;
@@ -45,19 +47,32 @@ impl SignUp {
     }
 }
 
-/// `POST /auth/verify-email`: the token, and what the client calls itself.
-pub(super) fn parse_verify(body: &Value) -> Result<(wire::Secret, Option<String>), Invalid> {
-    let mut fields = Fields::of_body(body)?;
-    let token = fields.string("token");
-    let mode = fields.string("response_mode");
-    let client = fields.nullable_string("client").flatten();
-    fields.close_open()?;
-    let token = read_token(token)?;
-    if mode.is_some_and(|mode| mode != "tokens") {
-        return Err(Invalid::validation("response_mode must be tokens: this server signs in directly"));
+/// `POST /auth/verify-email`.
+#[derive(Debug)]
+pub(super) struct Verify {
+    pub(super) token: wire::Secret,
+    pub(super) client: &'static str,
+    /// Of an intent.
+    pub(super) challenge: Option<Challenge>,
+}
+
+impl Verify {
+    pub(super) fn parse(body: &Value) -> Result<Self, Invalid> {
+        let mut fields = Fields::of_body(body)?;
+        let token = fields.string("token");
+        let is_intent = pkce::is_intent(&mut fields);
+        let challenge = fields.nullable_string("code_challenge").flatten();
+        let client = fields.nullable_string("client").flatten();
+        fields.close_open()?;
+        let token = read_token(token)?;
+        check_client(client)?;
+        let challenge = match (is_intent, challenge) {
+            (Some(true), None) => return Err(Invalid::missing("code_challenge")),
+            (Some(true), Some(challenge)) => Some(Challenge::parse(challenge)?),
+            _ => None,
+        };
+        Ok(Self { token, client: client_name(client), challenge })
     }
-    check_client(client)?;
-    Ok((token, client.map(str::to_owned)))
 }
 
 /// `POST /auth/resend-verification` and `/auth/forgot-password`: the address.

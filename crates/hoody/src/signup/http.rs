@@ -10,8 +10,8 @@ use crate::http::caller::Origin;
 use crate::http::envelope::Done;
 use crate::http::{Answer, JsonBody, Shared};
 use crate::limits::{self, Subject};
-use crate::sessions::{self, client_name};
 use crate::two_factor::{self, EndsIn};
+use crate::{pkce, sessions};
 
 /// Makes an account; nobody learns whether the address has one already
 #[utoipa::path(post, path = "/api/v1/auth/signup", operation_id = "sign_up", tag = "sign-up",
@@ -53,13 +53,17 @@ pub(crate) async fn verify_email(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::LoginAnswer>, Error> {
     limits::count(&app, &limits::VERIFY_EMAIL, Subject::Address(origin.address)).await?;
-    let (token, client) = body::parse_verify(&body)?;
-    let (mut mutation, user) = open_link(&app, Link::VerifyEmail, token.expose(), origin.address).await?;
-    let state = two_factor::store::find(&mut mutation.tx, user.id).await?;
-    let answer = if state.is_some_and(|state| state.enabled.is_some()) {
-        wire::LoginAnswer::Challenge(two_factor::challenge(&app, &user, mutation.now, EndsIn::Session))
+    let request = body::Verify::parse(&body)?;
+    let (mut mutation, user) =
+        open_link(&app, Link::VerifyEmail, request.token.expose(), origin.address).await?;
+    let client = request.client;
+    let answer = if two_factor::is_on(&mut mutation, user.id).await? {
+        let ends_in = request.challenge.map_or(EndsIn::Session, EndsIn::Intent);
+        wire::LoginAnswer::Challenge(two_factor::challenge(&app, &user, mutation.now, ends_in))
+    } else if let Some(challenge) = request.challenge {
+        let intent = pkce::open_intent(&app, &mut mutation, user, &challenge, client, None).await?;
+        wire::LoginAnswer::Intent(Box::new(intent))
     } else {
-        let client = client_name(client.as_deref());
         let session = sessions::open(&app, &mut mutation, user, client, origin.address, None).await?;
         wire::LoginAnswer::Session(Box::new(session))
     };
