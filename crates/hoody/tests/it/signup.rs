@@ -84,6 +84,22 @@ on_both! {
         assert_eq!(app.mails().await, []);
     }
 
+    async fn a_verified_address_gets_an_intent_where_one_is_asked_for(app: TestApp) {
+        sign_up(&app, ADA, PASSWORD).await.expect(StatusCode::OK);
+        let token = app.mail_to(ADA).await.token();
+        let body = |challenge: Option<&str>| {
+            json!({ "token": token, "response_mode": "intent", "code_challenge": challenge })
+        };
+        // What is wrong with the request does not use the token up.
+        visitor(&app).post(VERIFY, body(None)).await.refused(400, "MISSING_REQUIRED_FIELD");
+        visitor(&app).post(VERIFY, body(Some("short"))).await.refused(400, "VALIDATION_ERROR");
+        // RFC 7636, appendix B.
+        let reply = visitor(&app).post(VERIFY, body(Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"))).await;
+        reply.expect(StatusCode::OK);
+        assert!(reply.data()["auth_intent_token"].is_string(), "{}", reply.text);
+        assert!(reply.data()["token"].is_null() && reply.data()["refreshToken"].is_null(), "{}", reply.text);
+    }
+
     async fn a_fresh_server_lets_nobody_sign_up(app: TestApp) {
         let closed = app.another_node_for("closed").await;
         let stranger = Client::of(&closed, None);
