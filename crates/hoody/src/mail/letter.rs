@@ -95,7 +95,8 @@ fn changed(base: &str, username: &str, what: &str) -> String {
     format!(
         "{what} of your account {username} at\n{base} was changed just now, and every\n\
          other session of it was ended.\n\n\
-         If that was not you, set a new password at once and tell whoever runs the server.\n"
+         If that was not you, set a new password at once and tell whoever runs\n\
+         the server.\n"
     )
 }
 

@@ -181,7 +181,10 @@ on_both! {
         let public = [LOGIN, REFRESH, verify, "/api/v1/ip", "/livez", "/readyz"];
         // What opens these is in the body, or a cookie.
         let own = |path: &str| path.starts_with("/api/v1/auth/device/") || path == "/api/v1/auth/exchange";
-        let public = |path: &str| public.contains(&path) || own(path);
+        // Open to whoever has no account yet, or lost the way in.
+        let mails = ["signup", "config", "available-regions", "verify-email", "resend-verification", "forgot-password", "reset-password"];
+        let mails = |path: &str| path.strip_prefix("/api/v1/auth/").is_some_and(|rest| mails.contains(&rest));
+        let public = |path: &str| public.contains(&path) || own(path) || mails(path);
         for (method, path) in operations().into_iter().filter(|(_, path)| !public(path)) {
             let place = filled(&path, "000000000000000000000000");
             let ask =
