@@ -109,7 +109,21 @@ impl Browser {
     async fn click(&self, selector: &str, heading: &str) {
         let element = self.find(selector).await;
         self.send(Method::POST, &format!("/element/{element}/click"), Some(json!({}))).await;
+        // The click is answered before the page that it leads to is there.
+        for _ in 0..100 {
+            if self.heading().await.as_deref() == Some(heading) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
         assert_eq!(self.text("h1").await, heading, "{}", self.text("main").await);
+    }
+
+    /// The heading of the page, if there is one whole.
+    async fn heading(&self) -> Option<String> {
+        let source = self.send(Method::GET, "/source", None).await;
+        let (_, rest) = source.as_str()?.split_once("<h1>")?;
+        Some(rest.split_once("</h1>")?.0.to_owned())
     }
 
     /// Fails the test when the browser had anything to say: a refused style, a form that may not be sent.

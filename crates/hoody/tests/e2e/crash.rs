@@ -89,7 +89,9 @@ impl Writer {
                 0 | 2 | 4 => self.create(&client).await,
                 1 => self.change(&client, State::Enabled, State::Disabled).await,
                 3 => self.delete(&client, State::Enabled).await,
-                5 => self.refresh(&client).await,
+                // Once in each life of the server: a session turns 30 times in half an hour at most.
+                5 if step < 8 => self.refresh(&client).await,
+                5 => self.create(&client).await,
                 6 => self.change(&client, State::Disabled, State::Enabled).await,
                 _ => self.delete(&client, State::Disabled).await,
             };
