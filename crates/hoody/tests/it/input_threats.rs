@@ -36,6 +36,20 @@ fn base64(text: &str) -> String {
     text.as_bytes().chunks(3).map(encode).collect()
 }
 
+/// Open to whoever has no account yet, or lost the way in.
+fn is_of_sign_up(path: &str) -> bool {
+    const NAMES: [&str; 7] = [
+        "signup",
+        "config",
+        "available-regions",
+        "verify-email",
+        "resend-verification",
+        "forgot-password",
+        "reset-password",
+    ];
+    path.strip_prefix("/api/v1/auth/").is_some_and(|rest| NAMES.contains(&rest))
+}
+
 on_both! {
     /// Threat 15: whose account it is says the credential, never the body.
     async fn threat_15_a_body_cannot_act_for_another_account(app: TestApp) {
@@ -181,10 +195,7 @@ on_both! {
         let public = [LOGIN, REFRESH, verify, "/api/v1/ip", "/livez", "/readyz"];
         // What opens these is in the body, or a cookie.
         let own = |path: &str| path.starts_with("/api/v1/auth/device/") || path == "/api/v1/auth/exchange";
-        // Open to whoever has no account yet, or lost the way in.
-        let mails = ["signup", "config", "available-regions", "verify-email", "resend-verification", "forgot-password", "reset-password"];
-        let mails = |path: &str| path.strip_prefix("/api/v1/auth/").is_some_and(|rest| mails.contains(&rest));
-        let public = |path: &str| public.contains(&path) || own(path) || mails(path);
+        let public = |path: &str| public.contains(&path) || own(path) || is_of_sign_up(path);
         for (method, path) in operations().into_iter().filter(|(_, path)| !public(path)) {
             let place = filled(&path, "000000000000000000000000");
             let ask =
