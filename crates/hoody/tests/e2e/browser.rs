@@ -114,7 +114,7 @@ impl Browser {
             if self.heading().await.as_deref() == Some(heading) {
                 return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         assert_eq!(self.text("h1").await, heading, "{}", self.text("main").await);
     }
