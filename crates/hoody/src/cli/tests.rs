@@ -232,9 +232,9 @@ fn the_examples_in_the_help_can_be_read() {
         for line in examples.replace("\\\n", " ").lines().skip(1) {
             let words = words(line);
             let start = words.iter().position(|word| word == "hoody" || word.ends_with("(hoody")).unwrap();
-            let end = words.iter().position(|word| matches!(word.as_str(), "&&" | "|" | ">" | "<" | "#"));
-            let words: Vec<OsString> =
-                words[start..end.unwrap_or(words.len())].iter().map(OsString::from).collect();
+            let is_end = |word: &String| matches!(word.as_str(), "&&" | "|" | ">" | "<" | "#");
+            let words = words[start..].iter().take_while(|word| !is_end(word));
+            let words: Vec<OsString> = words.map(OsString::from).collect();
             assert!(Cli::parse_all(&words).is_ok(), "{line}: {words:?}");
         }
         command.get_subcommands().for_each(walk);
