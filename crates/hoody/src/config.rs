@@ -56,7 +56,7 @@ pub(crate) struct ServerFlags {
     /// Name and password for it, one a line [env: HOODY_SMTP_CREDENTIALS_FILE, or HOODY_SMTP_USERNAME and HOODY_SMTP_PASSWORD] [default: none]
     #[arg(long, value_name = "FILE", global = true)]
     smtp_credentials_file: Option<String>,
-    /// Whom mails are from, e.g. "Hoody <auth@example.com>" [env: HOODY_MAIL_FROM] [default: hoody@{domain}]
+    /// Whom mails are from, e.g. "Hoody <auth@example.com>" [env: HOODY_MAIL_FROM] [default: "hoody" at {domain}]
     #[arg(long, value_name = "ADDRESS", global = true)]
     mail_from: Option<String>,
     /// Proxies whose X-Forwarded-For is believed [env: HOODY_TRUSTED_PROXIES] [default: none]
