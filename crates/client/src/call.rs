@@ -1,6 +1,7 @@
 //! One call: the request built, sent, sent again where that is safe, and its answer read.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use hoody_core::wire::{ErrorBody, PageMetadata};
 use http::{Method, StatusCode, header};
@@ -15,6 +16,9 @@ use crate::retry;
 
 /// What is read of an answer at most, unless the call says otherwise.
 const LARGEST: usize = 16 * 1024 * 1024;
+
+/// How long a stream may last.
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// A request to be.
 pub(crate) struct Call {
@@ -169,6 +173,16 @@ impl Call {
         }
     }
 
+    /// Sends the call and leaves the answer open: a stream, which may last as long as it likes.
+    pub(crate) async fn open(&self, client: &Client) -> Result<Incoming, Error> {
+        let request = self.request(client).header(header::ACCEPT, "text/event-stream").timeout(FOR_EVER);
+        let response = request.send().await.map_err(|error| failure(client, error))?;
+        if response.status().is_success() {
+            return Ok(Incoming { client: client.clone(), route: self.route(), response });
+        }
+        Err(self.refusal(client, response).await)
+    }
+
     async fn read(&self, client: &Client, mut response: Response) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) = response.chunk().await.map_err(|error| failure(client, error))? {
@@ -208,6 +222,39 @@ impl Call {
                 retry_after,
             },
         }))
+    }
+}
+
+/// An answer that is still coming.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    client: Client,
+    route: String,
+    response: Response,
+}
+
+impl Incoming {
+    /// The next piece, at most `room` bytes; `None` at the end.
+    pub(crate) async fn next(&mut self, silence: Duration, room: usize) -> Result<Option<Vec<u8>>, Error> {
+        let origin = || self.client.base().url().origin().ascii_serialization();
+        let chunk = tokio::time::timeout(silence, self.response.chunk()).await;
+        let Ok(chunk) = chunk else { return Err(Error::Timeout { origin: origin() }) };
+        match chunk.map_err(|error| failure(&self.client, error))? {
+            Some(chunk) if chunk.len() > room => {
+                Err(Error::TooLarge { route: self.route.clone(), limit: room })
+            }
+            chunk => Ok(chunk.map(|chunk| chunk.to_vec())),
+        }
+    }
+
+    /// A piece was not what the route gives.
+    pub(crate) fn unreadable(&self, error: &serde_json::Error) -> Error {
+        Error::Decode {
+            route: self.route.clone(),
+            status: self.response.status(),
+            line: error.line(),
+            column: error.column(),
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! safe (429, 503, a lost connection), follows no redirect, and never logs or prints a secret.
 //! Everything it sends and gets is in [`wire`]; the calls are grouped as the routes are:
 //! [`Client::tokens`], [`Client::projects`], [`Client::users`], [`Client::realms`], [`Client::vault`],
-//! [`Client::two_factor`], [`Client::device`], and the sessions on the client itself.
-//! [`Client::two_factor`], [`Client::activity`], and the sessions on the client itself.
+//! [`Client::two_factor`], [`Client::device`], [`Client::activity`], [`Client::events`],
+//! [`Client::webhooks`], and the sessions on the client itself.
 //!
 //! ```no_run
 //! use hoody_client::{Client, wire::{CreateToken, Login, Secret}};
@@ -34,8 +34,9 @@ mod resolve;
 mod retry;
 
 pub use api::{
-    Activity, ActivityList, ActivityQuery, Device, HistoryQuery, MemberQuery, Members, Poll, ProjectQuery,
-    Projects, Realms, SecurityHistory, SortOrder, TokenList, Tokens, TwoFactor, Users, Vault,
+    Activity, ActivityList, ActivityQuery, Device, EventQuery, EventStream, Events, HistoryQuery,
+    MemberQuery, Members, Poll, ProjectQuery, Projects, Realms, SecurityHistory, SortOrder, StreamQuery,
+    Streamed, TokenList, Tokens, TwoFactor, Users, Vault, Webhooks,
 };
 pub use base::{Base, BaseError, Origin};
 pub use client::{Client, ClientBuilder};

@@ -88,8 +88,12 @@ pub struct Rule {
     pub accepts: Accepts,
     /// The permission it needs of a token, if any.
     pub permission: Option<Permission>,
+    /// Permissions of which a token needs any one, if not none: those that write.
+    pub any_of: Option<PermissionSet>,
     /// Whether it needs of a token that it may open the vault.
     pub vault: bool,
+    /// Whether it needs of a token that it may read events.
+    pub events: bool,
     /// Whether a banned account may use it: profile reads and logout.
     pub banned: bool,
     /// Whether a token bound to realms may use it on the base host: to learn its realms.
@@ -138,6 +142,10 @@ pub enum Deny {
     Permission(Permission),
     /// It has the permission, but was not made to open the vault.
     VaultAccess,
+    /// It has the permission, but was not made to read events.
+    EventAccess,
+    /// It holds none of the permissions of which one is needed: it may only read.
+    ReadOnly,
 }
 
 impl Deny {
@@ -158,6 +166,8 @@ impl Deny {
             Self::TokenRequired => "token_required",
             Self::Permission(_) => "permission",
             Self::VaultAccess => "vault_access",
+            Self::EventAccess => "event_access",
+            Self::ReadOnly => "read_only",
         }
     }
 }
@@ -197,8 +207,25 @@ pub fn decide(grant: &Grant, attempt: &Attempt, now: Timestamp) -> Result<(), De
             _ => Deny::Permission(needed),
         }),
         _ if attempt.rule.vault && !grant.limits.vault_access => Err(Deny::VaultAccess),
+        _ if attempt.rule.events && !grant.limits.event_access => Err(Deny::EventAccess),
+        _ if attempt.rule.any_of.is_some_and(|any| grant.limits.permissions.intersection(any).is_empty()) => {
+            Err(Deny::ReadOnly)
+        }
         _ => Ok(()),
     }
+}
+
+impl Rule {
+    /// Any credential that is in force; the start of every other rule.
+    pub const ANY: Self = Self {
+        accepts: Accepts::Any,
+        permission: None,
+        any_of: None,
+        vault: false,
+        events: false,
+        banned: false,
+        unscoped: false,
+    };
 }
 
 impl Accepts {
@@ -366,17 +393,7 @@ mod tests {
     }
 
     fn attempt() -> Attempt {
-        Attempt {
-            address: "203.0.113.7".parse().unwrap(),
-            realm: None,
-            rule: Rule {
-                accepts: Accepts::Any,
-                permission: None,
-                vault: false,
-                banned: false,
-                unscoped: false,
-            },
-        }
+        Attempt { address: "203.0.113.7".parse().unwrap(), realm: None, rule: Rule::ANY }
     }
 
     fn realm(byte: u8) -> RealmId {

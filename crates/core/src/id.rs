@@ -47,6 +47,14 @@ pub mod noun {
         Invitation,
         /// Somebody's request to be signed in on another device.
         Device,
+        /// An event.
+        Event,
+        /// Whatever an event is about.
+        Resource,
+        /// An endpoint that events are sent to.
+        Webhook,
+        /// An event on its way to an endpoint.
+        Delivery,
     }
 }
 
@@ -64,6 +72,14 @@ pub type ProjectId = Id<noun::Project>;
 pub type MemberId = Id<noun::Member>;
 /// A key of the vault.
 pub type VaultKeyId = Id<noun::VaultKey>;
+/// An event.
+pub type EventId = Id<noun::Event>;
+/// An endpoint that events are sent to.
+pub type WebhookId = Id<noun::Webhook>;
+/// An event on its way to an endpoint.
+pub type DeliveryId = Id<noun::Delivery>;
+/// Whatever an event is about.
+pub type ResourceId = Id<noun::Resource>;
 /// One value of a key of the vault.
 pub type VaultValueId = Id<noun::VaultValue>;
 /// A process that serves.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
-use hoody_core::address::TrustedProxies;
+use hoody_core::address::{AddressList, TrustedProxies};
 use hoody_core::host::Domain;
 use hoody_core::id::Id;
 use hoody_core::permissions::Catalogue;
@@ -15,6 +15,8 @@ use crate::activity::{self, Activity, ActivitySettings};
 use crate::clock::{Clock, entropy};
 use crate::db::{Db, DbError, Location};
 use crate::error::Error;
+use crate::events::live::{self, Live};
+use crate::events::projector;
 use crate::feed::Step;
 use crate::feed::tail::{self, Tail};
 use crate::grants::usage::{Notes, Recorder};
@@ -27,6 +29,8 @@ use crate::nodes::{self, Nodes};
 use crate::signup;
 use crate::users::password::Passwords;
 use crate::vault;
+use crate::webhooks;
+use crate::webhooks::egress::Egress;
 use crate::{history, limits};
 
 /// The tree of permissions that this server knows.
@@ -51,6 +55,8 @@ pub(crate) struct Settings {
     /// Who may make an account.
     pub(crate) sign_up: signup::Mode,
     pub(crate) trusted_proxies: TrustedProxies,
+    /// Where webhooks may go beside the Internet.
+    pub(crate) webhook_allow: Option<AddressList>,
     /// How deep tokens may make tokens.
     pub(crate) max_delegation_depth: u32,
     /// How many bytes of grants are kept in memory.
@@ -92,6 +98,11 @@ pub(crate) struct App {
     /// Wakes what does jobs.
     pub(crate) bell: jobs::Bell,
     pub(crate) over_limit: limits::OverLimit,
+    pub(crate) live: Live,
+    /// The way out to the endpoints of webhooks.
+    pub(crate) egress: Egress,
+    /// Wakes what sends to them.
+    pub(crate) webhook_bell: tokio::sync::watch::Sender<()>,
     pub(crate) domain: Domain,
     pub(crate) public_url: String,
     pub(crate) redirect_hosts: RedirectHosts,
@@ -138,6 +149,9 @@ impl App {
             vault: vault::Gate::new(),
             bell: jobs::Bell::new(),
             over_limit: limits::OverLimit::default(),
+            live: Live::default(),
+            egress: Egress::new(settings.webhook_allow)?,
+            webhook_bell: tokio::sync::watch::Sender::new(()),
             domain: settings.domain,
             public_url: settings.public_url,
             redirect_hosts: settings.redirect_hosts,
@@ -169,6 +183,12 @@ impl App {
         jobs::runner::start(self);
         tokio::spawn(limits::sweep(Arc::clone(self)));
         tokio::spawn(history::sweep(Arc::clone(self)));
+        tokio::spawn(live::run(Arc::clone(self)));
+        tokio::spawn(crate::events::activity::run(Arc::clone(self)));
+        tokio::spawn(webhooks::sender::run(Arc::clone(self)));
+        tokio::spawn(webhooks::sender::sweep(Arc::clone(self)));
+        tokio::spawn(projector::run(Arc::clone(self)));
+        tokio::spawn(projector::sweep(Arc::clone(self)));
     }
 
     /// Closes every connection to the database.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use hoody_core::address::TrustedProxies;
+use hoody_core::address::{AddressList, TrustedProxies};
 use hoody_core::host::Domain;
 use hoody_core::lineage::MAX_DEPTH;
 use hoody_core::pkce::RedirectHosts;
@@ -62,6 +62,9 @@ pub(crate) struct ServerFlags {
     /// Proxies whose X-Forwarded-For is believed [env: HOODY_TRUSTED_PROXIES] [default: none]
     #[arg(long, value_name = "CIDR,…", global = true)]
     trusted_proxies: Option<String>,
+    /// Where webhooks may go beside the Internet, also by http [env: HOODY_WEBHOOK_ALLOW] [default: none]
+    #[arg(long, value_name = "CIDR,…", global = true)]
+    webhook_allow: Option<String>,
     /// How deep tokens may make tokens, 1 to 16 [env: HOODY_MAX_DELEGATION_DEPTH] [default: 3]
     #[arg(long, value_name = "N", global = true)]
     max_delegation_depth: Option<String>,
@@ -149,6 +152,7 @@ const NAMES: &[(&str, &str)] = &[
     ("smtp-credentials-file", "HOODY_SMTP_CREDENTIALS_FILE"),
     ("mail-from", "HOODY_MAIL_FROM"),
     ("trusted-proxies", "HOODY_TRUSTED_PROXIES"),
+    ("webhook-allow", "HOODY_WEBHOOK_ALLOW"),
     ("max-delegation-depth", "HOODY_MAX_DELEGATION_DEPTH"),
     ("grant-cache", "HOODY_GRANT_CACHE"),
     ("tls-cert", "HOODY_TLS_CERT"),
@@ -235,6 +239,7 @@ impl ServerFlags {
             "smtp-credentials-file" => &self.smtp_credentials_file,
             "mail-from" => &self.mail_from,
             "trusted-proxies" => &self.trusted_proxies,
+            "webhook-allow" => &self.webhook_allow,
             "max-delegation-depth" => &self.max_delegation_depth,
             "grant-cache" => &self.grant_cache,
             "tls-cert" => &self.tls_cert,
@@ -304,6 +309,10 @@ impl Config {
         let public_url = values.parse("public-url", &default_url, url)?;
         let tls =
             is_tls.then(|| certificate(&values, listen, &domain, &public_url, &data_dir)).transpose()?;
+        let webhook_allow = match values.get("webhook-allow") {
+            Some(_) => Some(values.parse("webhook-allow", "", addresses)?),
+            None => None,
+        };
         let trusted_proxies = match values.get("trusted-proxies") {
             Some(_) => values.parse("trusted-proxies", "", TrustedProxies::parse)?,
             None => TrustedProxies::default(),
@@ -344,6 +353,7 @@ impl Config {
                 mail,
                 sign_up,
                 trusted_proxies,
+                webhook_allow,
                 max_delegation_depth,
                 grant_cache,
                 exposure_warning,
@@ -374,6 +384,11 @@ fn days(text: &str) -> Result<i64, String> {
     let number = text.strip_suffix('d').unwrap_or(text).parse().ok();
     let number = number.filter(|days| (1..=3_650).contains(days));
     number.ok_or_else(|| "must be a number of days from 1d to 3650d".to_owned())
+}
+
+fn addresses(text: &str) -> Result<AddressList, String> {
+    let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    AddressList::parse_entries(entries).map_err(|_| "must be addresses and networks, with commas".to_owned())
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -553,6 +568,7 @@ fn shown(
         ("smtp-credentials-file", "none".to_owned()),
         ("mail-from", format!("hoody@{domain}")),
         ("trusted-proxies", "none".to_owned()),
+        ("webhook-allow", "none".to_owned()),
         ("max-delegation-depth", MAX_DELEGATION_DEPTH.to_string()),
         ("grant-cache", GRANT_CACHE.to_owned()),
         ("tls-cert", "none".to_owned()),

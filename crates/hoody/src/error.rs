@@ -48,6 +48,8 @@ pub(crate) enum Error {
     TooLarge { limit: usize },
     /// The path takes other methods.
     MethodNotAllowed,
+    /// A cursor points to what is not there any more; where to go on instead.
+    CursorGone { code: &'static str, message: &'static str, data: Value },
     /// It took too long.
     Timeout,
     /// Not now: a database that cannot be reached, or more work than the machine takes.
@@ -58,12 +60,16 @@ pub(crate) enum Error {
 
 /// `error` carries the code itself for these; everything else has the reason phrase there
 /// (`contract/README.md` 3).
-const NEWER_CODES: [&str; 5] = [
+const NEWER_CODES: [&str; 9] = [
     "EMAIL_NOT_VERIFIED",
     "DUPLICATE_ALIAS",
     "IP_WHITELIST_TOO_LARGE",
     "AUTH_TOKEN_LIMIT_REACHED",
     "VAULT_LIMIT_EXCEEDED",
+    "EVENTS_CURSOR_INVALID",
+    "EVENTS_QUERY_CONFLICT",
+    "EVENTS_CURSOR_EXPIRED",
+    "EVENTS_HISTORY_RESET",
 ];
 
 /// On an answer: why somebody who was signing in was refused, in a word for the request log.
@@ -119,6 +125,12 @@ impl Error {
         }
     }
 
+    /// Status, machine code and sentence, as the client is shown them.
+    pub(crate) fn in_short(&self) -> (u16, &'static str, String) {
+        let told = self.told();
+        (told.status.as_u16(), told.code, told.message)
+    }
+
     fn told(&self) -> Told {
         let plain =
             |status, code, message: &str| Told { status, code, message: message.to_owned(), data: None };
@@ -156,6 +168,12 @@ impl Error {
                 "PAYLOAD_TOO_LARGE",
                 &format!("The body is larger than {limit} bytes"),
             ),
+            Self::CursorGone { code, message, data } => Told {
+                status: StatusCode::GONE,
+                code,
+                message: (*message).to_owned(),
+                data: Some(data.clone()),
+            },
             Self::MethodNotAllowed => plain(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "METHOD_NOT_ALLOWED",
@@ -202,6 +220,14 @@ fn told_deny(deny: Deny, leaf: Option<&str>) -> Told {
             "INSUFFICIENT_PERMISSIONS",
             "Insufficient permissions: the token was made without vault_access",
         ),
+        Deny::EventAccess => (
+            forbidden,
+            "INSUFFICIENT_PERMISSIONS",
+            "Insufficient permissions: the token was made without event_access",
+        ),
+        Deny::ReadOnly => {
+            (forbidden, "INSUFFICIENT_PERMISSIONS", "Insufficient permissions: this token may only read")
+        }
         Deny::Permission(_) => {
             let message = match leaf {
                 Some(leaf) => format!("Insufficient permissions: {leaf} is required"),

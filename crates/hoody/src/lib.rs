@@ -10,6 +10,7 @@ mod config;
 mod db;
 mod device;
 mod error;
+mod events;
 mod feed;
 mod gate;
 mod grants;
@@ -32,6 +33,7 @@ mod tokens;
 mod two_factor;
 mod users;
 mod vault;
+mod webhooks;
 
 pub use cli::run;
 pub use http::router::openapi;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use hoody_core::address::TrustedProxies;
-use hoody_core::grant::{Accepts, Attempt, Credential, Rule, decide};
+use hoody_core::address::{AddressList, TrustedProxies};
+use hoody_core::grant::{Attempt, Credential, Rule, decide};
 use hoody_core::host::Domain;
 use hoody_core::pkce::RedirectHosts;
 use hoody_core::secret::TokenSecret;
@@ -28,6 +28,7 @@ use crate::app::{App, Settings, catalogue};
 use crate::clock::{Clock, entropy};
 use crate::db::{Location, On, args};
 use crate::error::Error;
+use crate::events;
 use crate::feed::{Actor, Change, Mutation, tail};
 use crate::grants::{Cached, Forget};
 use crate::http::layers::Edge;
@@ -119,6 +120,7 @@ impl Service {
             mail: mail_of(directory),
             sign_up: signup::Mode::parse(sign_up).expect("a mode"),
             trusted_proxies: TrustedProxies::parse(trusted_proxies).expect("addresses"),
+            webhook_allow: None,
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
             grant_cache: 64 << 20,
             exposure_warning: None,
@@ -156,6 +158,7 @@ impl Service {
             mail: mail_of(directory),
             sign_up: signup::Mode::Open,
             trusted_proxies: TrustedProxies::default(),
+            webhook_allow: None,
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
             grant_cache: 64 << 20,
             exposure_warning: None,
@@ -214,7 +217,8 @@ impl Service {
             store::find_by_username(&self.app.db, username).await.expect("a read").expect("an account");
         self.elsewhere(async |mutation| {
             store::update_ban(&mut mutation.tx, user.id, is_banned, mutation.now).await.expect("a write");
-            let change = Change::new("user.banned", user.id, "user", user.id);
+            let event = if is_banned { "user.banned" } else { "user.unbanned" };
+            let change = Change::new(event, user.id, "user", user.id);
             mutation.tell(change.forgetting(Forget::Account(user.id)));
         })
         .await;
@@ -301,12 +305,55 @@ impl Service {
 
     /// Reads the feed once, as every node does all the time; whether it could.
     pub async fn poll(&self) -> bool {
-        tail::poll(&self.app).await.is_ok()
+        tail::poll(&self.app).await.is_ok() && events::live::tell_all(&self.app).await.is_ok()
     }
 
     /// Removes sessions and codes that are over, as is done now and then.
     pub async fn sweep_codes(&self) {
         crate::sessions::sweep_once(&self.app).await;
+    }
+
+    /// Reads the feed once and brings the history of events up to it; what stopped it, if anything.
+    pub async fn project(&self) -> Option<String> {
+        self.poll().await;
+        events::projector::project_all(&self.app).await.err().map(|error| format!("{error:?}"))
+    }
+
+    /// Sends every webhook that is due; how many attempts that were.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn send_webhooks(&self) -> usize {
+        crate::webhooks::sender::send_due(&self.app).await.expect("the sender")
+    }
+
+    /// Lets webhooks go to these networks too.
+    ///
+    /// # Panics
+    /// When they are none.
+    pub fn allow_webhooks(&self, allowed: &str) {
+        self.app.egress.allow(AddressList::parse_entries([allowed]).expect("a network"));
+    }
+
+    /// Has the names of webhooks' hosts answered by `lookup`.
+    pub fn look_up_with(&self, lookup: impl Fn(String) -> Vec<SocketAddr> + Send + Sync + 'static) {
+        self.app.egress.look_up_with(Arc::new(move |name| {
+            let found = lookup(name);
+            Box::pin(async move { Ok(found) })
+        }));
+    }
+
+    /// Ends every event stream, as the end of the process does.
+    pub fn stop_streams(&self) {
+        self.app.live.stop();
+    }
+
+    /// Removes the events that are too old.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn sweep_events(&self) {
+        events::projector::sweep_all(&self.app).await.expect("the sweep");
     }
 
     /// Starts what runs in the background.
@@ -625,6 +672,6 @@ const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 fn attempt(permission: &str) -> Attempt {
     let permission = catalogue().leaf(permission);
-    let rule = Rule { accepts: Accepts::Any, permission, vault: false, banned: false, unscoped: false };
+    let rule = Rule { permission, ..Rule::ANY };
     Attempt { address: LOOPBACK, realm: None, rule }
 }

@@ -1,6 +1,7 @@
 //! The routes, one file a noun.
 
 mod activity;
+mod events;
 mod projects;
 mod realms;
 mod sessions;
@@ -11,8 +12,10 @@ mod two_factor;
 mod users;
 mod utilities;
 mod vault;
+mod webhooks;
 
 pub use activity::{Activity, ActivityList, ActivityQuery};
+pub use events::{EventQuery, EventStream, Events, StreamQuery, Streamed};
 pub use projects::{MemberQuery, Members, ProjectQuery, Projects, SortOrder};
 pub use realms::Realms;
 pub use sign_in::{Device, Poll};
@@ -20,3 +23,4 @@ pub use tokens::{TokenList, Tokens};
 pub use two_factor::TwoFactor;
 pub use users::{HistoryQuery, SecurityHistory, Users};
 pub use vault::Vault;
+pub use webhooks::Webhooks;

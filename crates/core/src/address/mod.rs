@@ -7,6 +7,7 @@
 
 mod forwarded;
 mod network;
+mod public;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,6 +16,7 @@ use serde_json::Value;
 
 pub use forwarded::{InvalidForwardedFor, TrustedProxies, client_address};
 use network::{Network, Ranges};
+pub use public::is_public;
 
 use crate::invalid::{Invalid, Violation};
 use crate::json::{MAX_VIOLATIONS, quoted};

@@ -201,7 +201,7 @@ impl Tree {
 fn anywhere(limits: &Limits) -> Attempt {
     let address = ["10.1.2.3", "192.0.2.1"].map(|text| text.parse::<IpAddr>().unwrap());
     let address = address.into_iter().find(|at| limits.addresses.allows(*at)).unwrap_or(address[0]);
-    let rule = Rule { accepts: Accepts::Any, permission: None, vault: false, banned: false, unscoped: true };
+    let rule = Rule { unscoped: true, ..Rule::ANY };
     Attempt { address, realm: limits.realms.listed().first().copied(), rule }
 }
 
@@ -219,7 +219,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         .prop_map(|(address, realm, permission, accepts, (vault, unscoped))| Attempt {
             address: address.parse().unwrap(),
             realm: realm.map(|byte| RealmId::from_bytes([byte; 12])),
-            rule: Rule { accepts, permission, vault, banned: false, unscoped },
+            rule: Rule { accepts, permission, vault, unscoped, ..Rule::ANY },
         })
 }
 

@@ -270,6 +270,12 @@ impl Catalogue {
         set.intersection(self.grantable)
     }
 
+    /// Every permission that changes something.
+    #[must_use]
+    pub const fn writing(&self) -> PermissionSet {
+        self.writing
+    }
+
     /// Whether a token with this set can change anything.
     #[must_use]
     pub fn is_writing(&self, set: PermissionSet) -> bool {

@@ -8,6 +8,7 @@
 
 mod activity;
 mod envelope;
+mod events;
 mod history;
 mod projects;
 mod realms;
@@ -20,11 +21,16 @@ mod two_factor;
 mod users;
 mod utilities;
 mod vault;
+mod webhooks;
 
 pub use activity::{
     ActivityPage, ActivityRow, ActivityStats, AddressUses, PermissionUses, TokenUsage, UsesInTime,
 };
 pub use envelope::{Envelope, ErrorBody, Pagination};
+pub use events::{
+    CleanUpEvents, CleanedEvents, DeleteEvents, DeletedEvents, Event, EventActor, EventList, EventPagination,
+    EventStats,
+};
 pub use history::{PageMetadata, SecurityEvent, SecurityHistoryEnvelope};
 pub use projects::{
     CreateMember, CreateProject, DeletedContainer, DeletedCounts, DeletedItems, DeletedProject, MemberUser,
@@ -54,6 +60,7 @@ pub use two_factor::{
 pub use users::{Me, Profile, ReducedMe, ReducedUser, UpdateUser, User, UserProfile};
 pub use utilities::IpInfo;
 pub use vault::{SetVaultKey, VaultCleared, VaultKey, VaultRecord, VaultStats};
+pub use webhooks::{CreateWebhook, UpdateWebhook, Webhook, WebhookDelivery};
 
 use serde::{Deserialize, Deserializer};
 

@@ -9,6 +9,7 @@ mod config;
 mod config_file;
 mod context;
 mod credentials;
+mod events;
 mod failure;
 mod flags;
 mod ip;
@@ -26,6 +27,7 @@ mod two_factor;
 mod users;
 mod vault;
 mod web_login;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -116,6 +118,15 @@ enum ClientCommand {
     /// The request log of the account
     #[command(subcommand, after_help = "EXAMPLES:\n  hoody activity logs --errors-only")]
     Activity(activity::ActivityCommand),
+    /// What happened, and what happens
+    #[command(subcommand, visible_aliases = ["event", "ev"], after_help = "EXAMPLES:
+  hoody events list
+  hoody events tail --event-type 'auth.token.*'")]
+    Events(events::EventsCommand),
+    /// Events sent to other services, signed
+    #[command(subcommand, visible_aliases = ["webhook", "hooks"], after_help = "EXAMPLES:
+  hoody webhooks create --url https://example.com/hooks --event-type 'auth.token.*'")]
+    Webhooks(webhooks::WebhooksCommand),
     /// The caller's address as the server sees it
     #[command(subcommand, after_help = "EXAMPLES:\n  hoody ip get")]
     Ip(ip::IpCommand),
@@ -282,6 +293,8 @@ async fn dispatch(context: &Context, command: ClientCommand) -> Result<(), Failu
         ClientCommand::Users(command) => users::run(context, command).await,
         ClientCommand::Vault(command) => vault::run(context, command).await,
         ClientCommand::Activity(command) => activity::run(context, command).await,
+        ClientCommand::Events(command) => events::run(context, command).await,
+        ClientCommand::Webhooks(command) => webhooks::run(context, command).await,
         ClientCommand::Ip(command) => ip::run(context, command).await,
         ClientCommand::Config(command) => config::run(context, command).await,
         ClientCommand::Completions { shell } => completions(shell),

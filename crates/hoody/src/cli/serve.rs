@@ -99,6 +99,10 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         tokio::spawn(tls::watch(Arc::clone(tls), Arc::clone(&app), hangups));
     }
     announce(&app, local, &app.public_url, made.as_ref());
+    let stop = async {
+        stop.await;
+        app.live.stop();
+    };
     server::serve(listener, Edge::new(Arc::clone(&app)), tls, Limits::of_process(), stop).await;
     // A database that does not answer must not keep the process from ending in time.
     let last_writes = async {

@@ -115,6 +115,10 @@ pub enum Step {
     Committed,
     /// Of no mutation: sealed values were sealed again under the key in force, and are not put back.
     Resealed,
+    /// The feed was read into the history of events: nothing is written.
+    Projecting,
+    /// The events are written, nothing is committed.
+    Projected,
 }
 
 /// Orders the mutations of one account, on both engines: whoever holds this row is alone.

@@ -22,6 +22,8 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Tail {
     applied: AtomicI64,
+    /// What was applied, for who waits for more.
+    moved: tokio::sync::watch::Sender<i64>,
     is_reachable: AtomicBool,
     /// Held while a poll is under way: the mark of what was applied, and whether the last poll failed.
     is_polling: tokio::sync::Mutex<(store::Mark, bool)>,
@@ -32,12 +34,18 @@ impl Tail {
     pub(crate) fn applied(&self) -> i64 {
         self.applied.load(Ordering::SeqCst)
     }
+
+    /// Wakes whoever waits for the next position.
+    pub(crate) fn watch(&self) -> tokio::sync::watch::Receiver<i64> {
+        self.moved.subscribe()
+    }
 }
 
 impl Default for Tail {
     fn default() -> Self {
         Self {
             applied: AtomicI64::new(-1),
+            moved: tokio::sync::watch::Sender::new(-1),
             is_reachable: AtomicBool::new(true),
             is_polling: Default::default(),
         }
@@ -94,6 +102,7 @@ async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
         // Also when the other history has come further than this node was: a fail-over that lost commits.
         tracing::warn!(head, applied, "the feed went back: the database was restored; forgetting everything");
         app.grants.forget_all();
+        app.live.reset(head);
     } else if head > applied {
         apply(app, applied, head).await?;
     }
@@ -101,6 +110,9 @@ async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
         *mark = in_time(store::mark(&app.tail_db, head)).await?;
     }
     app.tail.applied.store(head, Ordering::SeqCst);
+    if has_moved {
+        app.tail.moved.send_replace(head);
+    }
     *failed = false;
     app.grants.refresh(polled_at);
     wait::answer(app, awaited, head);

@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 
-use hoody_core::grant::{Accepts, Attempt, Credential, Rule, decide};
+use hoody_core::grant::{Attempt, Credential, Rule, decide};
 use http::header::USER_AGENT;
 use http::{Method, Request, StatusCode};
 
@@ -42,7 +42,7 @@ pub(crate) fn is_allowed<B>(app: &App, peer: SocketAddr, request: &Request<B>) -
     let head = Head { peer: peer.ip(), headers: request.headers(), uri: request.uri() };
     let Ok(Origin { address, realm }) = origin(head, app) else { return false };
     let Ok(text) = credential(head) else { return false };
-    let rule = Rule { accepts: Accepts::Any, permission, vault: false, banned: false, unscoped: false };
+    let rule = Rule { permission, ..Rule::ANY };
     let attempt = Attempt { address, realm, rule };
     let now = app.now();
     let judged = app.grants.judge_cached(text, &app.keys, began / 1_000, |cached| {

@@ -1,7 +1,7 @@
 //! `GET /auth/check`: does this credential work, here and now, and may it do this?
 
 use axum::extract::FromRequestParts;
-use hoody_core::grant::{Accepts, Rule};
+use hoody_core::grant::Rule;
 use hoody_core::invalid::Invalid;
 use http::StatusCode;
 use http::request::Parts;
@@ -30,8 +30,7 @@ impl FromRequestParts<Shared> for Checked {
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Error> {
         let query = Query::from_request_parts(parts, app).await?;
-        let mut rule =
-            Rule { accepts: Accepts::Any, permission: None, vault: false, banned: false, unscoped: false };
+        let mut rule = Rule::ANY;
         let wanted = query.text("permission");
         if let Ok(Some(path)) = &wanted {
             rule.permission = catalogue().leaf(path);

@@ -91,6 +91,13 @@ impl<'a> Head<'a> {
     pub(crate) fn of(parts: &'a Parts) -> Result<Self, Error> {
         Ok(Self { peer: visit(parts)?.0.peer.ip(), headers: &parts.headers, uri: &parts.uri })
     }
+
+    /// The head of a request that is not taken apart.
+    pub(crate) fn of_request<B>(request: &'a http::Request<B>) -> Result<Self, Error> {
+        let visit = request.extensions().get::<Visit>();
+        let visit = visit.ok_or_else(|| Error::internal(anyhow::anyhow!("a request without a peer")))?;
+        Ok(Self { peer: visit.0.peer.ip(), headers: request.headers(), uri: request.uri() })
+    }
 }
 
 /// Where a request comes from and which realm its host names.
@@ -120,8 +127,12 @@ pub(crate) trait Needs: 'static {
     const ACCEPTS: Accepts = Accepts::Any;
     /// Which permission, as a path of the catalogue.
     const LEAF: Option<&'static str> = None;
+    /// Whether a token must hold a permission that changes something, whichever.
+    const WRITES: bool = false;
     /// Whether a token must have been made to open the vault.
     const VAULT: bool = false;
+    /// Whether a token must have been made to read events.
+    const EVENTS: bool = false;
     /// Whether a banned account may.
     const BANNED: bool = false;
     /// Whether a token bound to realms may on the base host.
@@ -137,7 +148,9 @@ macro_rules! needs {
     )* };
     (@ ACCEPTS $value:expr) => { const ACCEPTS: Accepts = $value; };
     (@ LEAF $value:expr) => { const LEAF: Option<&'static str> = Some($value); };
+    (@ WRITES $value:expr) => { const WRITES: bool = $value; };
     (@ VAULT $value:expr) => { const VAULT: bool = $value; };
+    (@ EVENTS $value:expr) => { const EVENTS: bool = $value; };
     (@ BANNED $value:expr) => { const BANNED: bool = $value; };
     (@ UNSCOPED $value:expr) => { const UNSCOPED: bool = $value; };
 }
@@ -175,6 +188,10 @@ needs! {
     MembersRemove { LEAF = "projects.members.remove" }
     /// The vault, in all ways.
     Vault { LEAF = "resources.vault", VAULT = true }
+    /// Reading events.
+    Events { LEAF = "resources.events", EVENTS = true }
+    /// Deleting events: reading them, and changing anything at all.
+    EventsDelete { LEAF = "resources.events", EVENTS = true, WRITES = true }
 }
 
 impl AnyCaller {
@@ -211,14 +228,7 @@ impl<R: Needs> FromRequestParts<Shared> for Caller<R> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Error> {
-        let rule = Rule {
-            accepts: R::ACCEPTS,
-            permission: R::LEAF.map(permission).transpose()?,
-            vault: R::VAULT,
-            banned: R::BANNED,
-            unscoped: R::UNSCOPED,
-        };
-        Ok(Self { any: admit(parts, app, rule).await?, rule: PhantomData })
+        Ok(Self { any: admit(parts, app, rule::<R>()?).await?, rule: PhantomData })
     }
 }
 
@@ -230,6 +240,19 @@ impl FromRequestParts<Shared> for Origin {
     }
 }
 
+/// What `R` asks, as the decision takes it.
+pub(crate) fn rule<R: Needs>() -> Result<Rule, Error> {
+    Ok(Rule {
+        accepts: R::ACCEPTS,
+        permission: R::LEAF.map(permission).transpose()?,
+        any_of: R::WRITES.then(|| catalogue().writing()),
+        vault: R::VAULT,
+        events: R::EVENTS,
+        banned: R::BANNED,
+        unscoped: R::UNSCOPED,
+    })
+}
+
 fn permission(leaf: &'static str) -> Result<Permission, Error> {
     let missing = || Error::internal(anyhow::anyhow!("the catalogue has no leaf {leaf}"));
     catalogue().leaf(leaf).ok_or_else(missing)
@@ -237,11 +260,18 @@ fn permission(leaf: &'static str) -> Result<Permission, Error> {
 
 /// Lets the credential of a request in under `rule`, and notes its use.
 pub(crate) async fn admit(parts: &Parts, app: &App, rule: Rule) -> Result<AnyCaller, Error> {
-    let visit = visit(parts)?;
     let head = Head::of(parts)?;
-    let origin = origin(head, app)?;
-    let Origin { address, realm } = origin;
+    // What is wrong with where it comes from is told first.
+    origin(head, app)?;
     let text = credential(head)?;
+    judge(parts, text, app, rule).await
+}
+
+/// Lets a credential in that came with the request of `parts`, and notes its use.
+pub(crate) async fn judge(parts: &Parts, text: &str, app: &App, rule: Rule) -> Result<AnyCaller, Error> {
+    let visit = visit(parts)?;
+    let origin = origin(Head::of(parts)?, app)?;
+    let Origin { address, realm } = origin;
     let found = app.grants.find(text, address, &app.db, &app.keys, &app.clock).await;
     let cached = found.map_err(|none| {
         note_session(visit, text, app, origin, none);

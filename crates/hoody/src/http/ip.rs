@@ -1,7 +1,7 @@
 //! `GET /ip`: what the server sees of its caller (`contract/utilities.md`).
 
 use axum::extract::State;
-use hoody_core::grant::{Accepts, Rule};
+use hoody_core::grant::Rule;
 use hoody_core::wire::{Envelope, IpInfo};
 use http::HeaderMap;
 use http::request::Parts;
@@ -22,7 +22,7 @@ pub(crate) async fn get_ip(
     origin: Origin,
     parts: Parts,
 ) -> Result<Answer<IpInfo>, Error> {
-    let rule = Rule { accepts: Accepts::Any, permission: None, vault: false, banned: false, unscoped: true };
+    let rule = Rule { unscoped: true, ..Rule::ANY };
     let is_logged = admit(&parts, &app, rule).await.is_ok();
     let data = IpInfo {
         ip: origin.address.to_string(),

@@ -24,6 +24,7 @@ use crate::activity::What;
 use crate::app::App;
 use crate::clock::entropy;
 use crate::error::{Error, Refused};
+use crate::events::socket::Sockets;
 use crate::gate;
 use crate::nodes::wait;
 
@@ -34,6 +35,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(crate) struct Edge {
     router: Router,
+    sockets: Sockets,
     shared: Arc<EdgeShared>,
 }
 
@@ -54,9 +56,10 @@ impl std::fmt::Debug for EdgeShared {
 impl Edge {
     pub(crate) fn new(app: Shared) -> Self {
         let router = super::router::router(&app);
+        let sockets = Sockets::new(&app);
         let next_id = AtomicU64::new(u64::from_be_bytes(entropy()));
         let hot = metrics::counter!("hoody_http_requests_total", "status" => "2xx");
-        Self { router, shared: Arc::new(EdgeShared { app, next_id, hot }) }
+        Self { router, sockets, shared: Arc::new(EdgeShared { app, next_id, hot }) }
     }
 
     /// Whether this is a trusted proxy, which speaks for many.
@@ -105,6 +108,8 @@ impl Edge {
         fold_trailing_slash(request.uri_mut());
         request.extensions_mut().insert(visit);
         let mut response = match wait::is_asked(request.method(), request.uri()) {
+            // The same path as a route's: told apart by the query.
+            Ok(false) if Sockets::take(&request) => self.sockets.answer(request).await,
             Ok(false) => answer(self.router, request).await,
             Ok(true) => wait::everywhere(&shared.app, answer(self.router, request)).await,
             Err(error) => error.into_response(),

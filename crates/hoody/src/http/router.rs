@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use super::{Shared, ip, probes};
 use crate::error::Error;
 use crate::{
-    activity, device, gate, history, pkce, projects, realms, sessions, signup, tokens, two_factor, users,
-    vault,
+    activity, device, events, gate, history, pkce, projects, realms, sessions, signup, tokens, two_factor,
+    users, vault, webhooks,
 };
 
 #[derive(utoipa::OpenApi)]
@@ -106,6 +106,23 @@ fn routes() -> OpenApiRouter<Shared> {
         // request log
         .routes(routes!(activity::http::list_activity))
         .routes(routes!(activity::http::get_activity_stats))
+        // events
+        .routes(routes!(events::http::list_events, events::http::delete_events))
+        .routes(routes!(events::http::get_event_stats))
+        .routes(routes!(events::sse::stream_events))
+        .routes(routes!(events::http::clean_up_events))
+        .routes(routes!(events::http::get_event, events::http::delete_event))
+        // webhooks
+        .routes(routes!(webhooks::http::list_webhooks, webhooks::http::create_webhook))
+        .routes(routes!(
+            webhooks::http::get_webhook,
+            webhooks::http::update_webhook,
+            webhooks::http::delete_webhook
+        ))
+        .routes(routes!(webhooks::http::rotate_webhook_secret))
+        .routes(routes!(webhooks::http::test_webhook))
+        .routes(routes!(webhooks::http::list_webhook_deliveries))
+        .routes(routes!(webhooks::http::replay_webhook_delivery))
         // decisions for others
         .routes(routes!(gate::http::check))
         // utilities and probes

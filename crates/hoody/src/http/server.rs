@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown, Watcher};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -127,9 +127,9 @@ pub(crate) async fn serve(
         match &tls {
             None => {
                 let edge = edge.clone();
-                let connection = http1(stream, limits, move |request| edge.call(peer, request));
-                let watched = graceful.watch(connection);
-                tokio::spawn(end_of(watched, place));
+                let handle = move |request| edge.call(peer, request);
+                let served = http1(stream, limits, graceful.watcher(), stopping.subscribe(), handle);
+                tokio::spawn(end_of(served, place));
             }
             Some(tls) => {
                 let secure = Secure { edge: edge.clone(), strict: tls.strict() };
@@ -161,21 +161,33 @@ fn max_connections() -> usize {
     usize::try_from(most).unwrap_or(usize::MAX)
 }
 
-fn http1<I, F>(
+/// Serves one connection; once the end was asked for, what runs on it and no more. A stream of events may
+/// go on as a WebSocket, which is no connection of HTTP any more.
+async fn http1<I, F>(
     io: I,
     limits: Limits,
+    _running: Watcher,
+    mut stopping: watch::Receiver<()>,
     handle: impl Fn(http::Request<Incoming>) -> F,
-) -> impl GracefulConnection<Error = hyper::Error>
+) -> hyper::Result<()>
 where
-    I: AsyncRead + AsyncWrite + Unpin + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Future<Output = Response>,
 {
     let service = service_fn(move |request| handle(request).map(Ok::<_, std::convert::Infallible>));
-    http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = &mut connection => return ended,
+        _ = stopping.changed() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
 }
 
 /// A connection that has to shake hands first.
@@ -210,7 +222,8 @@ impl Shake {
             return ended;
         }
         let secure = self.secure;
-        watcher.watch(http1(stream, self.limits, move |request| secure.clone().handle(peer, request))).await
+        let handle = move |request| secure.clone().handle(peer, request);
+        http1(stream, self.limits, watcher, stopping, handle).await
     }
 }
 

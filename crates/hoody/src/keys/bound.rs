@@ -12,7 +12,7 @@ use hoody_core::time::Timestamp;
 
 use super::{NOBODY, store};
 use crate::db::{Arg, DbError, On, Row, args};
-use crate::{audit, jobs, two_factor, vault};
+use crate::{audit, jobs, two_factor, vault, webhooks};
 
 /// A column of sealed values, and how they are moved from one key to another.
 #[derive(Debug)]
@@ -89,7 +89,11 @@ pub(crate) fn sealed() -> impl Iterator<Item = &'static Sealed> {
         read: read_tag,
         replace: "UPDATE token_tags SET sealed = $1, key_id = $2 WHERE made_under = $3 AND sealed = $4",
     }];
-    OWN.iter().chain(&vault::value::SEALED).chain(&two_factor::store::SEALED).chain(&jobs::store::SEALED)
+    OWN.iter()
+        .chain(&vault::value::SEALED)
+        .chain(&two_factor::store::SEALED)
+        .chain(&jobs::store::SEALED)
+        .chain(&webhooks::store::SEALED)
 }
 
 fn read_tag(row: &Row) -> Result<Value, DbError> {

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hoody_core::audit::CheckpointKey;
+use hoody_core::event::{Cursor, CursorKey, EventIds};
 use hoody_core::id::UserId;
 use hoody_core::keys::{KeyId, Keyring, MacKey, MasterKey};
 use hoody_core::one_time::{OneTimeKey, Purpose};
@@ -38,6 +39,7 @@ use crate::db::{Db, DbError};
 #[derive(Debug)]
 pub(crate) struct Keys {
     database_id: Vec<u8>,
+    event_ids: EventIds,
     /// Of this process alone: what the cache knows credentials by stays when the master keys change.
     cache: TokenKeys,
     held: RwLock<Arc<Held>>,
@@ -68,6 +70,7 @@ struct OneKey {
     limits: MacKey,
     one_time: OneTimeKey,
     checkpoint: CheckpointKey,
+    cursors: CursorKey,
 }
 
 impl OneKey {
@@ -81,6 +84,7 @@ impl OneKey {
             limits: key.derive(database_id, "limit-subject"),
             one_time: OneTimeKey::derive(key, database_id),
             checkpoint: CheckpointKey::derive(key, database_id),
+            cursors: CursorKey::derive(key, database_id),
         }
     }
 }
@@ -104,6 +108,7 @@ impl Keys {
         let held = held.map(|key| OneKey::derive(key, database_id)).collect();
         Self {
             database_id: database_id.to_owned(),
+            event_ids: EventIds::of_database(database_id),
             cache: TokenKeys::derive(&MasterKey::from_bytes(entropy()), database_id),
             held: RwLock::new(Arc::new(Held::of(held, Vec::new()))),
             retirements: AtomicI64::new(0),
@@ -213,6 +218,21 @@ impl Keys {
     /// What a counter knows its subject by: under the key in force alone, another begins every counter anew.
     pub(crate) fn limit_subject(&self, subject: &[u8]) -> [u8; 32] {
         self.held().first().limits.mac(subject)
+    }
+
+    /// A cursor into the history of `account`, as text.
+    pub(crate) fn cursor(&self, account: UserId, cursor: Cursor) -> String {
+        self.held().first().cursors.write(account, cursor)
+    }
+
+    /// What a cursor says, if a key that is held wrote it for `account`.
+    pub(crate) fn read_cursor(&self, account: UserId, text: &str) -> Option<Cursor> {
+        self.held().keys.iter().find_map(|key| key.cursors.read(account, text))
+    }
+
+    /// What makes the ids of events: of the database, whatever its master keys are.
+    pub(crate) fn event_ids(&self) -> &EventIds {
+        &self.event_ids
     }
 
     /// The keys that sessions are signed and read with, and the name of the first.

@@ -12,6 +12,7 @@ mod browser;
 mod cli;
 mod cluster;
 mod crash;
+mod events;
 mod faults;
 mod keys;
 mod limits;

@@ -133,8 +133,17 @@ fn expected(needs: Needs, column: Column) -> Expected {
             (Needs::Minting, Column::WithoutTheLeaf) => Refused(401, "SESSION_REQUIRED"),
             // A copy's source is another's: 404 for a token.
             (Needs::Minting, _) => LetIn,
-            (Needs::Leaf(_) | Needs::OwnToken(_) | Needs::Vault | Needs::Writer, Column::WithoutTheLeaf)
-            | (Needs::Vault, Column::WithoutTheFlag) => LACKS,
+            (
+                Needs::Leaf(_)
+                | Needs::OwnToken(_)
+                | Needs::Vault
+                | Needs::Events
+                | Needs::EventsDelete
+                | Needs::Writer,
+                Column::WithoutTheLeaf,
+            )
+            | (Needs::Vault | Needs::Events | Needs::EventsDelete, Column::WithoutTheFlag)
+            | (Needs::EventsDelete, Column::OnlyThatLeaf) => LACKS,
             (_, Column::InItsRealm) => LetIn,
             _ => Success,
         },
@@ -148,6 +157,7 @@ struct Cast {
     expired_token: Minted,
     full: Minted,
     without_flag: Minted,
+    without_events: Minted,
     bound: Minted,
     any_realm: Minted,
     elsewhere: Minted,
@@ -185,6 +195,7 @@ impl Cast {
         Self {
             full: mint(json!({})).await,
             without_flag: mint(json!({ "vault_access": false })).await,
+            without_events: mint(json!({ "event_access": false })).await,
             bound: mint(json!({ "realm_ids": [REALM_A] })).await,
             any_realm: mint(json!({ "allow_no_realm": false })).await,
             elsewhere: mint(json!({ "ip_whitelist": ["10.0.0.0/8"] })).await,
@@ -203,6 +214,9 @@ impl Cast {
             Column::Nobody => world.app.anon(),
             Column::Session => self.session.clone(),
             Column::FullAccess => self.full.client.clone(),
+            Column::WithoutTheFlag if operation.leaf() == "resources.events" => {
+                self.without_events.client.clone()
+            }
             Column::WithoutTheFlag => self.without_flag.client.clone(),
             Column::OnlyThatLeaf => {
                 let only = tree(|leaf| leaf == operation.leaf());
@@ -211,9 +225,12 @@ impl Cast {
             Column::WithoutTheLeaf => {
                 // Where any leaf that changes something will do, it has none of them.
                 let without = match operation.needs {
-                    Needs::Leaf(_) | Needs::OwnToken(_) | Needs::Vault | Needs::Minting => {
-                        tree(|leaf| leaf != operation.leaf())
-                    }
+                    Needs::Leaf(_)
+                    | Needs::OwnToken(_)
+                    | Needs::Vault
+                    | Needs::Minting
+                    | Needs::Events
+                    | Needs::EventsDelete => tree(|leaf| leaf != operation.leaf()),
                     _ => tree(|leaf| leaf.ends_with(".read")),
                 };
                 world.owner.mint(json!({ "permissions": without, "vault_access": true })).await.client
@@ -245,7 +262,9 @@ fn fault(operation: &Operation, column: Column, reply: &Reply) -> Option<String>
         LetIn => status < 500 && !matches!(status, 401 | 403),
         Refused(wanted_status, code) => {
             let names_leaf = match operation.needs {
-                Needs::Leaf(_) | Needs::OwnToken(_) | Needs::Vault if column == Column::WithoutTheLeaf => {
+                Needs::Leaf(_) | Needs::OwnToken(_) | Needs::Vault | Needs::Events | Needs::EventsDelete
+                    if column == Column::WithoutTheLeaf =>
+                {
                     let message = reply.body["message"].as_str();
                     message.is_some_and(|message| message.contains(operation.leaf()))
                 }

@@ -33,6 +33,9 @@ const STATE: &[&str] = &[
     "SELECT name || '|' || CAST(size_bytes AS TEXT) || '|' || CAST(updated_at AS TEXT) AS t FROM vault_keys ORDER BY id",
     "SELECT CAST(place AS TEXT) AS t FROM vault_pieces ORDER BY vault_id, value_id, place",
     "SELECT CAST(size_bytes AS TEXT) || '|' || CAST(total_keys AS TEXT) AS t FROM vault_usage ORDER BY user_id",
+    "SELECT CAST(pos AS TEXT) || '|' || event_type AS t FROM events ORDER BY pos, seq",
+    "SELECT url || '|' || description || '|' || CAST(updated_at AS TEXT) AS t FROM webhooks ORDER BY id",
+    "SELECT state || '|' || CAST(attempts AS TEXT) AS t FROM webhook_deliveries ORDER BY id",
     "SELECT CAST(pos AS TEXT) AS t FROM feed_head",
     "SELECT CAST(pos AS TEXT) || '|' || event_type AS t FROM feed ORDER BY pos, seq",
 ];

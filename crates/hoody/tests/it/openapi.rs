@@ -119,6 +119,9 @@ fn every_body_is_described_in_its_envelope() {
         for (status, response) in operation["responses"].as_object().unwrap() {
             let schema = &response["content"]["application/json"]["schema"];
             let here = format!("{method} {path} {status}");
+            if response["content"].get("text/event-stream").is_some() {
+                continue;
+            }
             match status.as_str() {
                 "204" => assert!(schema.is_null(), "{here} has a body"),
                 "200" | "201" => assert_has(&document, schema, &["statusCode", "message", "data"], &here),

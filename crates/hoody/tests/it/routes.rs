@@ -38,6 +38,10 @@ pub(crate) enum Needs {
     Leaf(&'static str),
     /// A session, or a token with `resources.vault` and the flag `vault_access`.
     Vault,
+    /// A session, or a token with `resources.events` and the flag `event_access`.
+    Events,
+    /// The same, and a leaf that changes something.
+    EventsDelete,
 }
 
 /// One operation.
@@ -65,8 +69,8 @@ const fn changes(method: &'static str, path: &'static str, needs: Needs, body: &
 }
 
 use Needs::{
-    Intent, Itself, Leaf, Minting, OwnSecret, OwnToken, Public, Session, SessionAndMore, Valid,
-    ValidOrBanned, Vault, Writer,
+    Events, EventsDelete, Intent, Itself, Leaf, Minting, OwnSecret, OwnToken, Public, Session,
+    SessionAndMore, Valid, ValidOrBanned, Vault, Writer,
 };
 
 const PROFILE: Needs = OwnToken("resources.auth_token_public_profile");
@@ -189,6 +193,25 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     // request log
     reads("GET", "/api/v1/users/auth/activity", Leaf("resources.read_account")),
     reads("GET", "/api/v1/users/auth/activity/stats", Leaf("resources.read_account")),
+    // events; what is cleaned up is older than anything here
+    reads("GET", "/api/v1/events", Events),
+    reads("GET", "/api/v1/events/stats", Events),
+    reads("GET", "/api/v1/events/stream", Events),
+    reads("GET", "/api/v1/events/{id}", Events),
+    changes("DELETE", "/api/v1/events/{id}", EventsDelete, ""),
+    changes("DELETE", "/api/v1/events", EventsDelete, "{}"),
+    asks("POST", "/api/v1/events/cleanup", EventsDelete, r#"{"retention_days": 30}"#),
+    // webhooks
+    reads("GET", "/api/v1/webhooks", Session),
+    changes("POST", "/api/v1/webhooks", Session, r#"{"url": "https://example.com/{unique}"}"#),
+    reads("GET", "/api/v1/webhooks/{id}", Session),
+    changes("PUT", "/api/v1/webhooks/{id}", Session, r#"{"description": "{unique}"}"#),
+    changes("PATCH", "/api/v1/webhooks/{id}", Session, r#"{"is_enabled": false}"#),
+    changes("DELETE", "/api/v1/webhooks/{id}", Session, ""),
+    changes("POST", "/api/v1/webhooks/{id}/rotate-secret", Session, ""),
+    changes("POST", "/api/v1/webhooks/{id}/test", Session, ""),
+    reads("GET", "/api/v1/webhooks/{id}/deliveries", Session),
+    changes("POST", "/api/v1/webhooks/{id}/deliveries/{delivery_id}/replay", Session, ""),
     // decisions for others, utilities, probes
     reads("GET", "/api/v1/auth/check", Valid),
     reads("GET", "/api/v1/ip", Public),
@@ -215,6 +238,7 @@ impl Operation {
             Leaf(leaf) | OwnToken(leaf) => leaf,
             Vault => "resources.vault",
             Minting => "resources.create_tokens",
+            Events | EventsDelete => "resources.events",
             _ => "projects.update",
         }
     }
@@ -295,6 +319,26 @@ impl<'a> World<'a> {
                 path.replace("{key}", &key)
             }
             DEVICE_AUTHORIZE => format!("{DEVICE_AUTHORIZE}?provider=github&ticket={HEX}"),
+            path if path.starts_with("/api/v1/events") => {
+                // Something to read or delete.
+                self.owner.mint(json!({ "permissions": {} })).await;
+                assert_eq!(self.app.service.project().await, None);
+                let events = self.owner.get("/api/v1/events?limit=1").await;
+                path.replace("{id}", events.data()["events"][0]["id"].as_str().unwrap())
+            }
+            path if path.starts_with("/api/v1/webhooks/{id}") => {
+                // An account has few: one for all.
+                let listed = self.owner.get("/api/v1/webhooks").await;
+                for webhook in listed.data().as_array().into_iter().flatten() {
+                    let path = format!("/api/v1/webhooks/{}", webhook["id"].as_str().unwrap());
+                    self.owner.delete(&path).await;
+                }
+                let made = json!({ "url": "https://example.com/", "event_types": ["webhook.test"] });
+                let made = self.owner.post("/api/v1/webhooks", made).await;
+                let id = made.data()["id"].as_str().unwrap();
+                let sent = self.owner.post(&format!("/api/v1/webhooks/{id}/test"), json!({})).await;
+                path.replace("{id}", id).replace("{delivery_id}", sent.data()["id"].as_str().unwrap())
+            }
             path if path.starts_with("/api/v1/projects/{id}") => self.project_path(path, unique).await,
             path => path.replace("{id}", &self.ada),
         };

@@ -293,6 +293,21 @@ impl Client {
 
     /// Sends a body that may come in pieces.
     pub(crate) async fn send_body(&self, method: Method, path: &str, body: Body) -> Reply {
+        let (parts, mut body) = self.open(method, path, body).await.into_parts();
+        // A stream has no end: what it begins with must do.
+        let is_stream = parts.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let bytes = if is_stream {
+            body.frame().await.unwrap().unwrap().into_data().unwrap()
+        } else {
+            body.collect().await.unwrap().to_bytes()
+        };
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Reply { status: parts.status, headers: parts.headers, body, text }
+    }
+
+    /// The answer whose body is not read yet.
+    pub(crate) async fn open(&self, method: Method, path: &str, body: Body) -> axum::response::Response {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -301,12 +316,7 @@ impl Client {
             request = request.header("authorization", format!("Bearer {credential}"));
         }
         let peer = SocketAddr::new(self.address, 40_000);
-        let response = self.service.call(peer, request.body(body).unwrap()).await;
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Reply { status: parts.status, headers: parts.headers, body, text }
+        self.service.call(peer, request.body(body).unwrap()).await
     }
 
     /// Makes a token; `body` is what the request says.

@@ -1,0 +1,464 @@
+//! The endpoints of the history (`contract/events.md`). A session reads all of its account's events, a
+//! token needs the permission `resources.events` and the flag `event_access`; to delete some it must hold
+//! a permission that writes, too. On a realm's host there are only the events of that realm.
+
+use axum::extract::State;
+use hoody_core::event::{Cursor, MAX_NAME, is_name};
+use hoody_core::id::{EventId, Id, ProjectId, RealmId, ResourceId, noun};
+use hoody_core::invalid::Invalid;
+use hoody_core::json::Fields;
+use hoody_core::time::{DAY, Timestamp};
+use hoody_core::wire;
+use serde_json::{Value, json};
+
+use super::store::{self, Filter, Part};
+use super::{DELETED, RETENTION_DAYS, Scope};
+use crate::app::App;
+use crate::error::Error;
+use crate::feed::{Change, Mutation};
+use crate::http::caller::{AnyCaller, Events, EventsDelete};
+use crate::http::{Answer, Caller, IdPath, JsonBody, Query, Shared};
+use crate::realms;
+
+const NOT_FOUND: Error = Error::NotFound { code: "EVENT_NOT_FOUND", message: "Event not found" };
+/// How many events one transaction deletes: others write in between.
+const DELETE_BATCH: i64 = 2_000;
+
+/// What goes with no cursor: parameters that name a part of the history in another way.
+const NOT_WITH_CURSOR: [&str; 10] = [
+    "offset",
+    "sort_by",
+    "sort_order",
+    "event_type",
+    "resource_type",
+    "resource_id",
+    "project_id",
+    "container_id",
+    "start_date",
+    "end_date",
+];
+
+/// The history: by number with filters, or on from a cursor
+#[utoipa::path(get, path = "/api/v1/events", operation_id = "list_events", tag = "events",
+    params(("limit" = Option<u32>, Query, description = "At most 500; 100 unless told"),
+    ("offset" = Option<u64>, Query, description = "How many to skip"),
+    ("sort_by" = Option<String>, Query, description = "created_at or event_type"),
+    ("sort_order" = Option<String>, Query, description = "desc or asc"),
+    ("event_type" = Option<String>, Query, description = "e.g. auth.token.created"),
+    ("resource_type" = Option<String>, Query, description = "e.g. auth_token"),
+    ("resource_id" = Option<ResourceId>, Query),
+    ("project_id" = Option<ProjectId>, Query),
+    ("container_id" = Option<ResourceId>, Query, description = "There are none: an empty list"),
+    ("start_date" = Option<String>, Query, description = "From this instant on (ISO 8601)"),
+    ("end_date" = Option<String>, Query, description = "Up to this instant (ISO 8601)"),
+    ("realm_id" = Option<RealmId>, Query, description = "Only those in this realm"),
+    ("after" = Option<String>, Query, description = "A cursor: what happened after it, the oldest first"),
+    ("bootstrap" = Option<bool>, Query, description = "No events: a cursor to begin with")),
+    security(("bearer" = [])), responses((status = 200, body = wire::Envelope<wire::EventList>),
+    (status = 400, body = wire::ErrorBody), (status = 403, body = wire::ErrorBody),
+    (status = 410, body = wire::ErrorBody)))]
+pub(crate) async fn list_events(
+    State(app): State<Shared>,
+    caller: Caller<Events>,
+    query: Query,
+) -> Result<Answer<wire::EventList>, Error> {
+    let limit = query.number("limit", 1..=500, 100)?;
+    let after = text(&query, "after")?;
+    let is_start = query.flag("bootstrap", false)?;
+    let scope = scope(&caller, query.realm("realm_id")?)?;
+    let list = if after.is_some() || is_start {
+        check_cursor_query(&query, after.is_some() && is_start)?;
+        list_from_cursor(&app, &caller, scope, after, limit).await?
+    } else {
+        let part = Part {
+            limit,
+            offset: query.number("offset", 0..=i64::from(u32::MAX), 0)?,
+            by_type: query.choice("sort_by", &["created_at", "event_type"])? == "event_type",
+            is_ascending: query.choice("sort_order", &["desc", "asc"])? == "asc",
+        };
+        list_part(&app, &caller, scope, &query, part).await?
+    };
+    Ok(Answer::ok("Events retrieved successfully", list))
+}
+
+async fn list_part(
+    app: &App,
+    caller: &AnyCaller,
+    scope: Scope,
+    query: &Query,
+    part: Part,
+) -> Result<wire::EventList, Error> {
+    let (from, to) = dates(query)?;
+    let filter = Filter {
+        event_type: name(text(query, "event_type")?, "event_type")?,
+        resource_type: name(text(query, "resource_type")?, "resource_type")?,
+        resource_id: id(query, "resource_id")?,
+        project_id: id(query, "project_id")?,
+        from,
+        to,
+        last: None,
+    };
+    // Nothing here happens to containers.
+    if id::<noun::Resource>(query, "container_id")?.is_some() {
+        return Ok(list_of(app, caller, Vec::new(), 0, part));
+    }
+    let total = store::count_events(&app.db, scope, &filter).await?;
+    let events = store::list_events(&app.db, scope, &filter, part).await?;
+    Ok(list_of(app, caller, events, total, part))
+}
+
+fn list_of(
+    app: &App,
+    caller: &AnyCaller,
+    events: Vec<super::Event>,
+    total: i64,
+    part: Part,
+) -> wire::EventList {
+    let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+    wire::EventList {
+        events: events.iter().map(|event| event.shown(&app.keys, caller.grant())).collect(),
+        pagination: wire::EventPagination {
+            total,
+            limit: part.limit,
+            offset: part.offset,
+            has_more: part.offset.saturating_add(count) < total && count > 0,
+            next_cursor: None,
+            latest_cursor: None,
+        },
+    }
+}
+
+fn check_cursor_query(query: &Query, is_both: bool) -> Result<(), Error> {
+    if is_both {
+        return Err(conflict("after and bootstrap do not go together".to_owned()));
+    }
+    for other in NOT_WITH_CURSOR {
+        if text(query, other)?.is_some() {
+            return Err(conflict(format!("{other} does not go with a cursor")));
+        }
+    }
+    Ok(())
+}
+
+fn conflict(message: String) -> Error {
+    Invalid::rule("EVENTS_QUERY_CONFLICT", message).into()
+}
+
+async fn list_from_cursor(
+    app: &App,
+    caller: &AnyCaller,
+    scope: Scope,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<wire::EventList, Error> {
+    let head = store::head(&app.db).await?;
+    let latest = app.keys.cursor(scope.account, Cursor::new(head.place, head.at));
+    let mut next = latest.clone();
+    let mut events = Vec::new();
+    let mut has_more = false;
+    if let Some(after) = after {
+        let after = read_cursor(app, scope, after, head).await?;
+        events = store::list_after(&app.db, scope, after.place, head.place, limit + 1).await?;
+        has_more = events.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+        if has_more {
+            events.pop();
+            next = events.last().map_or(next, |event| event.cursor(&app.keys));
+        } else if after.place > head.place {
+            // From a stream, which is ahead of the history by a moment.
+            next = app.keys.cursor(scope.account, after);
+        }
+    }
+    Ok(wire::EventList {
+        events: events.iter().map(|event| event.shown(&app.keys, caller.grant())).collect(),
+        pagination: wire::EventPagination {
+            total: -1,
+            limit,
+            offset: 0,
+            has_more,
+            next_cursor: Some(next),
+            latest_cursor: Some(latest),
+        },
+    })
+}
+
+/// What a cursor says, if one can go on from there.
+///
+/// # Errors
+/// 400 `EVENTS_CURSOR_INVALID` when it is none of this server's for the account; 410
+/// `EVENTS_CURSOR_EXPIRED` when what came after it was removed for its age, 410 `EVENTS_HISTORY_RESET`
+/// when the account deleted it, or the database is another than the cursor's.
+pub(crate) async fn read_cursor(
+    app: &App,
+    scope: Scope,
+    text: &str,
+    head: store::Head,
+) -> Result<Cursor, Error> {
+    let cursor = app.keys.read_cursor(scope.account, text);
+    let cursor = cursor.ok_or_else(|| {
+        Invalid::rule("EVENTS_CURSOR_INVALID", "The cursor is none that this server gave to this account")
+    })?;
+    let place = cursor.place;
+    let reset = store::find_reset(&app.db, scope.account).await?;
+    let is_other_history = place.pos > app.db.head().await?.pos
+        || cursor.at != 0
+            && store::feed_at(&app.db, place).await?.is_some_and(|at| Cursor::new(place, at) != cursor);
+    let gone = if is_other_history || place < reset {
+        ("EVENTS_HISTORY_RESET", "The history that the cursor points into was deleted", reset)
+    } else if place < head.swept {
+        ("EVENTS_CURSOR_EXPIRED", "What came after the cursor is no longer kept", head.swept)
+    } else {
+        return Ok(cursor);
+    };
+    let (code, message, boundary) = gone;
+    let boundary = boundary.max(head.swept);
+    Err(Error::CursorGone {
+        code,
+        message,
+        data: json!({
+            "boundary_cursor": app.keys.cursor(scope.account, Cursor { place: boundary, at: 0 }),
+            "latest_cursor": app.keys.cursor(scope.account, Cursor::new(head.place, head.at)),
+            "retention_days": RETENTION_DAYS,
+        }),
+    })
+}
+
+/// How many events there are, by type and by kind of resource
+#[utoipa::path(get, path = "/api/v1/events/stats", operation_id = "get_event_stats", tag = "events",
+    params(("start_date" = Option<String>, Query, description = "From this instant on (ISO 8601)"),
+    ("end_date" = Option<String>, Query, description = "Up to this instant (ISO 8601)"),
+    ("realm_id" = Option<RealmId>, Query, description = "Only those in this realm")),
+    security(("bearer" = [])), responses((status = 200, body = wire::Envelope<wire::EventStats>),
+    (status = 400, body = wire::ErrorBody), (status = 403, body = wire::ErrorBody)))]
+pub(crate) async fn get_event_stats(
+    State(app): State<Shared>,
+    caller: Caller<Events>,
+    query: Query,
+) -> Result<Answer<wire::EventStats>, Error> {
+    let scope = scope(&caller, query.realm("realm_id")?)?;
+    let (from, to) = dates(&query)?;
+    let mut stats = wire::EventStats::default();
+    for count in store::count_by_type(&app.db, scope, from, to).await? {
+        let n = count.n.unsigned_abs();
+        stats.total_events += n;
+        *stats.by_resource.entry(count.resource_type).or_default() += n;
+        stats.by_type.insert(count.event_type, n);
+        stats.oldest_event = Some(stats.oldest_event.map_or(count.oldest, |at| at.min(count.oldest)));
+        stats.newest_event = stats.newest_event.max(Some(count.newest));
+    }
+    Ok(Answer::ok("Event statistics retrieved successfully", stats))
+}
+
+/// One event
+#[utoipa::path(get, path = "/api/v1/events/{id}", operation_id = "get_event", tag = "events",
+    params(("id" = EventId, Path)), security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::Event>), (status = 403, body = wire::ErrorBody),
+    (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn get_event(
+    State(app): State<Shared>,
+    caller: Caller<Events>,
+    IdPath(id): IdPath<noun::Event>,
+) -> Result<Answer<wire::Event>, Error> {
+    let event = store::find_event(&app.db, caller.account(), id).await?;
+    let event = event.filter(|event| scope_of_host(&caller).has(event)).ok_or(NOT_FOUND)?;
+    Ok(Answer::ok("Event retrieved successfully", event.shown(&app.keys, caller.grant())))
+}
+
+/// Deletes one event; on a realm's host one that belongs to another realm too is left
+#[utoipa::path(delete, path = "/api/v1/events/{id}", operation_id = "delete_event", tag = "events",
+    params(("id" = EventId, Path)), security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::DeletedEvents>),
+    (status = 403, body = wire::ErrorBody), (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn delete_event(
+    State(app): State<Shared>,
+    caller: Caller<EventsDelete>,
+    IdPath(id): IdPath<noun::Event>,
+) -> Result<Answer<wire::DeletedEvents>, Error> {
+    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let event = store::find_event(&mut mutation.tx, grant.account, id).await?;
+    let event = event.filter(|event| scope_of_host(&caller).has(event)).ok_or(NOT_FOUND)?;
+    let mut deleted = wire::DeletedEvents::default();
+    if caller.attempt.realm.is_some() && event.realm_ids.len() > 1 {
+        deleted.skipped_count = 1;
+    } else if store::delete_event(&mut mutation.tx, grant.account, id).await? {
+        deleted.deleted_count = 1;
+        mutation.tell(told_deleted(&caller, 1));
+        mutation.commit().await?;
+    }
+    Ok(Answer::ok("Event deleted successfully", deleted))
+}
+
+/// Deletes the events that the body chooses; all of them when it chooses none
+#[utoipa::path(delete, path = "/api/v1/events", operation_id = "delete_events", tag = "events",
+    request_body = wire::DeleteEvents, security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::DeletedEvents>),
+    (status = 400, body = wire::ErrorBody), (status = 403, body = wire::ErrorBody),
+    (status = 422, body = wire::ErrorBody)))]
+pub(crate) async fn delete_events(
+    State(app): State<Shared>,
+    caller: Caller<EventsDelete>,
+    JsonBody(body): JsonBody,
+) -> Result<Answer<wire::DeletedEvents>, Error> {
+    let (filter, realm) = parse_delete(&body)?;
+    let scope = scope(&caller, realm)?;
+    let deleted = delete_all(&app, &caller, scope, filter).await?;
+    Ok(Answer::ok("Events deleted successfully", deleted))
+}
+
+/// Deletes what is older than so many days
+#[utoipa::path(post, path = "/api/v1/events/cleanup", operation_id = "clean_up_events", tag = "events",
+    request_body = wire::CleanUpEvents, security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::CleanedEvents>),
+    (status = 400, body = wire::ErrorBody), (status = 403, body = wire::ErrorBody),
+    (status = 422, body = wire::ErrorBody)))]
+pub(crate) async fn clean_up_events(
+    State(app): State<Shared>,
+    caller: Caller<EventsDelete>,
+    JsonBody(body): JsonBody,
+) -> Result<Answer<wire::CleanedEvents>, Error> {
+    let retention_days = parse_clean_up(&body)?;
+    let cutoff_date = Timestamp::from_millis(app.now().millis() - i64::from(retention_days) * DAY);
+    let filter = Filter { to: Some(cutoff_date.plus(-1)), ..Filter::default() };
+    let deleted = delete_all(&app, &caller, scope_of_host(&caller), filter).await?;
+    let cleaned = wire::CleanedEvents { deleted_count: deleted.deleted_count, retention_days, cutoff_date };
+    Ok(Answer::ok("Event cleanup completed successfully", cleaned))
+}
+
+/// Deletes everything that `filter` finds and that is in the history now, a bounded number at a time; each
+/// of these transactions judges the caller again.
+async fn delete_all(
+    app: &Shared,
+    caller: &AnyCaller,
+    scope: Scope,
+    mut filter: Filter,
+) -> Result<wire::DeletedEvents, Error> {
+    let head = store::head(&app.db).await?;
+    filter.last = Some(head.place.pos);
+    let is_whole = scope.realm.is_none()
+        && filter.event_type.is_none()
+        && filter.resource_type.is_none()
+        && filter.resource_id.is_none();
+    let reset = match filter.to {
+        _ if !is_whole => None,
+        Some(to) => store::last_before(&app.db, scope, to).await?,
+        None => Some(head.place),
+    };
+    let mut deleted = wire::DeletedEvents::default();
+    loop {
+        let (mut mutation, _) = Mutation::begin(app, caller).await?;
+        let only = caller.attempt.realm;
+        let count = store::delete_events(&mut mutation.tx, scope, &filter, DELETE_BATCH, only).await?;
+        if count == 0 {
+            break;
+        }
+        // With the first step: who reads on from before must not miss that some of it is gone.
+        if let Some(reset) = reset {
+            store::put_reset(&mut mutation.tx, scope.account, reset).await?;
+        }
+        mutation.tell(told_deleted(caller, count));
+        mutation.commit().await?;
+        deleted.deleted_count += count;
+        if count < DELETE_BATCH.unsigned_abs() {
+            break;
+        }
+    }
+    if caller.attempt.realm.is_some() {
+        deleted.skipped_count = store::count_events(&app.db, scope, &filter).await?.unsigned_abs();
+    }
+    Ok(deleted)
+}
+
+fn told_deleted(caller: &AnyCaller, count: u64) -> Change {
+    let change = Change::new(DELETED, caller.account(), "account", caller.account());
+    change.in_realms(caller.attempt.realm.as_slice()).with(json!({ "deleted_count": count }))
+}
+
+pub(super) fn scope(caller: &AnyCaller, asked: Option<RealmId>) -> Result<Scope, Error> {
+    Ok(Scope { account: caller.account(), realm: realms::select(caller, asked)? })
+}
+
+fn scope_of_host(caller: &AnyCaller) -> Scope {
+    Scope { account: caller.account(), realm: caller.attempt.realm }
+}
+
+fn parse_delete(body: &Value) -> Result<(Filter, Option<RealmId>), Invalid> {
+    let mut fields = Fields::of_body(body)?;
+    let event_type = fields.string("event_type").map(|text| name(Some(text), "event_type"));
+    let event_type = event_type.and_then(|read| fields.absorb(read)).flatten();
+    let resource_type = fields.string("resource_type").map(|text| name(Some(text), "resource_type"));
+    let resource_type = resource_type.and_then(|read| fields.absorb(read)).flatten();
+    let resource_id = fields.string("resource_id").map(|text| parse_id(text, "resource_id"));
+    let resource_id = resource_id.and_then(|read| fields.absorb(read));
+    let before = fields.string("before_date").map(|text| parse_date(text, "before_date"));
+    let before = before.and_then(|read| fields.absorb(read));
+    let realm = fields.string("realm_id").map(|text| {
+        text.to_ascii_lowercase().parse().map_err(|_| {
+            let rule = "Invalid realm ID format: realm_id must be 24 lowercase hex digits";
+            Invalid::rule("INVALID_REALM_ID_FORMAT", rule)
+        })
+    });
+    let realm = realm.and_then(|read| fields.absorb(read));
+    // A filter that was mistyped must not mean that there is none.
+    fields.close()?;
+    let to = before.map(|before: Timestamp| before.plus(-1));
+    Ok((Filter { event_type, resource_type, resource_id, to, ..Filter::default() }, realm))
+}
+
+fn parse_clean_up(body: &Value) -> Result<u32, Invalid> {
+    let mut fields = Fields::of_body(body)?;
+    let is_there = fields.value("retention_days").is_some();
+    let days = fields.number("retention_days").map(|number| {
+        let days = number.as_u64().and_then(|days| u32::try_from(days).ok());
+        days.filter(|days| (1..=365).contains(days))
+            .ok_or_else(|| Invalid::validation("retention_days must be a whole number from 1 to 365"))
+    });
+    let days = days.and_then(|read| fields.absorb(read));
+    fields.close()?;
+    match days {
+        Some(days) => Ok(days),
+        None if is_there => Err(Invalid::schema("/retention_days", "must be a number")),
+        None => Err(Invalid::missing("retention_days")),
+    }
+}
+
+/// A parameter with something in it.
+pub(super) fn text<'a>(query: &'a Query, name: &str) -> Result<Option<&'a str>, Invalid> {
+    Ok(query.text(name)?.filter(|text| !text.is_empty()))
+}
+
+pub(super) fn name(text: Option<&str>, field: &str) -> Result<Option<String>, Invalid> {
+    let Some(text) = text else { return Ok(None) };
+    if is_name(text) {
+        return Ok(Some(text.to_owned()));
+    }
+    let rule =
+        format!("{field} must be at most {MAX_NAME} lowercase letters, digits and '_' in words with dots");
+    Err(Invalid::rule("INVALID_PARAMETER_VALUE", rule))
+}
+
+fn id<K>(query: &Query, field: &str) -> Result<Option<Id<K>>, Invalid> {
+    text(query, field)?.map(|text| parse_id(text, field)).transpose()
+}
+
+fn parse_id<K>(text: &str, field: &str) -> Result<Id<K>, Invalid> {
+    text.parse().map_err(|_| {
+        let rule = format!("Invalid ID format: {field} must be 24 lowercase hex digits");
+        Invalid::rule("INVALID_ID_FORMAT", rule)
+    })
+}
+
+fn parse_date(text: &str, field: &str) -> Result<Timestamp, Invalid> {
+    let rule = || format!("{field} must be an instant like 2026-03-02T09:15:42.118Z");
+    Timestamp::parse(text).map_err(|_| Invalid::rule("INVALID_PARAMETER_VALUE", rule()))
+}
+
+fn dates(query: &Query) -> Result<(Option<Timestamp>, Option<Timestamp>), Invalid> {
+    let read = |name| text(query, name)?.map(|text| parse_date(text, name)).transpose();
+    let (from, to) = (read("start_date")?, read("end_date")?);
+    if let (Some(from), Some(to)) = (from, to)
+        && from > to
+    {
+        let message = "Invalid date range: start_date cannot be after end_date";
+        return Err(Invalid::rule("INVALID_DATE_RANGE", message));
+    }
+    Ok((from, to))
+}

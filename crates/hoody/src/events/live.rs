@@ -1,0 +1,293 @@
+//! What happens now, to those who listen on this node.
+//!
+//! The feed's tail wakes one task a node, which reads the new rows once and puts them into the queue of
+//! every listener of their account. A queue is bounded: who reads too slowly is told that it lost its
+//! place, and reads on from the history. With nobody listening nothing is read.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hoody_core::event::Place;
+use hoody_core::id::UserId;
+use tokio::sync::{Notify, watch};
+
+use super::{Event, store};
+use crate::app::App;
+use crate::db::DbError;
+use crate::error::Error;
+
+/// How many events wait for one listener before it has lost its place.
+const QUEUE: usize = 256;
+/// How many listeners one account may have on a node.
+pub(crate) const MAX_OF_ACCOUNT: usize = 100;
+/// How many listeners a node has.
+const MAX_OF_NODE: usize = 4_096;
+/// How many rows of the feed are read at a time.
+const BATCH: i64 = 1_000;
+
+/// Everybody who listens on this node.
+#[derive(Debug)]
+pub(crate) struct Live {
+    state: Mutex<State>,
+    /// True once the process ends.
+    stopping: watch::Sender<bool>,
+    /// How many ask for the requests that are logged.
+    activity: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Everything up to here was put into the queues.
+    at: Place,
+    queues: HashMap<UserId, Vec<Arc<Queue>>>,
+    count: usize,
+}
+
+/// What waits for one listener.
+#[derive(Debug, Default)]
+struct Queue {
+    /// Whether what is told live alone is for it.
+    hears_activity: bool,
+    waiting: Mutex<Waiting>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    events: VecDeque<Arc<Event>>,
+    end: Option<Lost>,
+}
+
+/// Why a queue ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// More happened than was read in time.
+    Lagged,
+    /// The database was replaced by another.
+    Reset,
+}
+
+/// What a listener finds in its queue.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Event(Arc<Event>),
+    Lost(Lost),
+    Nothing,
+}
+
+/// One who listens to an account, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    app: Arc<App>,
+    account: UserId,
+    queue: Arc<Queue>,
+    stopping: watch::Receiver<bool>,
+    hears_activity: bool,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { state: Mutex::default(), stopping: watch::Sender::new(false), activity: watch::Sender::new(0) }
+    }
+}
+
+impl Live {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends every stream: the process ends.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// How many ask for the requests that are logged.
+    pub(crate) fn watch_activity(&self) -> watch::Receiver<usize> {
+        self.activity.subscribe()
+    }
+
+    /// Tells the listeners of its account what is told live alone.
+    pub(crate) fn tell(&self, event: Event) {
+        let state = self.lock();
+        if let Some(queues) = state.queues.get(&event.account) {
+            let event = Arc::new(event);
+            queues.iter().for_each(|queue| queue.push(&event));
+        }
+    }
+
+    /// Waits until the process ends.
+    pub(crate) async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        if stopping.wait_for(|is_stopping| *is_stopping).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Puts what the feed told into the queues.
+    fn put(&self, events: Vec<Event>) {
+        let mut state = self.lock();
+        for event in events {
+            // A listener that came meanwhile begins behind it.
+            if event.place <= state.at {
+                continue;
+            }
+            state.at = event.place;
+            if let Some(queues) = state.queues.get(&event.account) {
+                let event = Arc::new(event);
+                queues.iter().for_each(|queue| queue.push(&event));
+            }
+        }
+    }
+
+    /// The database was replaced by another, whose feed is at `head`: nobody can read on.
+    pub(crate) fn reset(&self, head: i64) {
+        let mut state = self.lock();
+        state.at = after(head);
+        for queue in state.queues.values().flatten() {
+            queue.end(Lost::Reset);
+        }
+    }
+}
+
+/// The place behind everything that happened at a position.
+fn after(pos: i64) -> Place {
+    Place { pos, seq: i64::from(u32::MAX) }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, event: &Arc<Event>) {
+        if event.is_ephemeral && !self.hears_activity {
+            return;
+        }
+        let mut waiting = self.lock();
+        if waiting.end.is_some() {
+            return;
+        }
+        if waiting.events.len() < QUEUE {
+            waiting.events.push_back(Arc::clone(event));
+        } else {
+            waiting.end = Some(Lost::Lagged);
+        }
+        drop(waiting);
+        self.wake.notify_one();
+    }
+
+    fn end(&self, lost: Lost) {
+        let mut waiting = self.lock();
+        waiting.events.clear();
+        waiting.end = Some(lost);
+        drop(waiting);
+        self.wake.notify_one();
+    }
+}
+
+impl Listener {
+    /// Listens to `account`. Everything behind the place that comes with it will be heard.
+    ///
+    /// # Errors
+    /// 429 when the account has too many listeners, 503 when the node has.
+    pub(crate) fn register(
+        app: &Arc<App>,
+        account: UserId,
+        hears_activity: bool,
+    ) -> Result<(Self, Place), Error> {
+        let mut state = app.live.lock();
+        if state.count >= MAX_OF_NODE {
+            return Err(Error::Unavailable("This node has as many event streams as it takes; try another"));
+        }
+        if state.queues.get(&account).is_some_and(|queues| queues.len() >= MAX_OF_ACCOUNT) {
+            return Err(Error::RateLimited { seconds: 1 });
+        }
+        if state.count == 0 {
+            // Nobody listened, so nothing was read.
+            state.at = state.at.max(after(app.tail.applied()));
+        }
+        let queue = Arc::new(Queue { hears_activity, ..Queue::default() });
+        state.queues.entry(account).or_default().push(Arc::clone(&queue));
+        state.count += 1;
+        metrics::gauge!("hoody_event_streams").set(f64::from(u32::try_from(state.count).unwrap_or(u32::MAX)));
+        let (at, stopping) = (state.at, app.live.stopping.subscribe());
+        drop(state);
+        if hears_activity {
+            app.live.activity.send_modify(|count| *count += 1);
+        }
+        Ok((Self { app: Arc::clone(app), account, queue, stopping, hears_activity }, at))
+    }
+
+    /// What is next in the queue.
+    pub(crate) fn next(&self) -> Heard {
+        let mut waiting = self.queue.lock();
+        match (waiting.events.pop_front(), waiting.end) {
+            (Some(event), _) => Heard::Event(event),
+            (None, Some(lost)) => Heard::Lost(lost),
+            (None, None) => Heard::Nothing,
+        }
+    }
+
+    /// Is notified when something was put into the queue.
+    pub(crate) fn waker(&self) -> impl Future<Output = ()> + use<> {
+        let queue = Arc::clone(&self.queue);
+        async move { queue.wake.notified().await }
+    }
+
+    /// Waits until the process ends.
+    pub(crate) async fn stopped(&mut self) {
+        if self.stopping.wait_for(|is_stopping| *is_stopping).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if self.hears_activity {
+            self.app.live.activity.send_modify(|count| *count -= 1);
+        }
+        let mut state = self.app.live.lock();
+        if let Some(queues) = state.queues.get_mut(&self.account) {
+            queues.retain(|queue| !Arc::ptr_eq(queue, &self.queue));
+            if queues.is_empty() {
+                state.queues.remove(&self.account);
+            }
+        }
+        state.count -= 1;
+        metrics::gauge!("hoody_event_streams").set(f64::from(u32::try_from(state.count).unwrap_or(u32::MAX)));
+    }
+}
+
+/// Tells listeners what the tail brings, for as long as the process lives.
+pub(crate) async fn run(app: Arc<App>) {
+    let mut moves = app.tail.watch();
+    while moves.changed().await.is_ok() {
+        if let Err(error) = tell_all(&app).await {
+            // The next move, or the same once more, tells what this one did not.
+            tracing::warn!(%error, "the feed cannot be read for the event streams");
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            moves.mark_changed();
+        }
+    }
+}
+
+/// Tells listeners everything up to what this node's tail has seen.
+pub(crate) async fn tell_all(app: &App) -> Result<(), DbError> {
+    loop {
+        let applied = app.tail.applied();
+        let (at, count) = {
+            let state = app.live.lock();
+            (state.at, state.count)
+        };
+        if count == 0 {
+            return Ok(());
+        }
+        let events = store::list_feed(&app.tail_db, app.keys.event_ids(), at, applied, BATCH).await?;
+        let is_last = (events.len() as i64) < BATCH;
+        app.live.put(events);
+        if is_last {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! One stream of events: from a place in the history on to what happens now, for as long as its
+//! credential may read events.
+//!
+//! The credential is judged before each thing that is told, and four times a second where nothing is:
+//! with the same grants, the same freshness and the same decision as a request. A node that cannot know
+//! whether the credential still holds tells nothing, and ends the stream after a while.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hoody_core::event::{Cursor, Patterns, Place};
+use hoody_core::grant::{Attempt, Credential, decide};
+use hoody_core::wire;
+use tokio::time::{Interval, MissedTickBehavior};
+use zeroize::Zeroizing;
+
+use super::activity::LOGGED;
+use super::live::{Heard, Listener, Lost};
+use super::{DELETED, Event, Scope, http, store};
+use crate::app::App;
+use crate::error::Error;
+use crate::grants::{Cached, NoGrant};
+use crate::http::caller::denied;
+
+/// How often the credential of a silent stream is judged.
+const TICK: Duration = Duration::from_millis(250);
+/// After how many ticks without anything else a sign of life is told.
+const ALIVE_TICKS: u32 = 60;
+/// For how many ticks a stream waits for a node that cannot judge its credential.
+const UNKNOWN_TICKS: u32 = 12;
+/// How many events of the history are read at a time.
+const BATCH: i64 = 200;
+
+/// What a stream is to tell.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) scope: Scope,
+    pub(crate) types: Patterns,
+    pub(crate) resource_type: Option<String>,
+    /// On from here; else from now on.
+    pub(crate) after: Option<Cursor>,
+}
+
+/// Who listens: what is judged again and again.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    pub(crate) credential: Zeroizing<String>,
+    pub(crate) attempt: Attempt,
+}
+
+/// What a stream tells.
+#[derive(Debug)]
+pub(crate) enum Told {
+    Event(Box<wire::Event>),
+    /// Nothing happened for a while.
+    Alive,
+    /// It ends here.
+    End(End),
+}
+
+/// Why a stream ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    /// The node stops; nothing is wrong with the stream.
+    pub(crate) is_stop: bool,
+}
+
+/// One stream of events.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    app: Arc<App>,
+    holder: Holder,
+    wanted: Wanted,
+    listener: Listener,
+    /// Everything up to here was told or is not wanted.
+    at: Cursor,
+    /// Up to where the history is read before what the listener hears is told.
+    history_until: Place,
+    history: VecDeque<Event>,
+    ticks: Interval,
+    silent_ticks: u32,
+    unknown_ticks: u32,
+    is_over: bool,
+}
+
+/// What a judgement gave.
+enum Verdict {
+    May(Arc<Cached>),
+    MayNot(Error),
+    Unknown,
+}
+
+impl Stream {
+    /// A stream for a holder whose credential was let in a moment ago.
+    ///
+    /// # Errors
+    /// When account or node have too many streams.
+    pub(crate) fn open(app: &Arc<App>, holder: Holder, wanted: Wanted) -> Result<Self, Error> {
+        // Each request is one: only for those who ask for it.
+        let hears_activity = wanted.types.name(LOGGED);
+        let (listener, now) = Listener::register(app, wanted.scope.account, hears_activity)?;
+        let start = Cursor { place: now, at: 0 };
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self {
+            app: Arc::clone(app),
+            holder,
+            at: wanted.after.unwrap_or(start),
+            history_until: now,
+            wanted,
+            listener,
+            history: VecDeque::new(),
+            ticks,
+            silent_ticks: 0,
+            unknown_ticks: 0,
+            is_over: false,
+        })
+    }
+
+    /// The place up to which everything was told, as text.
+    pub(crate) fn cursor(&self) -> String {
+        self.app.keys.cursor(self.wanted.scope.account, self.at)
+    }
+
+    /// What is told next; `None` after the end.
+    pub(crate) async fn next(&mut self) -> Option<Told> {
+        if self.is_over {
+            return None;
+        }
+        loop {
+            if self.refill().await.is_err() {
+                self.unknown_ticks += 1;
+            } else {
+                match self.judge().await {
+                    Verdict::May(cached) => {
+                        self.unknown_ticks = 0;
+                        if let Some(told) = self.take(&cached) {
+                            self.silent_ticks = 0;
+                            return Some(told);
+                        }
+                    }
+                    Verdict::MayNot(error) => {
+                        let (_, code, message) = error.in_short();
+                        return Some(self.end(code, message));
+                    }
+                    Verdict::Unknown => self.unknown_ticks += 1,
+                }
+            }
+            if self.unknown_ticks > UNKNOWN_TICKS {
+                return Some(
+                    self.end("UNAVAILABLE", "The credential cannot be checked now; try again".into()),
+                );
+            }
+            if self.silent_ticks >= ALIVE_TICKS {
+                self.silent_ticks = 0;
+                return Some(Told::Alive);
+            }
+            if self.wait().await {
+                let message = "This node stops; connect to another".to_owned();
+                self.is_over = true;
+                return Some(Told::End(End { code: "UNAVAILABLE", message, is_stop: true }));
+            }
+        }
+    }
+
+    /// Waits for something to tell or the next tick; whether the process ends.
+    async fn wait(&mut self) -> bool {
+        let is_known = self.unknown_ticks == 0;
+        let has_history = is_known && self.at.place < self.history_until;
+        if has_history {
+            return false;
+        }
+        let Self { listener, ticks, silent_ticks, .. } = self;
+        let woken = listener.waker();
+        tokio::select! {
+            () = woken, if is_known => false,
+            _ = ticks.tick() => {
+                *silent_ticks += 1;
+                false
+            }
+            () = listener.stopped() => true,
+        }
+    }
+
+    fn end(&mut self, code: &'static str, message: String) -> Told {
+        self.is_over = true;
+        Told::End(End { code, message, is_stop: false })
+    }
+
+    /// Whether what was taken a while ago may still be told.
+    pub(crate) async fn may_still(&self) -> bool {
+        matches!(self.judge().await, Verdict::May(_))
+    }
+
+    async fn judge(&self) -> Verdict {
+        let app = &self.app;
+        let address = self.holder.attempt.address;
+        let found = app.grants.find(&self.holder.credential, address, &app.db, &app.keys, &app.clock).await;
+        let cached = match found {
+            Ok(cached) => cached,
+            Err(NoGrant::Unknown) => return Verdict::MayNot(denied(hoody_core::grant::Deny::Unknown)),
+            Err(NoGrant::Expired) => return Verdict::MayNot(denied(hoody_core::grant::Deny::Expired)),
+            Err(NoGrant::Busy | NoGrant::Unavailable) => return Verdict::Unknown,
+        };
+        let now = app.now();
+        if let Err(deny) = decide(&cached.grant, &self.holder.attempt, now) {
+            return Verdict::MayNot(denied(deny));
+        }
+        if let Credential::Token(id) = cached.grant.credential {
+            // Whoever listens uses the token.
+            app.recorder.note(&cached.usage, id, now, address);
+        }
+        Verdict::May(cached)
+    }
+
+    /// Reads on in the history, while that is where the stream is.
+    async fn refill(&mut self) -> Result<(), crate::db::DbError> {
+        while self.history.is_empty() && self.at.place < self.history_until {
+            let (at, until) = (self.at.place, self.history_until);
+            let (scope, db) = (self.wanted.scope, &self.app.db);
+            let head = store::head(db).await?.place;
+            let (events, last) = if at < head {
+                let up_to = head.min(until);
+                (store::list_after(db, scope, at, up_to, BATCH).await?, up_to)
+            } else {
+                // The projection is behind the tail by a moment: what is missing is in the feed.
+                let mut rows = store::list_feed(db, self.app.keys.event_ids(), at, until.pos, BATCH).await?;
+                rows.retain(|event| event.place <= until);
+                let is_last = (rows.len() as i64) < BATCH;
+                let last = if is_last { until } else { rows.last().map_or(until, |event| event.place) };
+                rows.retain(|event| scope.has(event));
+                (rows, last)
+            };
+            if events.is_empty() {
+                self.at = Cursor { place: last, at: 0 };
+            }
+            self.history.extend(events);
+        }
+        Ok(())
+    }
+
+    /// The next thing that is wanted, if it is there.
+    fn take(&mut self, cached: &Cached) -> Option<Told> {
+        while let Some(event) = self.history.pop_front() {
+            if let Some(told) = self.tell(&event, cached) {
+                return Some(told);
+            }
+        }
+        if self.at.place < self.history_until {
+            return None;
+        }
+        loop {
+            match self.listener.next() {
+                Heard::Event(event) => {
+                    if let Some(told) = self.tell(&event, cached) {
+                        return Some(told);
+                    }
+                }
+                Heard::Lost(Lost::Lagged) => {
+                    let message = "More happened than was read in time: go on from the last event's cursor";
+                    return Some(self.end("EVENTS_STREAM_LAGGED", message.to_owned()));
+                }
+                Heard::Lost(Lost::Reset) => {
+                    let message = "The history was replaced: begin anew";
+                    return Some(self.end("EVENTS_HISTORY_RESET", message.to_owned()));
+                }
+                Heard::Nothing => return None,
+            }
+        }
+    }
+
+    fn tell(&mut self, event: &Event, cached: &Cached) -> Option<Told> {
+        if !event.is_ephemeral {
+            // A cursor from a node that is ahead of this one: what lies before it was told there.
+            if event.place <= self.at.place {
+                return None;
+            }
+            self.at = Cursor::new(event.place, event.at);
+        }
+        let wanted = &self.wanted;
+        let is_wanted = wanted.scope.has(event)
+            && event.event_type != DELETED
+            && wanted.types.want(&event.event_type)
+            && wanted.resource_type.as_ref().is_none_or(|kind| *kind == event.resource_type);
+        is_wanted.then(|| Told::Event(Box::new(event.shown(&self.app.keys, &cached.grant))))
+    }
+}
+
+/// Where a stream begins: after `text`, a cursor.
+pub(crate) async fn start(app: &App, scope: Scope, text: Option<&str>) -> Result<Option<Cursor>, Error> {
+    let Some(text) = text else { return Ok(None) };
+    let head = store::head(&app.db).await?;
+    http::read_cursor(app, scope, text, head).await.map(Some)
+}

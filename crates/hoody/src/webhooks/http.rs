@@ -1,0 +1,264 @@
+//! The endpoints of webhooks: a session's alone, since they carry what happens out of the house.
+
+use axum::extract::State;
+use hoody_core::id::{DeliveryId, WebhookId, noun};
+use hoody_core::seal::key_of;
+use hoody_core::webhook::{SECRET_BYTES, WebhookSecret};
+use hoody_core::{invalid::Invalid, wire};
+use serde_json::json;
+
+use super::body::Given;
+use super::{MAX_WEBHOOKS, OVERLAP, PREVIOUS, SECRET, TRIED_FOR, Webhook, message, place, store};
+use crate::app::App;
+use crate::clock::entropy;
+use crate::db::DbError;
+use crate::error::Error;
+use crate::events::Event;
+use crate::feed::{Change, Mutation};
+use crate::http::caller::ASession;
+use crate::http::path::TwoIds;
+use crate::http::{Answer, Caller, IdPath, JsonBody, Query, Shared};
+
+const NOT_FOUND: Error = Error::NotFound { code: "WEBHOOK_NOT_FOUND", message: "Webhook not found" };
+const NO_DELIVERY: Error = Error::NotFound { code: "DELIVERY_NOT_FOUND", message: "Delivery not found" };
+
+/// The account's endpoints
+#[utoipa::path(get, path = "/api/v1/webhooks", operation_id = "list_webhooks", tag = "webhooks",
+    security(("bearer" = [])), responses((status = 200, body = wire::Envelope<Vec<wire::Webhook>>),
+    (status = 403, body = wire::ErrorBody)))]
+pub(crate) async fn list_webhooks(
+    State(app): State<Shared>,
+    caller: Caller<ASession>,
+) -> Result<Answer<Vec<wire::Webhook>>, Error> {
+    let webhooks = store::list_webhooks(&app.db, caller.account()).await?;
+    let shown = webhooks.iter().map(|webhook| webhook.shown(None)).collect();
+    Ok(Answer::ok("Webhooks retrieved successfully", shown))
+}
+
+/// Makes an endpoint; its secret is shown this once
+#[utoipa::path(post, path = "/api/v1/webhooks", operation_id = "create_webhook", tag = "webhooks",
+    request_body = wire::CreateWebhook, security(("bearer" = [])),
+    responses((status = 201, body = wire::Envelope<wire::Webhook>), (status = 400, body = wire::ErrorBody),
+    (status = 403, body = wire::ErrorBody), (status = 409, body = wire::ErrorBody)))]
+pub(crate) async fn create_webhook(
+    State(app): State<Shared>,
+    caller: Caller<ASession>,
+    JsonBody(body): JsonBody,
+) -> Result<Answer<wire::Webhook>, Error> {
+    let given = Given::parse(&body, &app.egress, false)?;
+    let url = given.url.ok_or_else(|| Invalid::missing("url"))?;
+    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    if store::count(&mut mutation.tx, grant.account).await? >= MAX_WEBHOOKS {
+        let message = format!("An account has at most {MAX_WEBHOOKS} webhooks");
+        return Err(Error::Conflict { code: "LIMIT_REACHED", message });
+    }
+    let id: WebhookId = app.new_id();
+    let secret = WebhookSecret::from_bytes(&entropy::<SECRET_BYTES>());
+    let sealed = app.keys.seal(&place(grant.account, &id, SECRET), secret.expose_bytes());
+    let webhook = Webhook {
+        id,
+        account: grant.account,
+        url,
+        description: given.description.unwrap_or_default(),
+        types: given.types.unwrap_or_default(),
+        realm_ids: given.realm_ids.unwrap_or_default(),
+        is_enabled: true,
+        disabled_reason: None,
+        secret: sealed,
+        previous: None,
+        failing_since: None,
+        failures: 0,
+        created_at: mutation.now,
+        updated_at: mutation.now,
+    };
+    let key = key_of(&webhook.secret).ok_or(DbError::Unreadable("secret"))?;
+    store::insert(&mut mutation.tx, &webhook, key).await?;
+    mutation.tell(told("webhook.created", &webhook));
+    mutation.commit().await?;
+    Ok(Answer::created("Webhook created successfully", webhook.shown(Some(&secret))).secret())
+}
+
+/// One endpoint
+#[utoipa::path(get, path = "/api/v1/webhooks/{id}", operation_id = "get_webhook", tag = "webhooks",
+    params(("id" = WebhookId, Path)), security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::Webhook>), (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn get_webhook(
+    State(app): State<Shared>,
+    caller: Caller<ASession>,
+    IdPath(id): IdPath<noun::Webhook>,
+) -> Result<Answer<wire::Webhook>, Error> {
+    let webhook = store::find_webhook(&app.db, caller.account(), id).await?.ok_or(NOT_FOUND)?;
+    Ok(Answer::ok("Webhook retrieved successfully", webhook.shown(None)))
+}
+
+/// Changes an endpoint; what is left out stays as it is
+#[utoipa::path(method(put, patch), path = "/api/v1/webhooks/{id}", operation_id = "update_webhook",
+    tag = "webhooks", params(("id" = WebhookId, Path)), request_body = wire::UpdateWebhook,
+    security(("bearer" = [])), responses((status = 200, body = wire::Envelope<wire::Webhook>),
+    (status = 400, body = wire::ErrorBody), (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn update_webhook(
+    State(app): State<Shared>,
+    caller: Caller<ASession>,
+    IdPath(id): IdPath<noun::Webhook>,
+    JsonBody(body): JsonBody,
+) -> Result<Answer<wire::Webhook>, Error> {
+    let given = Given::parse(&body, &app.egress, true)?;
+    let (mut mutation, mut webhook) = begin_on(&app, &caller, id).await?;
+    webhook.url = given.url.unwrap_or(webhook.url);
+    webhook.description = given.description.unwrap_or(webhook.description);
+    webhook.types = given.types.unwrap_or(webhook.types);
+    webhook.realm_ids = given.realm_ids.unwrap_or(webhook.realm_ids);
+    if let Some(is_enabled) = given.is_enabled {
+        webhook.is_enabled = is_enabled;
+        webhook.disabled_reason = None;
+    }
+    (webhook.failing_since, webhook.failures) = (None, 0);
+    webhook.updated_at = mutation.now;
+    store::update(&mut mutation.tx, &webhook).await?;
+    mutation.tell(told("webhook.updated", &webhook));
+    mutation.commit().await?;
+    app.webhook_bell.send_replace(());
+    Ok(Answer::ok("Webhook updated successfully", webhook.shown(None)))
+}
+
+/// Deletes an endpoint with its deliveries
+#[utoipa::path(delete, path = "/api/v1/webhooks/{id}", operation_id = "delete_webhook", tag = "webhooks",
+    params(("id" = WebhookId, Path)), security(("bearer" = [])),
+    responses((status = 200, body = crate::http::envelope::Done), (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn delete_webhook(
+    State(app): State<Shared>,
+    caller: Caller<ASession>,
+    IdPath(id): IdPath<noun::Webhook>,
+) -> Result<Answer<()>, Error> {
+    let (mut mutation, webhook) = begin_on(&app, &caller, id).await?;
+    store::delete(&mut mutation.tx, id).await?;
+    mutation.tell(told("webhook.deleted", &webhook));
+    mutation.commit().await?;
+    Ok(Answer::ok("Webhook deleted successfully", ()))
+}
+
+/// Gives an endpoint a new secret; for a day messages are signed with the one before, too
+#[utoipa::path(post, path = "/api/v1/webhooks/{id}/rotate-secret", operation_id = "rotate_webhook_secret",
+    tag = "webhooks", params(("id" = WebhookId, Path)), security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::Webhook>), (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn rotate_webhook_secret(
+    State(app): State<Shared>,
+    caller: Caller<ASession>,
+    IdPath(id): IdPath<noun::Webhook>,
+) -> Result<Answer<wire::Webhook>, Error> {
+    let (mut mutation, mut webhook) = begin_on(&app, &caller, id).await?;
+    let old =
+        app.keys.open(&place(webhook.account, &id, SECRET), &webhook.secret).map_err(Error::internal)?;
+    let secret = WebhookSecret::from_bytes(&entropy::<SECRET_BYTES>());
+    let sealed = app.keys.seal(&place(webhook.account, &id, SECRET), secret.expose_bytes());
+    let previous = app.keys.seal(&place(webhook.account, &id, PREVIOUS), &old);
+    let key = key_of(&sealed).ok_or(DbError::Unreadable("secret"))?;
+    let until = mutation.now.plus(OVERLAP);
+    webhook.updated_at = mutation.now;
+    store::rotate(&mut mutation.tx, &webhook, &sealed, &previous, key, until).await?;
+    mutation.tell(told("webhook.secret_rotated", &webhook));
+    mutation.commit().await?;
+    webhook.previous = Some((previous, until));
+    Ok(Answer::ok("Webhook secret rotated successfully", webhook.shown(Some(&secret))).secret())
+}
+
+/// Sends an endpoint a message of the type `webhook.test`
+#[utoipa::path(post, path = "/api/v1/webhooks/{id}/test", operation_id = "test_webhook", tag = "webhooks",
+    params(("id" = WebhookId, Path)), security(("bearer" = [])),
+    responses((status = 201, body = wire::Envelope<wire::WebhookDelivery>),
+    (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn test_webhook(
+    State(app): State<Shared>,
+    caller: Caller<ASession>,
+    IdPath(id): IdPath<noun::Webhook>,
+) -> Result<Answer<wire::WebhookDelivery>, Error> {
+    let (mut mutation, webhook) = begin_on(&app, &caller, id).await?;
+    let event = test_event(&app, &mutation, &webhook);
+    let delivery: DeliveryId = app.new_id();
+    let times = (mutation.now, mutation.now.plus(TRIED_FOR));
+    store::put_on_way(&mut mutation.tx, delivery, id, &event, message(&event), times).await?;
+    let shown = store::find_delivery(&mut mutation.tx, id, delivery).await?.ok_or(NO_DELIVERY)?.shown();
+    mutation.tell(told("webhook.tested", &webhook));
+    mutation.commit().await?;
+    app.webhook_bell.send_replace(());
+    Ok(Answer::created("Test message put on its way", shown))
+}
+
+fn test_event(app: &App, mutation: &Mutation, webhook: &Webhook) -> Event {
+    Event {
+        place: hoody_core::event::Place { pos: app.tail.applied(), seq: 0 },
+        id: app.new_id(),
+        at: mutation.now,
+        event_type: "webhook.test".to_owned(),
+        account: webhook.account,
+        actor_kind: "session".to_owned(),
+        actor_id: None,
+        resource_type: "webhook".to_owned(),
+        resource_id: hoody_core::id::Id::from_bytes(*webhook.id.bytes()),
+        project_id: None,
+        realm_ids: Vec::new(),
+        payload: json!({ "description": webhook.description }),
+        is_ephemeral: false,
+    }
+}
+
+/// The latest deliveries to an endpoint
+#[utoipa::path(get, path = "/api/v1/webhooks/{id}/deliveries", operation_id = "list_webhook_deliveries",
+    tag = "webhooks", params(("id" = WebhookId, Path),
+    ("state" = Option<String>, Query, description = "waiting, delivered or failed"),
+    ("limit" = Option<u32>, Query, description = "At most 500; 50 unless told")),
+    security(("bearer" = [])), responses((status = 200, body = wire::Envelope<Vec<wire::WebhookDelivery>>),
+    (status = 400, body = wire::ErrorBody), (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn list_webhook_deliveries(
+    State(app): State<Shared>,
+    caller: Caller<ASession>,
+    IdPath(id): IdPath<noun::Webhook>,
+    query: Query,
+) -> Result<Answer<Vec<wire::WebhookDelivery>>, Error> {
+    let state = query.choice("state", &["all", "waiting", "delivered", "failed"])?;
+    let limit = query.number("limit", 1..=500, 50)?;
+    store::find_webhook(&app.db, caller.account(), id).await?.ok_or(NOT_FOUND)?;
+    let state = (state != "all").then_some(state);
+    let deliveries = store::list_deliveries(&app.db, id, state, limit).await?;
+    let shown = deliveries.iter().map(super::Delivery::shown).collect();
+    Ok(Answer::ok("Webhook deliveries retrieved successfully", shown))
+}
+
+/// Sends a delivery again, under the same `webhook-id`
+#[utoipa::path(post, path = "/api/v1/webhooks/{id}/deliveries/{delivery_id}/replay",
+    operation_id = "replay_webhook_delivery", tag = "webhooks",
+    params(("id" = WebhookId, Path), ("delivery_id" = DeliveryId, Path)), security(("bearer" = [])),
+    responses((status = 200, body = wire::Envelope<wire::WebhookDelivery>),
+    (status = 404, body = wire::ErrorBody)))]
+pub(crate) async fn replay_webhook_delivery(
+    State(app): State<Shared>,
+    caller: Caller<ASession>,
+    TwoIds(id, delivery): TwoIds<noun::Webhook, noun::Delivery>,
+) -> Result<Answer<wire::WebhookDelivery>, Error> {
+    let (mut mutation, webhook) = begin_on(&app, &caller, id).await?;
+    let times = (mutation.now, mutation.now.plus(TRIED_FOR));
+    if !store::replay(&mut mutation.tx, id, delivery, times).await? {
+        return Err(NO_DELIVERY);
+    }
+    let shown = store::find_delivery(&mut mutation.tx, id, delivery).await?.ok_or(NO_DELIVERY)?.shown();
+    mutation.tell(told("webhook.replayed", &webhook));
+    mutation.commit().await?;
+    app.webhook_bell.send_replace(());
+    Ok(Answer::ok("Webhook delivery put on its way again", shown))
+}
+
+async fn begin_on(
+    app: &Shared,
+    caller: &crate::http::caller::AnyCaller,
+    id: WebhookId,
+) -> Result<(Mutation, Webhook), Error> {
+    let (mut mutation, grant) = Mutation::begin(app, caller).await?;
+    let webhook = store::find_webhook(&mut mutation.tx, grant.account, id).await?.ok_or(NOT_FOUND)?;
+    Ok((mutation, webhook))
+}
+
+/// Never the address: its path may be a secret of the other service.
+fn told(event: &'static str, webhook: &Webhook) -> Change {
+    let change = Change::new(event, webhook.account, "webhook", webhook.id);
+    change.with(json!({ "description": webhook.description, "is_enabled": webhook.is_enabled }))
+}
