@@ -214,8 +214,8 @@ fn sqlite_migrator() -> Migrator {
         (7, "limits", include_str!("../../migrations/sqlite/0007_limits.sql")),
         (8, "delegation", include_str!("../../migrations/sqlite/0008_delegation.sql")),
         (9, "keys", include_str!("../../migrations/sqlite/0009_keys.sql")),
-        (12, "audit", include_str!("../../migrations/sqlite/0012_audit.sql")),
         (11, "events", include_str!("../../migrations/sqlite/0011_events.sql")),
+        (12, "audit", include_str!("../../migrations/sqlite/0012_audit.sql")),
         (13, "webhooks", include_str!("../../migrations/sqlite/0013_webhooks.sql")),
     ])
 }
@@ -232,8 +232,8 @@ fn postgres_migrator() -> Migrator {
         (8, "delegation", include_str!("../../migrations/postgres/0008_delegation.sql")),
         (9, "keys", include_str!("../../migrations/postgres/0009_keys.sql")),
         (10, "activity", include_str!("../../migrations/postgres/0010_activity.sql")),
-        (12, "audit", include_str!("../../migrations/postgres/0012_audit.sql")),
         (11, "events", include_str!("../../migrations/postgres/0011_events.sql")),
+        (12, "audit", include_str!("../../migrations/postgres/0012_audit.sql")),
         (13, "webhooks", include_str!("../../migrations/postgres/0013_webhooks.sql")),
     ])
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Client, PASSWORD, Place, Server, finish, on_both};
+use crate::support::{Client, PASSWORD, Server, finish, on_both};
 
 const REALM: &str = "aaaaaaaaaaaaaaaaaaaaaaaa";
 const PATIENCE: Duration = Duration::from_secs(30);

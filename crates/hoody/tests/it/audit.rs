@@ -274,6 +274,8 @@ on_both! {
         app.service.create_user("bob", None, PASSWORD).await;
         assert_eq!(app.service.trim_feed().await, 0);
         app.service.advance(2 * DAY);
+        assert_eq!(app.service.trim_feed().await, 0, "the history of events has not read it");
+        assert_eq!(app.service.project().await, None);
         // A node that has not read them keeps them.
         app.service.tamper("UPDATE nodes SET applied = 2").await;
         assert_eq!(app.service.trim_feed().await, 1);
