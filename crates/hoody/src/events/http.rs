@@ -100,17 +100,17 @@ async fn list_part(
     };
     // Nothing here happens to containers.
     if id::<noun::Resource>(query, "container_id")?.is_some() {
-        return Ok(list_of(app, caller, Vec::new(), 0, part));
+        return Ok(list_of(app, caller, &[], 0, part));
     }
     let total = store::count_events(&app.db, scope, &filter).await?;
     let events = store::list_events(&app.db, scope, &filter, part).await?;
-    Ok(list_of(app, caller, events, total, part))
+    Ok(list_of(app, caller, &events, total, part))
 }
 
 fn list_of(
     app: &App,
     caller: &AnyCaller,
-    events: Vec<super::Event>,
+    events: &[super::Event],
     total: i64,
     part: Part,
 ) -> wire::EventList {

@@ -26,6 +26,20 @@ struct Document;
 
 fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(Document::openapi())
+        .merge(people())
+        .merge(automation())
+        .merge(records())
+        // decisions for others
+        .routes(routes!(gate::http::check))
+        // utilities and probes
+        .routes(routes!(ip::get_ip))
+        .routes(routes!(probes::livez))
+        .routes(routes!(probes::readyz))
+}
+
+/// Who people are, and how they sign in.
+fn people() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
         // sessions
         .routes(routes!(sessions::http::login))
         .routes(routes!(sessions::http::refresh))
@@ -61,6 +75,11 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(users::http::get_me_alias))
         .routes(routes!(users::http::get_user, users::http::update_user))
         .routes(routes!(history::http::get_security_history))
+}
+
+/// What automation has, and what it works on.
+fn automation() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
         // tokens
         .routes(routes!(tokens::http::list_tokens, tokens::http::create_token))
         .routes(routes!(tokens::http::get_current_token))
@@ -103,6 +122,11 @@ fn routes() -> OpenApiRouter<Shared> {
             vault::http::delete_vault_key
         ))
         .routes(routes!(vault::http::clear_vault))
+}
+
+/// What happened, and who is told.
+fn records() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
         // request log
         .routes(routes!(activity::http::list_activity))
         .routes(routes!(activity::http::get_activity_stats))
@@ -123,12 +147,6 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(webhooks::http::test_webhook))
         .routes(routes!(webhooks::http::list_webhook_deliveries))
         .routes(routes!(webhooks::http::replay_webhook_delivery))
-        // decisions for others
-        .routes(routes!(gate::http::check))
-        // utilities and probes
-        .routes(routes!(ip::get_ip))
-        .routes(routes!(probes::livez))
-        .routes(routes!(probes::readyz))
 }
 
 /// What somebody sees who opens the address in a browser.

@@ -1,11 +1,12 @@
 //! Streams of events: what they tell and when, resuming, and every way in which they end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use futures_util::StreamExt as _;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::routes::tree;
 use crate::support::{Client, PASSWORD, REALM_A, REALM_B, on_both};
