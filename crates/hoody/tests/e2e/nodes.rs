@@ -292,9 +292,9 @@ async fn with_wait_all_the_other_nodes_refuse_when_the_answer_comes() {
     }
 }
 
-/// Threat 32: use of a token is written seldom, whatever the traffic and on however many nodes.
+/// Use of a token is written seldom, whatever the traffic and on however many nodes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_checks_of_one_token_on_two_nodes_are_a_handful_of_writes() {
+async fn threat_32_ten_thousand_checks_of_one_token_on_two_nodes_are_a_handful_of_writes() {
     let _whole = WHOLE_MACHINE.lock().await;
     let Some(place) = Place::postgres().await else { return };
     let cluster = Cluster::start(place, 2).await;

@@ -15,7 +15,7 @@ use crate::support::{Client, PASSWORD, REALM_A, REALM_B, Reply, TestApp, on_both
 
 /// Holds cold reads between the database and the cache, and counts them.
 #[derive(Clone)]
-struct Hold {
+pub(crate) struct Hold {
     reached: Arc<Semaphore>,
     released: Arc<Semaphore>,
     count: Arc<AtomicUsize>,
@@ -23,7 +23,7 @@ struct Hold {
 
 impl Hold {
     /// Holds the first `held` reads of the node from now on; later ones pass.
-    fn of(service: &Service, held: usize) -> Self {
+    pub(crate) fn of(service: &Service, held: usize) -> Self {
         let hold = Self {
             reached: Arc::new(Semaphore::new(0)),
             released: Arc::new(Semaphore::new(0)),
@@ -44,11 +44,11 @@ impl Hold {
     }
 
     /// Waits until `n` more reads have come to the hook.
-    async fn reached(&self, n: u32) {
+    pub(crate) async fn reached(&self, n: u32) {
         self.reached.acquire_many(n).await.unwrap().forget();
     }
 
-    fn release(&self, n: usize) {
+    pub(crate) fn release(&self, n: usize) {
         self.released.add_permits(n);
     }
 
@@ -59,7 +59,7 @@ impl Hold {
 
 /// What takes something from a credential.
 #[derive(Debug, Clone)]
-enum Act {
+pub(crate) enum Act {
     Delete,
     Update(Value),
     /// Updated to expire, and the time comes.
@@ -74,12 +74,12 @@ enum Act {
 
 /// A change, and what a credential that was good before gets after it.
 #[derive(Debug, Clone)]
-struct Case {
+pub(crate) struct Case {
     /// The token that it is about; a session when `None`.
     token: Option<Value>,
     /// The realm of the host that it is used on.
     realm: Option<&'static str>,
-    act: Act,
+    pub(crate) act: Act,
     then: (u16, &'static str),
 }
 
@@ -90,7 +90,7 @@ impl Case {
     }
 
     #[track_caller]
-    fn is_in_force(&self, reply: &Reply) {
+    pub(crate) fn is_in_force(&self, reply: &Reply) {
         let got = (reply.status.as_u16(), reply.body["code"].as_str());
         assert_eq!(got, (self.then.0, Some(self.then.1)), "{self:?}: {}", reply.text);
     }
@@ -126,21 +126,21 @@ fn cases() -> Vec<Case> {
 }
 
 /// Each case with each depth.
-fn with_depths() -> impl Iterator<Item = (Case, usize)> {
+pub(crate) fn with_depths() -> impl Iterator<Item = (Case, usize)> {
     cases().into_iter().flat_map(|case| case.depths().iter().map(move |depth| (case.clone(), *depth)))
 }
 
 /// What a change acts on and acts with.
-struct Stage<'a> {
+pub(crate) struct Stage<'a> {
     app: &'a TestApp,
     /// Another session of the account.
-    owner: Client,
+    pub(crate) owner: Client,
     /// The path of the target, when it is a token.
     path: String,
 }
 
 impl Stage<'_> {
-    async fn make(&self, act: &Act) {
+    pub(crate) async fn make(&self, act: &Act) {
         let Self { app, owner, path } = self;
         let reply = match act {
             Act::Delete => owner.delete(path).await,
@@ -174,7 +174,7 @@ impl Stage<'_> {
 
 /// A credential for `case` that nobody has used yet, and what acts on it: on a token itself, or on what it
 /// descends from, so many steps above it.
-async fn stage<'a>(app: &'a TestApp, case: &Case, depth: usize) -> (Client, Stage<'a>) {
+pub(crate) async fn stage<'a>(app: &'a TestApp, case: &Case, depth: usize) -> (Client, Stage<'a>) {
     let owner = app.login("ada").await;
     owner.check("").await.expect(StatusCode::NO_CONTENT);
     let (client, id) = match &case.token {
@@ -199,7 +199,7 @@ async fn stage<'a>(app: &'a TestApp, case: &Case, depth: usize) -> (Client, Stag
 }
 
 /// Brings the account back to where the next case begins.
-async fn reset(app: &TestApp) {
+pub(crate) async fn reset(app: &TestApp) {
     app.service.ban_elsewhere("ada", false).await;
     let hash = "UPDATE users SET password_hash = (SELECT password_hash FROM users WHERE username = 'keeper') \
                 WHERE username = 'ada'";

@@ -45,6 +45,7 @@ mod token_realms;
 mod token_sequences;
 mod tokens;
 mod two_factor;
+mod two_nodes;
 mod usage;
 mod users;
 mod vault;
