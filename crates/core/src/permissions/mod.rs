@@ -449,8 +449,23 @@ mod tests {
     }
 
     #[test]
-    fn a_leaf_is_no_prefix_of_its_neighbours() {
+    fn threat_17_a_leaf_is_no_prefix_of_its_neighbours() {
         let catalogue = Catalogue::hoody();
+        for (permission, leaf) in catalogue.leaves() {
+            let path = leaf.path.as_str();
+            assert_eq!(catalogue.leaf(path), Some(permission));
+            let shorter = (0..path.len()).map(|end| path[..end].to_owned());
+            let longer = ["s", ".", "/", " ", "\0", "%", "*", ".x"].map(|more| format!("{path}{more}"));
+            let other =
+                [path.to_uppercase(), path.replace('.', "/"), path.replace('.', "%2e"), format!(".{path}")];
+            for near in shorter.chain(longer).chain(other) {
+                assert_eq!(catalogue.leaf(&near), None, "{near}");
+                assert_eq!(catalogue.parse_paths(&near), PermissionSet::EMPTY, "{near}");
+            }
+            // Held alone, it is held alone.
+            let alone = catalogue.parse_paths(path);
+            assert!(catalogue.leaves().all(|(other, _)| alone.has(other) == (other == permission)), "{path}");
+        }
         for path in [
             "project",
             "projects",

@@ -20,7 +20,8 @@ pub(crate) struct Checked;
 #[utoipa::path(get, path = "/api/v1/auth/check", operation_id = "check", tag = "gate",
     params(("permission" = Option<String>, Query, description = "A path of the permission tree, e.g. projects.read")),
     security(("bearer" = [])), responses((status = 204, description = "It may"),
-    (status = 401, body = hoody_core::wire::ErrorBody), (status = 403, body = hoody_core::wire::ErrorBody)))]
+    (status = 400, body = hoody_core::wire::ErrorBody), (status = 401, body = hoody_core::wire::ErrorBody),
+    (status = 403, body = hoody_core::wire::ErrorBody)))]
 pub(crate) async fn check(_: Checked) -> StatusCode {
     StatusCode::NO_CONTENT
 }
@@ -41,6 +42,8 @@ impl FromRequestParts<Shared> for Checked {
             let message = "permission must be a path of the permission tree, e.g. projects.read";
             return Err(Invalid::rule("INVALID_PARAMETER_VALUE", message).into());
         }
+        // A name that is misspelt must not turn the question into one whose answer is yes.
+        query.only("permission")?;
         Ok(Self)
     }
 }

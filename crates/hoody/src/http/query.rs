@@ -9,7 +9,7 @@ use http::request::Parts;
 use super::Shared;
 use crate::error::Error;
 
-/// The pairs of the query string. Names that a route does not know are ignored.
+/// The pairs of the query string. Names that a route does not know are ignored, unless it says otherwise.
 #[derive(Debug)]
 pub(crate) struct Query(Vec<(String, String)>);
 
@@ -32,6 +32,15 @@ impl Query {
             return Err(invalid(format!("{name} is given more than once")));
         }
         Ok(first)
+    }
+
+    /// Refuses every name but `known`, where a name that is ignored would be a question that is not asked.
+    pub(crate) fn only(&self, known: &str) -> Result<(), Invalid> {
+        // The other name is not repeated: somebody may have put a secret there.
+        match self.0.iter().all(|(name, _)| name == known) {
+            true => Ok(()),
+            false => Err(invalid(format!("the only parameter here is {known}"))),
+        }
     }
 
     /// A whole number within `range`, or `default`.

@@ -74,7 +74,9 @@ on_both! {
             ("GET", format!("{CHECK}?permission=projects.create"), 403),
             ("GET", format!("{CHECK}?permission=nothing.such"), 400),
             ("GET", format!("{CHECK}?permission=projects.read&permission=projects.read"), 400),
-            ("GET", format!("{CHECK}?other=1"), 204),
+            ("GET", format!("{CHECK}?other=1"), 400),
+            ("GET", format!("{CHECK}?permissions=projects.read"), 400),
+            ("GET", format!("{CHECK}?permission=projects.read&other=1"), 400),
         ] {
             let (found, is_hot) = both(&app, method, &target, &good).await;
             assert_eq!((found.as_u16(), is_hot), (status, false), "{method} {target}");

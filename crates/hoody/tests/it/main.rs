@@ -27,6 +27,7 @@ mod keys;
 mod limits;
 mod matrix;
 mod mutations;
+mod name_threats;
 mod nodes;
 mod openapi;
 mod pkce;
