@@ -73,14 +73,34 @@ pub(crate) enum OnChallenge {
     Tell,
 }
 
+/// How to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// On a page of the server.
+    Browser,
+    /// Here, with a name and a password.
+    Password,
+    /// With a token that there is already.
+    Token,
+}
+
 /// Signs in, or stores a token.
 pub(crate) async fn login(context: &Context, args: &LoginArgs, on: OnChallenge) -> Result<(), Failure> {
     let client = context.for_secrets()?;
-    if let Some(token) = given_token(context, args).await? {
+    let way = match on {
+        OnChallenge::Ask if context.is_interactive && !says_how(context, args) => ask_how(context).await?,
+        _ if args.web => Way::Browser,
+        _ => Way::Password,
+    };
+    let token = match way {
+        Way::Token => Some(prompt::secret("Token").await?),
+        Way::Browser | Way::Password => given_token(context, args).await?,
+    };
+    if let Some(token) = token {
         return store_token(context, &client, token, args).await;
     }
     let client_name = args.client.clone().unwrap_or_else(|| context.settings.client.clone());
-    if args.web {
+    if way == Way::Browser {
         let session = web_login::sign_in(context, &client, client_name, !args.no_browser).await?;
         let name = session.user.username.clone();
         return finish(context, &client, &name, &session, !args.no_save, args.print_token).await;
@@ -286,6 +306,34 @@ async fn store_token(
     report(context, &profile, &token, args.print_token, message)?;
     warn_of_stronger_token(context);
     Ok(())
+}
+
+/// Whether the command line or the environment says how to sign in. What an earlier login has stored does
+/// not: it may be signed in to otherwise this time.
+fn says_how(context: &Context, args: &LoginArgs) -> bool {
+    let (flags, settings) = (&context.flags, &context.settings);
+    let is_now = |source: &Source| matches!(source, Source::Flag | Source::Environment(_));
+    args.web
+        || args.email.is_some()
+        || args.response_mode.is_some()
+        || args.token_stdin
+        || args.token_file.is_some()
+        || flags.token.is_some()
+        || flags.reads_password
+        || flags.password_file.is_some()
+        || settings.username.as_ref().is_some_and(|name| is_now(&name.source))
+        || settings.password.as_ref().is_some_and(|password| is_now(&password.source))
+}
+
+/// Asks the person at the terminal how to sign in.
+async fn ask_how(context: &Context) -> Result<Way, Failure> {
+    let base = &context.settings.base_url.value;
+    let ways = [
+        ("with a browser, here or on any machine", Way::Browser),
+        ("with a name and a password", Way::Password),
+        ("with an hdy_ token", Way::Token),
+    ];
+    prompt::choice(&format!("How do you want to sign in to {base}?"), &ways).await
 }
 
 /// Who signs in: a name is sent as a name, an address as an address; asked for when neither is given.

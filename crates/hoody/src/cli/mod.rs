@@ -76,7 +76,7 @@ enum Command {
 enum ClientCommand {
     /// Sign in and store the session
     #[command(after_help = "EXAMPLES:
-  hoody login
+  hoody login                             # on a terminal: asks how, then what it needs
   hoody login --username ada --base-url https://api.example.com
   hoody login --web                       # sign in with a browser, on any machine
   hoody login --token-stdin < token.txt   # store a token instead of a session

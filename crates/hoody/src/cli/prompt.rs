@@ -15,6 +15,8 @@ use super::output;
 
 /// How long a yes-or-no question waits; silence is no.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a number that is not on offer may be chosen.
+const TRIES: usize = 3;
 /// No password or token is longer.
 const LONGEST_SECRET: u64 = 64 * 1024;
 
@@ -31,6 +33,23 @@ pub(crate) async fn text(question: &str) -> Result<String, Failure> {
         return Err(Failure::new(Exit::Aborted, "nothing entered"));
     }
     Ok(line)
+}
+
+/// Asks which of `ways` is meant, by its number.
+pub(crate) async fn choice<T: Copy>(question: &str, ways: &[(&str, T)]) -> Result<T, Failure> {
+    let mut menu = format!("{question}\n");
+    for (n, (way, _)) in (1..).zip(ways) {
+        menu.push_str(&format!("  {n}  {way}\n"));
+    }
+    output::ask(&menu);
+    for _ in 0..TRIES {
+        let answer = text(&format!("1 to {}", ways.len())).await?;
+        let chosen = answer.trim().parse::<usize>().ok().and_then(|n| ways.get(n.checked_sub(1)?));
+        if let Some((_, chosen)) = chosen {
+            return Ok(*chosen);
+        }
+    }
+    Err(Failure::new(Exit::Aborted, "none of these was chosen"))
 }
 
 /// Asks for a secret; nothing shows while it is typed.

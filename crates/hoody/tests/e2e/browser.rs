@@ -166,7 +166,7 @@ async fn login_web(place: &Place, server: &Server) -> (Server, String, String) {
 }
 
 /// Turns the second factor of `client`'s account on; its backup codes.
-async fn protect(client: &Client) -> Vec<String> {
+pub(crate) async fn protect(client: &Client) -> Vec<String> {
     let setup = client.post("/api/v1/users/auth/2fa/setup", json!({ "password": PASSWORD })).await;
     let key = setup.text_at("/data/manual_entry_key");
     let now = client.get("/api/v1/ip").await;

@@ -20,4 +20,5 @@ mod mail;
 mod nodes;
 mod seeds;
 mod serve;
+mod terminal;
 mod tls;

@@ -21,7 +21,7 @@ pub(crate) const HOODY: &str = env!("CARGO_BIN_EXE_hoody");
 /// The password of every account that a test makes.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// How long a start, a stop or a command may take. Far more than they need: the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const LISTENS: &str = "hoody listens on ";
 
 /// Makes of `async fn name(place: Place) { … }` a test on each engine. The second runs where
@@ -271,7 +271,7 @@ impl Running {
 }
 
 /// A process that does not outlive its test.
-struct Guarded(Option<Child>);
+pub(crate) struct Guarded(pub(crate) Option<Child>);
 
 impl Drop for Guarded {
     fn drop(&mut self) {

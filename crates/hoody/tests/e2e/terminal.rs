@@ -1,0 +1,248 @@
+//! What the client asks of a person at a terminal, answered as a person does: a question is waited for,
+//! then something is typed.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use reqwest::StatusCode;
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::OpenptFlags;
+use serde_json::{Value, json};
+
+use crate::browser::protect;
+use crate::support::{Guarded, PASSWORD, PATIENCE, Place, Server, eventually};
+
+/// A command at a terminal of its own. What it prints on standard output is kept apart, as a pipe would.
+struct Terminal {
+    child: Guarded,
+    keyboard: File,
+    screen: Arc<Mutex<String>>,
+    /// How much of the screen has been read.
+    read: usize,
+}
+
+impl Terminal {
+    fn start(mut command: Command) -> Self {
+        let keyboard = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        rustix::pty::grantpt(&keyboard).unwrap();
+        rustix::pty::unlockpt(&keyboard).unwrap();
+        let name = rustix::pty::ptsname(&keyboard, Vec::new()).unwrap();
+        let line = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        command.stdin(Stdio::from(line.try_clone().unwrap())).stderr(Stdio::from(line));
+        let child = Guarded(Some(command.spawn().unwrap()));
+        // The command holds the line's other end: with it alone the screen ends when the command does.
+        drop(command);
+        let keyboard = File::from(keyboard);
+        let screen = Arc::new(Mutex::new(String::new()));
+        let (to, mut from) = (Arc::clone(&screen), keyboard.try_clone().unwrap());
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(read @ 1..) = from.read(&mut bytes) {
+                to.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..read]));
+            }
+        });
+        Self { child, keyboard, screen, read: 0 }
+    }
+
+    /// `hoody` with these arguments, at this server.
+    fn hoody(place: &Place, server: &Server, arguments: &[&str]) -> Self {
+        let mut command = place.hoody(arguments);
+        command.env("HOODY_BASE_URL", &server.base);
+        Self::start(command)
+    }
+
+    fn screen(&self) -> String {
+        self.screen.lock().unwrap().clone()
+    }
+
+    /// Waits until this is on the screen, after all that was waited for before.
+    async fn shows(&mut self, text: &str) {
+        let found = eventually(text, PATIENCE, async || {
+            let screen = self.screen();
+            screen[self.read..].find(text).map(|at| self.read + at + text.len())
+        });
+        self.read = found.await;
+    }
+
+    fn types(&mut self, text: &str) {
+        self.keyboard.write_all(format!("{text}\n").as_bytes()).unwrap();
+    }
+
+    /// Waits for its end: the exit code, and what it printed on standard output.
+    async fn ended(mut self) -> (i32, String, String) {
+        let child = &mut self.child.0;
+        eventually("the command ends", PATIENCE, async || child.as_mut()?.try_wait().unwrap()).await;
+        let output = self.child.0.take().unwrap().wait_with_output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), self.screen())
+    }
+}
+
+const HOW: &str = "How do you want to sign in to";
+const WHICH: &str = "1 to 3: ";
+
+fn stored(place: &Place) -> Value {
+    let Ok(text) = std::fs::read_to_string(place.path(".hoody/config.json")) else { return Value::Null };
+    serde_json::from_str(&text).unwrap()
+}
+
+#[tokio::test]
+async fn login_asks_how_and_takes_a_name_and_a_password() {
+    let place = Place::sqlite();
+    let (server, _) = place.serve_ada().await;
+    let mut login = Terminal::hoody(&place, &server, &["login"]);
+    login.shows(HOW).await;
+    login.shows("2  with a name and a password").await;
+    login.shows(WHICH).await;
+    login.types("2");
+    login.shows("Username or e-mail: ").await;
+    login.types("ada");
+    login.shows("Password").await;
+    login.types(PASSWORD);
+    let (code, out, screen) = login.ended().await;
+    assert_eq!((code, out.as_str()), (0, format!("Signed in to {} as ada.\n", server.base).as_str()));
+    assert!(!screen.contains(PASSWORD), "{screen}");
+    let session = stored(&place)["token"].as_str().unwrap().to_owned();
+    server.client().with(&session).check().await.expect(StatusCode::NO_CONTENT);
+
+    // Signed in once, the next time is asked again: it may be in another way.
+    let mut login = Terminal::hoody(&place, &server, &["login"]);
+    login.shows(WHICH).await;
+}
+
+#[tokio::test]
+async fn login_asks_how_and_takes_a_token() {
+    let place = Place::sqlite();
+    let (server, ada) = place.serve_ada().await;
+    let (_, token) = ada.mint(json!({ "permissions": { "projects": { "read": true } } })).await;
+    let token = token.credential.unwrap();
+    let mut login = Terminal::hoody(&place, &server, &["login"]);
+    login.shows("3  with an hdy_ token").await;
+    login.shows(WHICH).await;
+    login.types(" 3 ");
+    login.shows("Token").await;
+    login.types(&token);
+    let (code, out, screen) = login.ended().await;
+    assert_eq!((code, out.as_str()), (0, format!("Using a token of ada at {}.\n", server.base).as_str()));
+    assert!(!screen.contains(&token), "{screen}");
+    assert_eq!(stored(&place)["token"], token);
+
+    let mut login = Terminal::hoody(&place, &server, &["login"]);
+    login.shows(WHICH).await;
+    login.types("3");
+    login.shows("Token").await;
+    login.types("hdy_nobody");
+    let (code, _, screen) = login.ended().await;
+    assert!(code == 1 && screen.contains("INVALID_TOKEN"), "{code} {screen}");
+    assert_eq!(stored(&place)["token"], token, "what is stored is not replaced by what does not work");
+}
+
+#[tokio::test]
+async fn login_asks_how_and_waits_for_a_browser() {
+    let place = Place::sqlite();
+    let (server, _) = place.serve_ada().await;
+    let mut login = Terminal::hoody(&place, &server, &["login"]);
+    login.shows("1  with a browser, here or on any machine").await;
+    login.shows(WHICH).await;
+    login.types("1");
+    login.shows("with the code ").await;
+    let code = login.screen()[login.read..][..9].to_owned();
+    approve(&server, &code).await;
+    let (code, out, _) = login.ended().await;
+    assert_eq!((code, out.as_str()), (0, format!("Signed in to {} as ada.\n", server.base).as_str()));
+    let session = stored(&place)["token"].as_str().unwrap().to_owned();
+    server.client().with(&session).check().await.expect(StatusCode::NO_CONTENT);
+}
+
+/// What the page of the device flow does for `ada`.
+async fn approve(server: &Server, code: &str) {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = async |path: &str, body: Value, cookie: &str| {
+        let request = http.post(format!("{}/api/v1/auth/device/{path}", server.base)).json(&body);
+        request.header("cookie", cookie).send().await.unwrap()
+    };
+    let page = post("verify_code", json!({ "user_code": code }), "").await;
+    let cookie = page.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let page: Value = serde_json::from_str(&page.text().await.unwrap()).unwrap();
+    let ticket = &page["data"]["device_verify_ticket"];
+    let body = json!({ "ticket": ticket, "username": "ada", "password": PASSWORD });
+    let answer = post("login", body, &cookie).await;
+    assert_eq!(answer.status(), StatusCode::OK, "{}", answer.text().await.unwrap());
+}
+
+#[tokio::test]
+async fn login_asks_again_what_it_does_not_know_and_takes_silence_for_no() {
+    let place = Place::sqlite();
+    let (server, _) = place.serve_ada().await;
+    for (answers, code) in [(&["0", "4", "password"][..], 7), (&[""], 7)] {
+        let mut login = Terminal::hoody(&place, &server, &["login"]);
+        for answer in answers {
+            login.shows(WHICH).await;
+            login.types(answer);
+        }
+        let (ended, out, screen) = login.ended().await;
+        assert_eq!((ended, out.as_str()), (code, ""), "{screen}");
+    }
+    assert_eq!(stored(&place), Value::Null);
+}
+
+#[tokio::test]
+async fn login_asks_nothing_that_was_said_and_nobody_who_is_not_there() {
+    let place = Place::sqlite();
+    let (server, _) = place.serve_ada().await;
+    let asks = async |arguments: &[&str], variables: &[(&str, &str)], question: &str| {
+        let mut command = place.hoody(arguments);
+        command.env("HOODY_BASE_URL", &server.base).envs(variables.iter().copied());
+        let mut login = Terminal::start(command);
+        login.shows(question).await;
+        assert!(!login.screen().contains(HOW), "{arguments:?} {}", login.screen());
+    };
+    asks(&["login", "--username", "ada"], &[], "Password").await;
+    asks(&["login", "--email", "ada@example.com"], &[], "Password").await;
+    asks(&["login"], &[("HOODY_USERNAME", "ada")], "Password").await;
+    asks(&["login", "--web", "--no-browser"], &[], "with the code").await;
+    // The command for scripts is as it was.
+    asks(&["auth", "login"], &[], "Username or e-mail: ").await;
+
+    for arguments in [&["login"][..], &["login", "--non-interactive"]] {
+        let mut command = place.hoody(arguments);
+        command.env("HOODY_BASE_URL", &server.base);
+        crate::support::finish(command, "2\nada\n").await.ended(6).saying(&["--username or --email"]);
+    }
+    let (code, _, screen) = Terminal::hoody(&place, &server, &["login", "--non-interactive"]).ended().await;
+    assert!(code == 6 && screen.contains("--username or --email"), "{code} {screen}");
+}
+
+#[tokio::test]
+async fn login_asks_for_the_second_factor_three_times_at_most() {
+    let place = Place::sqlite();
+    let (server, ada) = place.serve_ada().await;
+    let backup_code = protect(&ada).await.remove(0);
+    let to_code = async || {
+        let mut login = Terminal::hoody(&place, &server, &["login", "--username", "ada"]);
+        login.shows("Password").await;
+        login.types(PASSWORD);
+        login
+    };
+    let mut login = to_code().await;
+    login.shows("Code of the app").await;
+    login.types("AAAAA-AAAAA");
+    login.shows("try again").await;
+    login.shows("Code of the app").await;
+    login.types(&backup_code);
+    let (code, out, screen) = login.ended().await;
+    assert_eq!((code, out.as_str()), (0, format!("Signed in to {} as ada.\n", server.base).as_str()));
+    assert!(!screen.contains(&backup_code), "{screen}");
+
+    let mut login = to_code().await;
+    for tried in 1..=3 {
+        login.shows("Code of the app").await;
+        login.types("AAAAA-AAAAA");
+        if tried < 3 {
+            login.shows("try again").await;
+        }
+    }
+    let (code, _, screen) = login.ended().await;
+    assert!(code == 1 && screen.contains("INVALID_BACKUP_CODE"), "{code} {screen}");
+}
