@@ -18,10 +18,12 @@ use hoody_core::time::{DAY, Timestamp};
 
 mod audit;
 mod keys;
+mod schema;
 
 pub use crate::activity::fill::Filler;
 pub use crate::app::Cut;
 pub use crate::feed::Step;
+pub use schema::{make_schema, schema_versions};
 
 use crate::activity::{self, ActivitySettings, tail as activity_tail};
 use crate::app::{App, Settings, catalogue};

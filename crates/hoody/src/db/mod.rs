@@ -6,6 +6,7 @@
 
 mod built;
 mod error;
+mod migrate;
 mod open;
 mod row;
 
@@ -15,6 +16,7 @@ use sqlx::{Arguments, Pool, Postgres, SqlSafeStr as _, SqlStr, Sqlite, Transacti
 
 pub(crate) use built::Built;
 pub(crate) use error::DbError;
+pub(crate) use migrate::{migrate_sqlite_to, versions};
 pub(crate) use open::Location;
 pub(crate) use row::Row;
 

@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
-use super::{Arg, Db, DbError, On, args};
+use super::{Arg, Db, DbError, On, args, migrate};
 
 /// Where the database is. Its text may hold a password, so it cannot be printed.
 #[derive(Clone)]
@@ -91,8 +91,8 @@ impl Location {
         let (db, tail) = match self {
             Self::Sqlite(path) => {
                 let options = sqlite_options(path);
+                migrate::migrate_sqlite(&sqlite_migrator(), &options).await?;
                 let writer = pool(1).connect_with(options.clone()).await?;
-                sqlite_migrator().run(&writer).await?;
                 let options = options.read_only(true);
                 let readers = pool(READERS).connect_with(options.clone()).await?;
                 let tail = pool(1).connect_with(options).await?;
@@ -102,7 +102,7 @@ impl Location {
                 // On a connection without limits: a migration may be long, and another node's is waited for.
                 // It also says what is wrong, where a pool would only say that it waited in vain.
                 let mut connection = options.as_ref().clone().disable_statement_logging().connect().await?;
-                postgres_migrator().run(&mut connection).await?;
+                migrate::migrate_postgres(&postgres_migrator(), &mut connection).await?;
                 connection.close().await?;
                 let options = postgres_options(options.as_ref().clone());
                 let writers = postgres_pool(POSTGRES_WRITERS).connect_with(options.clone()).await?;
@@ -129,8 +129,8 @@ impl Location {
                 let synchronous =
                     if is_durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
                 let options = sqlite_options(&directory.join("activity.db")).synchronous(synchronous);
+                migrate::migrate_sqlite(&activity_migrator(), &options).await?;
                 let writer = pool(1).connect_with(options.clone()).await?;
-                activity_migrator().run(&writer).await?;
                 let readers = pool(READERS).connect_with(options.read_only(true)).await?;
                 Db::Sqlite { writer, readers }
             }
@@ -176,7 +176,7 @@ fn postgres_pool(connections: u32) -> PoolOptions<sqlx::Postgres> {
     })
 }
 
-fn sqlite_options(path: &std::path::Path) -> SqliteConnectOptions {
+pub(super) fn sqlite_options(path: &std::path::Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -203,7 +203,7 @@ async fn database_id(db: &Db, entropy: [u8; 16]) -> Result<Vec<u8>, DbError> {
     Ok(id)
 }
 
-fn sqlite_migrator() -> Migrator {
+pub(super) fn sqlite_migrator() -> Migrator {
     migrator([
         (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
         (2, "vault", include_str!("../../migrations/sqlite/0002_vault.sql")),

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{HOODY, PASSWORD, Place, Server, eventually, finish};
+use crate::support::{HOODY, PASSWORD, Place, Server, eventually, finish, on_both};
 
 const END: Duration = Duration::from_secs(10);
 
@@ -165,6 +165,25 @@ async fn a_second_server_on_the_same_data_is_refused_in_clear_words() {
     server.client().get("/readyz").await.expect(StatusCode::OK);
     server.stop().await;
     place.serve().await.client().get("/livez").await.expect(StatusCode::OK);
+}
+
+on_both! {
+    async fn a_version_that_is_older_than_the_schema_says_so_and_does_not_start(place: Place) {
+        let server = place.serve().await;
+        // As if a later version had been started beside it: who runs goes on.
+        place.execute(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             SELECT 9999, 'later', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1",
+        ).await;
+        server.client().get("/readyz").await.expect(StatusCode::OK);
+        server.stop().await;
+        for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["admin", "users", "list"]] {
+            let ran = place.run(arguments).await;
+            ran.ended(1).saying(&["newer version of hoody (migration 9999", "restore the backup"]);
+        }
+        place.execute("DELETE FROM _sqlx_migrations WHERE version = 9999").await;
+        place.serve().await.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -47,6 +47,7 @@ mod token_sequences;
 mod tokens;
 mod two_factor;
 mod two_nodes;
+mod upgrade;
 mod usage;
 mod users;
 mod vault;
