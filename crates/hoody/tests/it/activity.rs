@@ -35,7 +35,7 @@ on_both! {
         let account = owner.account().await;
         let token = owner.mint(json!({ "permissions": { "projects": { "read": true } } })).await;
         let client = token.client.realm(REALM_A).from("198.51.100.9").header("user-agent", "curl/8.5.0");
-        client.get(&format!("{CHECK}?permission=projects.read&secret=x")).await.expect(StatusCode::NO_CONTENT);
+        client.get(&format!("{CHECK}?permission=projects.read")).await.expect(StatusCode::NO_CONTENT);
         let row = latest(&app, &owner, CHECK).await;
         let id = row["id"].as_str().unwrap();
         assert!(id.len() == 24 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
@@ -46,6 +46,11 @@ on_both! {
             "duration_us": 0, "created_at": app.service.now(),
         });
         assert_eq!(row, expected);
+        // Of a query nothing is kept, not even of one that is refused.
+        client.get("/api/v1/projects?secret=x").await.expect(StatusCode::OK);
+        client.get(&format!("{CHECK}?secret=x")).await.refused(400, "INVALID_PARAMETER_VALUE");
+        assert_eq!(outcome(&app, &owner, "/api/v1/projects").await, (200, Value::Null));
+        assert_eq!(outcome(&app, &owner, CHECK).await.0, 400);
     }
 
     async fn every_refusal_of_a_known_credential_leaves_a_row_with_its_rule(app: TestApp) {
