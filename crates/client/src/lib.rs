@@ -5,7 +5,7 @@
 //! Everything it sends and gets is in [`wire`]; the calls are grouped as the routes are:
 //! [`Client::tokens`], [`Client::projects`], [`Client::users`], [`Client::realms`], [`Client::vault`],
 //! [`Client::two_factor`], [`Client::device`], [`Client::activity`], [`Client::events`],
-//! [`Client::webhooks`], and the sessions on the client itself.
+//! [`Client::webhooks`], [`Client::alerts`], and the sessions on the client itself.
 //!
 //! ```no_run
 //! use hoody_client::{Client, wire::{CreateToken, Login, Secret}};
@@ -34,9 +34,9 @@ mod resolve;
 mod retry;
 
 pub use api::{
-    Activity, ActivityList, ActivityQuery, Device, EventQuery, EventStream, Events, HistoryQuery,
-    MemberQuery, Members, Poll, ProjectQuery, Projects, Realms, SecurityHistory, SortOrder, StreamQuery,
-    Streamed, TokenList, Tokens, TwoFactor, Users, Vault, Webhooks,
+    Activity, ActivityList, ActivityQuery, AlertList, AlertQuery, Alerts, Device, EventQuery, EventStream,
+    Events, HistoryQuery, MemberQuery, Members, Poll, ProjectQuery, Projects, Realms, SecurityHistory,
+    SortOrder, StreamQuery, Streamed, TokenList, Tokens, TwoFactor, Users, Vault, Webhooks,
 };
 pub use base::{Base, BaseError, Origin};
 pub use client::{Client, ClientBuilder};

@@ -120,6 +120,8 @@ pub enum Deny {
     Missing,
     /// It has not the form of a credential, or nobody knows it.
     Unknown,
+    /// It was deleted.
+    Revoked,
     /// It is switched off.
     Disabled,
     /// Its time is over.
@@ -155,6 +157,7 @@ impl Deny {
         match self {
             Self::Missing => "missing",
             Self::Unknown => "unknown",
+            Self::Revoked => "revoked",
             Self::Disabled => "disabled",
             Self::Expired => "expired",
             Self::Banned => "banned",

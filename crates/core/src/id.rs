@@ -55,6 +55,8 @@ pub mod noun {
         Webhook,
         /// An event on its way to an endpoint.
         Delivery,
+        /// Something that its account should know.
+        Alert,
     }
 }
 
@@ -78,6 +80,8 @@ pub type EventId = Id<noun::Event>;
 pub type WebhookId = Id<noun::Webhook>;
 /// An event on its way to an endpoint.
 pub type DeliveryId = Id<noun::Delivery>;
+/// Something that its account should know.
+pub type AlertId = Id<noun::Alert>;
 /// Whatever an event is about.
 pub type ResourceId = Id<noun::Resource>;
 /// One value of a key of the vault.

@@ -9,6 +9,7 @@
 pub mod acting;
 pub mod activity;
 pub mod address;
+pub mod alert;
 pub mod audit;
 pub mod backoff;
 pub mod device;

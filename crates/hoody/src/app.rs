@@ -12,6 +12,7 @@ use hoody_core::pkce::RedirectHosts;
 use hoody_core::time::{SECOND, Timestamp};
 
 use crate::activity::{self, Activity, ActivitySettings};
+use crate::alerts;
 use crate::clock::{Clock, entropy};
 use crate::db::{Db, DbError, Location};
 use crate::error::Error;
@@ -92,6 +93,8 @@ pub(crate) struct App {
     pub(crate) tail: Tail,
     pub(crate) nodes: Nodes,
     pub(crate) activity: Activity,
+    /// What the evaluator of alerts remembers.
+    pub(crate) alerts: tokio::sync::Mutex<alerts::Memory>,
     pub(crate) recorder: Recorder,
     pub(crate) passwords: Passwords,
     pub(crate) vault: vault::Gate,
@@ -144,6 +147,7 @@ impl App {
             clock,
             grants: Arc::new(Grants::new(settings.grant_cache)),
             tail: Tail::default(),
+            alerts: tokio::sync::Mutex::default(),
             recorder,
             passwords: Passwords::new(),
             vault: vault::Gate::new(),
@@ -166,6 +170,7 @@ impl App {
             hook: OnceLock::new(),
         });
         tail::poll(&app).await?;
+        alerts::begin(&app).await?;
         Ok(app)
     }
 
@@ -189,6 +194,7 @@ impl App {
         tokio::spawn(webhooks::sender::sweep(Arc::clone(self)));
         tokio::spawn(projector::run(Arc::clone(self)));
         tokio::spawn(projector::sweep(Arc::clone(self)));
+        tokio::spawn(alerts::evaluator::run(Arc::clone(self)));
     }
 
     /// Closes every connection to the database.

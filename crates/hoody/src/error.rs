@@ -195,7 +195,9 @@ fn told_deny(deny: Deny, leaf: Option<&str>) -> Told {
     let forbidden = StatusCode::FORBIDDEN;
     let (status, code, message) = match deny {
         Deny::Missing => (unauthorized, "MISSING_TOKEN", "Authentication token required"),
-        Deny::Unknown | Deny::Disabled => (unauthorized, "INVALID_TOKEN", "Invalid authentication token"),
+        Deny::Unknown | Deny::Revoked | Deny::Disabled => {
+            (unauthorized, "INVALID_TOKEN", "Invalid authentication token")
+        }
         Deny::Expired => (unauthorized, "TOKEN_EXPIRED", "Token has expired"),
         Deny::Banned => (forbidden, "ACCOUNT_BANNED", "Your account is banned"),
         Deny::Address => (forbidden, "IP_NOT_WHITELISTED", "This token is not allowed from your address"),

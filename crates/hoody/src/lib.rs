@@ -2,6 +2,7 @@
 //! tests can reach it. ARCHITECTURE.md draws the house.
 
 mod activity;
+mod alerts;
 mod app;
 mod audit;
 mod cli;

@@ -321,6 +321,38 @@ impl Service {
         events::projector::project_all(&self.app).await.err().map(|error| format!("{error:?}"))
     }
 
+    /// Stores what waits for the request log, and judges all that is new; false when that is another node's
+    /// task.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn evaluate(&self) -> bool {
+        assert!(self.flush_activity().await, "the log can be written");
+        self.poll().await;
+        loop {
+            match crate::alerts::evaluator::evaluate(&self.app).await.expect("the evaluator") {
+                Some(true) => {}
+                Some(false) => return true,
+                None => return false,
+            }
+        }
+    }
+
+    /// Tries to judge what is new; the error when that fails.
+    pub async fn try_evaluate(&self) -> Option<String> {
+        self.poll().await;
+        let result = crate::alerts::evaluator::evaluate(&self.app).await;
+        result.err().map(|error| format!("{error:?}"))
+    }
+
+    /// Looks once for what time brings about: tokens that are about to expire, or that nobody uses.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn look_for_alerts(&self) {
+        crate::alerts::watch::look(&self.app).await.expect("the look at the time");
+    }
+
     /// Sends every webhook that is due; how many attempts that were.
     ///
     /// # Panics

@@ -1,6 +1,7 @@
 //! The routes, one file a noun.
 
 mod activity;
+mod alerts;
 mod events;
 mod projects;
 mod realms;
@@ -15,6 +16,7 @@ mod vault;
 mod webhooks;
 
 pub use activity::{Activity, ActivityList, ActivityQuery};
+pub use alerts::{AlertList, AlertQuery, Alerts};
 pub use events::{EventQuery, EventStream, Events, StreamQuery, Streamed};
 pub use projects::{MemberQuery, Members, ProjectQuery, Projects, SortOrder};
 pub use realms::Realms;

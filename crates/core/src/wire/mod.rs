@@ -7,6 +7,7 @@
 //! A server may add fields at any time, so nothing here refuses an unknown one.
 
 mod activity;
+mod alerts;
 mod envelope;
 mod events;
 mod history;
@@ -26,6 +27,7 @@ mod webhooks;
 pub use activity::{
     ActivityPage, ActivityRow, ActivityStats, AddressUses, PermissionUses, TokenUsage, UsesInTime,
 };
+pub use alerts::{Alert, AlertPage, AlertSetting, UpdateAlertSetting};
 pub use envelope::{Envelope, ErrorBody, Pagination};
 pub use events::{
     CleanUpEvents, CleanedEvents, DeleteEvents, DeletedEvents, Event, EventActor, EventList, EventPagination,

@@ -16,11 +16,13 @@ const REST: Duration = Duration::from_millis(20);
 
 /// Who reads the feed, each with the position up to which it has read: `pos`, or NULL where there is
 /// nobody. Whoever reads it from a position of their own is a line here.
-const READERS: [&str; 2] = [
+const READERS: [&str; 3] = [
     // The nodes' tails.
     "SELECT MIN(applied) AS pos FROM nodes",
     // The history of events.
     "SELECT pos FROM event_head WHERE id = 1",
+    // The evaluator of alerts.
+    "SELECT pos FROM alert_head WHERE id = 1",
 ];
 
 /// Trims the feed, if this node is the one that seals; how many rows it took out.

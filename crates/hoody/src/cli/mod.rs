@@ -4,6 +4,7 @@
 
 mod activity;
 pub(crate) mod admin;
+mod alerts;
 mod auth;
 mod config;
 mod config_file;
@@ -127,6 +128,16 @@ enum ClientCommand {
     #[command(subcommand, visible_aliases = ["webhook", "hooks"], after_help = "EXAMPLES:
   hoody webhooks create --url https://example.com/hooks --event-type 'auth.token.*'")]
     Webhooks(webhooks::WebhooksCommand),
+    /// What looks wrong, and what is told of it
+    #[command(
+        subcommand,
+        visible_alias = "alert",
+        after_help = "EXAMPLES:
+  hoody alerts list
+  hoody alerts list --state open --follow
+  hoody alerts set token_unused --threshold 60 --disables true"
+    )]
+    Alerts(alerts::AlertsCommand),
     /// The caller's address as the server sees it
     #[command(subcommand, after_help = "EXAMPLES:\n  hoody ip get")]
     Ip(ip::IpCommand),
@@ -295,6 +306,7 @@ async fn dispatch(context: &Context, command: ClientCommand) -> Result<(), Failu
         ClientCommand::Activity(command) => activity::run(context, command).await,
         ClientCommand::Events(command) => events::run(context, command).await,
         ClientCommand::Webhooks(command) => webhooks::run(context, command).await,
+        ClientCommand::Alerts(command) => alerts::run(context, command).await,
         ClientCommand::Ip(command) => ip::run(context, command).await,
         ClientCommand::Config(command) => config::run(context, command).await,
         ClientCommand::Completions { shell } => completions(shell),

@@ -217,6 +217,7 @@ pub(super) fn sqlite_migrator() -> Migrator {
         (11, "events", include_str!("../../migrations/sqlite/0011_events.sql")),
         (12, "audit", include_str!("../../migrations/sqlite/0012_audit.sql")),
         (13, "webhooks", include_str!("../../migrations/sqlite/0013_webhooks.sql")),
+        (14, "alerts", include_str!("../../migrations/sqlite/0014_alerts.sql")),
     ])
 }
 
@@ -235,6 +236,7 @@ fn postgres_migrator() -> Migrator {
         (11, "events", include_str!("../../migrations/postgres/0011_events.sql")),
         (12, "audit", include_str!("../../migrations/postgres/0012_audit.sql")),
         (13, "webhooks", include_str!("../../migrations/postgres/0013_webhooks.sql")),
+        (14, "alerts", include_str!("../../migrations/postgres/0014_alerts.sql")),
     ])
 }
 

@@ -201,7 +201,9 @@ impl Stream {
         let found = app.grants.find(&self.holder.credential, address, &app.db, &app.keys, &app.clock).await;
         let cached = match found {
             Ok(cached) => cached,
-            Err(NoGrant::Unknown) => return Verdict::MayNot(denied(hoody_core::grant::Deny::Unknown)),
+            Err(NoGrant::Unknown | NoGrant::Revoked(..)) => {
+                return Verdict::MayNot(denied(hoody_core::grant::Deny::Unknown));
+            }
             Err(NoGrant::Expired) => return Verdict::MayNot(denied(hoody_core::grant::Deny::Expired)),
             Err(NoGrant::Busy | NoGrant::Unavailable) => return Verdict::Unknown,
         };

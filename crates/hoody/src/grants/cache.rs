@@ -14,8 +14,8 @@ use hoody_core::grant::{Credential, Grant};
 use hoody_core::secret::Digest;
 use hoody_core::session::Claims;
 
-use super::Forget;
 use super::usage::Usage;
+use super::{Forget, NoGrant};
 
 /// A grant in the cache.
 #[derive(Debug)]
@@ -87,7 +87,8 @@ const PER_ID: usize = 230;
 #[derive(Debug)]
 pub(super) struct Cache {
     grants: papaya::HashMap<Digest, Arc<Cached>, ByDigest>,
-    unknown: papaya::HashMap<Digest, (), ByDigest>,
+    /// Credentials that nobody knows, or that are deleted.
+    unknown: papaya::HashMap<Digest, NoGrant, ByDigest>,
     /// Credentials that were good when they were last forgotten: their next read waits for nobody.
     known: papaya::HashMap<Digest, (), ByDigest>,
     /// Raised by each forgetting.
@@ -153,9 +154,9 @@ impl Cache {
         Some(look(cached))
     }
 
-    /// Whether a read has shown that nobody knows it.
-    pub(super) fn is_unknown(&self, digest: &Digest) -> bool {
-        self.unknown.pin().contains_key(digest)
+    /// What a read has shown of one that nobody has a grant by.
+    pub(super) fn find_unknown(&self, digest: &Digest) -> Option<NoGrant> {
+        self.unknown.pin().get(digest).copied()
     }
 
     /// Whether it was good when it was last forgotten.
@@ -188,11 +189,11 @@ impl Cache {
         true
     }
 
-    /// Remembers that nobody knows it, if nothing at all was forgotten since `epoch`.
-    pub(super) fn insert_unknown(&self, digest: Digest, epoch: Epoch) {
+    /// Remembers that nobody has a grant by it, if nothing at all was forgotten since `epoch`.
+    pub(super) fn insert_unknown(&self, digest: Digest, none: NoGrant, epoch: Epoch) {
         let _index = self.lock();
         if self.epoch() == epoch {
-            remember(&self.unknown, digest);
+            remember(&self.unknown, digest, none);
         }
     }
 
@@ -278,7 +279,7 @@ impl Cache {
             }
         }
         if cached.grant.is_enabled && !cached.grant.is_banned {
-            remember(&self.known, *digest);
+            remember(&self.known, *digest, ());
         }
     }
 
@@ -288,12 +289,12 @@ impl Cache {
     }
 }
 
-fn remember(memory: &papaya::HashMap<Digest, (), ByDigest>, digest: Digest) {
+fn remember<T>(memory: &papaya::HashMap<Digest, T, ByDigest>, digest: Digest, what: T) {
     let memory = memory.pin();
     if memory.len() >= REMEMBERED {
         memory.clear();
     }
-    memory.insert(digest, ());
+    memory.insert(digest, what);
 }
 
 impl Index {
@@ -377,10 +378,10 @@ mod tests {
         let cache = Cache::new(1 << 20);
         let before = cache.epoch();
         cache.forget(&[Forget::Token(token(1))]);
-        cache.insert_unknown(digest(1), before);
-        assert!(!cache.is_unknown(&digest(1)));
-        cache.insert_unknown(digest(1), cache.epoch());
-        assert!(cache.is_unknown(&digest(1)));
+        cache.insert_unknown(digest(1), NoGrant::Unknown, before);
+        assert_eq!(cache.find_unknown(&digest(1)), None);
+        cache.insert_unknown(digest(1), NoGrant::Unknown, cache.epoch());
+        assert_eq!(cache.find_unknown(&digest(1)), Some(NoGrant::Unknown));
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Flights {
             let flight = async {
                 let place = grants.gate.enter(address, route.1).await?;
                 let result = fly(&grants, digest, &wanted, &db, epoch, hook).await;
-                place.leave(result.as_ref().err() == Some(&NoGrant::Unknown));
+                place.leave(result.as_ref().is_err_and(|none| none.is_of_nobody()));
                 result
             };
             let result = tokio::time::timeout(COLD_READ_LIMIT, flight).await;
@@ -116,9 +116,12 @@ async fn fly(
         if let Some(hook) = &hook {
             hook().await;
         }
-        let Some(found) = found else {
-            grants.cache.insert_unknown(digest, epoch);
-            return Err(NoGrant::Unknown);
+        let found = match found {
+            Ok(found) => found,
+            Err(none) => {
+                grants.cache.insert_unknown(digest, none, epoch);
+                return Err(none);
+            }
         };
         let cached = Arc::new(Cached::new(found, wanted.claims()));
         if grants.cache.insert(digest, &cached, epoch) {
@@ -130,15 +133,16 @@ async fn fly(
     Err(NoGrant::Unavailable)
 }
 
-/// Asks the database.
+/// Asks the database; [`NoGrant::Unknown`] or [`NoGrant::Revoked`] where it has no such credential.
 pub(super) async fn read(
     db: &Db,
     wanted: &Wanted,
     rekeys: &Rekeys,
-) -> Result<Option<(Grant, Usage)>, DbError> {
+) -> Result<Result<(Grant, Usage), NoGrant>, DbError> {
     match wanted {
         Wanted::Session(claims) => {
-            Ok(store::find_session(db, claims).await?.map(|grant| (grant, Usage::never())))
+            let found = store::find_session(db, claims).await?;
+            Ok(found.map(|grant| (grant, Usage::never())).ok_or(NoGrant::Unknown))
         }
         Wanted::Token(digests) => {
             // The current key's once more at the end: another reader may have moved the token to it meanwhile.
@@ -148,10 +152,16 @@ pub(super) async fn read(
                     if (1..digests.len()).contains(&index) {
                         rekeys.note(*digest, digests[0]);
                     }
-                    return Ok(Some(found));
+                    return Ok(Ok(found));
                 }
             }
-            Ok(None)
+            // Made here and not there: only what was deleted comes so far.
+            for (_, digest) in digests {
+                if let Some((account, token)) = store::find_deleted(db, digest).await? {
+                    return Ok(Err(NoGrant::Revoked(account, token)));
+                }
+            }
+            Ok(Err(NoGrant::Unknown))
         }
     }
 }

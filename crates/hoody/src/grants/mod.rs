@@ -67,12 +67,21 @@ pub(crate) enum Forget {
 pub(crate) enum NoGrant {
     /// Nobody knows it, or it has not the form of a credential.
     Unknown,
+    /// A token of this account that was deleted.
+    Revoked(UserId, TokenId),
     /// A session token whose time is over.
     Expired,
     /// Too many unknown credentials are being looked up.
     Busy,
     /// The database does not answer.
     Unavailable,
+}
+
+impl NoGrant {
+    /// Whether a read has shown that nobody has a grant by it.
+    fn is_of_nobody(self) -> bool {
+        matches!(self, Self::Unknown | Self::Revoked(..))
+    }
 }
 
 /// A credential that is to be looked up: how the database can be asked for it.
@@ -123,8 +132,8 @@ impl Grants {
             if let Some(hit) = self.cache.get(&digest) {
                 return Ok(hit);
             }
-            if self.cache.is_unknown(&digest) {
-                return Err(NoGrant::Unknown);
+            if let Some(none) = self.cache.find_unknown(&digest) {
+                return Err(none);
             }
         }
         let wanted = match token {
@@ -160,7 +169,7 @@ impl Grants {
         let place = tokio::time::timeout(STALE_READ_LIMIT, self.gate.enter(address, door)).await;
         let place = place.map_err(|_| NoGrant::Unavailable)??;
         let result = read_stale(db, wanted, &self.rekeys).await;
-        place.leave(result.as_ref().err() == Some(&NoGrant::Unknown));
+        place.leave(result.as_ref().is_err_and(|none| none.is_of_nobody()));
         result
     }
 
@@ -234,8 +243,7 @@ impl Grants {
 async fn read_stale(db: &Db, wanted: &Wanted, rekeys: &Rekeys) -> Result<Arc<Cached>, NoGrant> {
     let found = tokio::time::timeout(STALE_READ_LIMIT, cold::read(db, wanted, rekeys)).await;
     let found = found.map_err(|_| NoGrant::Unavailable)?.map_err(|_| NoGrant::Unavailable)?;
-    let cached = found.map(|found| Arc::new(Cached::new(found, wanted.claims())));
-    cached.ok_or(NoGrant::Unknown)
+    found.map(|found| Arc::new(Cached::new(found, wanted.claims())))
 }
 
 fn read_session(text: &str, keys: &Keys, clock: &Clock) -> Result<session::Claims, NoGrant> {

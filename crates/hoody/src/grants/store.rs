@@ -3,7 +3,7 @@
 
 use hoody_core::address::AddressList;
 use hoody_core::grant::{Credential, Grant, Limits, Realms};
-use hoody_core::id::{RealmId, TokenId};
+use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::keys::KeyId;
 use hoody_core::lineage::{Lineage, Link};
 use hoody_core::secret::Digest;
@@ -35,6 +35,7 @@ const LINEAGE_BY_DIGEST: &str = lineage!("t.digest = $1");
 const LINEAGE_BY_ID: &str = lineage!("t.id = $1");
 const REKEY: &str = "UPDATE tokens SET digest = $1, key_id = $2 WHERE digest = $3 \
      AND EXISTS (SELECT 1 FROM master_keys WHERE id = $2 AND retired_at IS NULL)";
+const DELETED: &str = "SELECT user_id, id FROM deleted_tokens WHERE digest = $1";
 const USE: &str = "UPDATE tokens SET last_used_at = $2, last_used_ip = $3 \
      WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2 - $4)";
 
@@ -46,6 +47,15 @@ pub(crate) async fn find_token(
     let rows = on.into().list(LINEAGE_BY_DIGEST, args![&digest.bytes()[..]]).await?;
     let Some(grant) = token_grant(&rows)? else { return Ok(None) };
     Ok(Some((grant, Usage::last(rows[0].get("last_used_at")?))))
+}
+
+/// Whose the deleted token with this digest was, and which.
+pub(super) async fn find_deleted(
+    on: impl Into<On<'_>>,
+    digest: &Digest,
+) -> Result<Option<(UserId, TokenId)>, DbError> {
+    let row = on.into().find(DELETED, args![&digest.bytes()[..]]).await?;
+    row.map(|row| Ok((row.get("user_id")?, row.get("id")?))).transpose()
 }
 
 /// The grant of the token with this id.

@@ -277,6 +277,11 @@ pub(crate) async fn judge(parts: &Parts, text: &str, app: &App, rule: Rule) -> R
         note_session(visit, text, app, origin, none);
         match none {
             NoGrant::Unknown => denied(Deny::Unknown),
+            NoGrant::Revoked(account, token) => {
+                let credential = Some(Credential::Token(token));
+                visit.note(Who { account, credential, origin, permission: rule.permission });
+                denied(Deny::Revoked)
+            }
             NoGrant::Expired => denied(Deny::Expired),
             NoGrant::Busy => Error::Unavailable("Too many unknown credentials from here; try again"),
             NoGrant::Unavailable => Error::Unavailable("The credential cannot be checked now; try again"),

@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use super::{Shared, ip, probes};
 use crate::error::Error;
 use crate::{
-    activity, device, events, gate, history, pkce, projects, realms, sessions, signup, tokens, two_factor,
-    users, vault, webhooks,
+    activity, alerts, device, events, gate, history, pkce, projects, realms, sessions, signup, tokens,
+    two_factor, users, vault, webhooks,
 };
 
 #[derive(utoipa::OpenApi)]
@@ -147,6 +147,13 @@ fn records() -> OpenApiRouter<Shared> {
         .routes(routes!(webhooks::http::test_webhook))
         .routes(routes!(webhooks::http::list_webhook_deliveries))
         .routes(routes!(webhooks::http::replay_webhook_delivery))
+        // alerts
+        .routes(routes!(alerts::http::list_alerts))
+        .routes(routes!(alerts::http::list_alert_settings))
+        .routes(routes!(alerts::http::update_alert_setting))
+        .routes(routes!(alerts::http::get_alert))
+        .routes(routes!(alerts::http::acknowledge_alert))
+        .routes(routes!(alerts::http::dismiss_alert))
 }
 
 /// What somebody sees who opens the address in a browser.

@@ -23,6 +23,11 @@ pub(crate) enum Letter {
     PasswordChanged,
     TwoFactorEnabled,
     TwoFactorDisabled,
+    /// Something looks wrong: what, in lines, and how much more.
+    Alerts {
+        lines: Vec<String>,
+        more: usize,
+    },
 }
 
 impl Letter {
@@ -87,6 +92,7 @@ impl Letter {
                 "Two-factor authentication was turned off",
                 changed(base, username, "Two-factor authentication"),
             ),
+            Self::Alerts { lines, more } => ("Alerts on your account", alerts(base, username, lines, *more)),
         }
     }
 }
@@ -100,13 +106,22 @@ fn changed(base: &str, username: &str, what: &str) -> String {
     )
 }
 
+fn alerts(base: &str, username: &str, lines: &[String], more: usize) -> String {
+    let listed: String = lines.iter().map(|line| format!("- {line}\n")).collect();
+    let more = if more > 0 { format!("- and {more} more\n") } else { String::new() };
+    format!(
+        "On your account {username} at\n{base} happened:\n\n{listed}{more}\n\
+         `hoody alerts list` says more, and `hoody alerts settings` what is told.\n"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const BASE: &str = "https://auth.example.com";
 
-    fn all() -> [Letter; 6] {
+    fn all() -> [Letter; 7] {
         let (token, expires_at) = (Secret::from("ab".repeat(32)), Timestamp::from_millis(0));
         [
             Letter::VerifyEmail { token: token.clone(), expires_at },
@@ -115,6 +130,12 @@ mod tests {
             Letter::PasswordChanged,
             Letter::TwoFactorEnabled,
             Letter::TwoFactorDisabled,
+            Letter::Alerts {
+                lines: vec![
+                    "Many failed logins\n    account 65a1b2c3d4e5f60718293a4b\n    from 2001:db8::1".into(),
+                ],
+                more: 2,
+            },
         ]
     }
 

@@ -78,6 +78,11 @@ pub(crate) async fn hold(app: &App, name: &'static str) -> Result<Option<Lease>,
 }
 
 impl Lease {
+    /// Which taking of the lease this is: another one when somebody else held it in between.
+    pub(crate) fn term(&self) -> i64 {
+        self.term
+    }
+
     /// Whether the lease is still this node's; if so, nobody else has it before `tx` ends.
     pub(crate) async fn confirm(&self, tx: &mut Tx) -> Result<bool, DbError> {
         Ok(tx.execute(CONFIRM, args![self.name, self.holder, self.term]).await? == 1)

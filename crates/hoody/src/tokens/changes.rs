@@ -213,7 +213,7 @@ pub(super) fn forbidden(message: &str) -> Error {
 }
 
 /// Writes the token as it is to be, with its feed row; no row when nothing changed.
-pub(super) async fn write(mut mutation: Mutation, before: &Token, mut token: Token) -> Result<Token, Error> {
+pub(crate) async fn write(mut mutation: Mutation, before: &Token, mut token: Token) -> Result<Token, Error> {
     let is_unchanged = token.alias == before.alias
         && token.public_key == before.public_key
         && token.public_storage == before.public_storage

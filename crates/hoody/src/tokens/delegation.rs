@@ -184,7 +184,7 @@ pub(super) fn keep_below(before: &Placed, after: &Token) -> Result<(), Error> {
 /// Deletes a token with all that descends from it, and tells of each.
 pub(crate) async fn delete_subtree(mutation: &mut Mutation, root: &Token) -> Result<bool, DbError> {
     let subtree = store::list_subtree(&mut mutation.tx, root.account, root.id).await?;
-    if store::delete_subtree(&mut mutation.tx, root.account, root.id).await? == 0 {
+    if store::delete_subtree(&mut mutation.tx, root.account, root.id, mutation.now).await? == 0 {
         return Ok(false);
     }
     let (own, below): (Vec<_>, Vec<_>) = subtree.into_iter().partition(|token| token.id == root.id);

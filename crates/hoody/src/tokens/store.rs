@@ -39,6 +39,12 @@ macro_rules! subtree {
 const SUBTREE: &str =
     subtree!(token!("WHERE t.id IN (SELECT id FROM subtree) ORDER BY t.created_at DESC, t.id DESC"));
 const DELETE_SUBTREE: &str = subtree!("DELETE FROM tokens WHERE id IN (SELECT id FROM subtree)");
+/// So that it is known whose they were when somebody still sends one.
+const KEEP_DIGESTS: &str = subtree!(
+    "INSERT INTO deleted_tokens (digest, id, user_id, alias, realm_ids, deleted_at) \
+     SELECT t.digest, t.id, t.user_id, t.alias, t.realm_ids, $3 FROM tokens t \
+     WHERE t.id IN (SELECT id FROM subtree) ON CONFLICT DO NOTHING"
+);
 const BY_PUBLIC_KEY: &str = "SELECT t.public_key, t.public_storage FROM tokens t \
      JOIN users u ON u.id = t.user_id WHERE t.public_key = $1 AND t.is_enabled \
      AND (t.expires_at IS NULL OR t.expires_at > $3) AND NOT u.is_banned \
@@ -197,7 +203,13 @@ pub(crate) async fn list_subtree(
 }
 
 /// Deletes a token and all that descend from it; how many that were.
-pub(crate) async fn delete_subtree(tx: &mut Tx, account: UserId, root: TokenId) -> Result<u64, DbError> {
+pub(crate) async fn delete_subtree(
+    tx: &mut Tx,
+    account: UserId,
+    root: TokenId,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    tx.execute(KEEP_DIGESTS, args![root, account, now]).await?;
     tx.execute(DELETE_SUBTREE, args![root, account]).await
 }
 

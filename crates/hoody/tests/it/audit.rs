@@ -269,6 +269,7 @@ on_both! {
         assert_eq!(app.service.trim_feed().await, 0, "nothing is sealed");
         app.service.seal().await;
         assert_eq!(app.service.project().await, None);
+        app.service.evaluate().await;
         assert_eq!(app.service.trim_feed().await, 0, "nothing is old");
         let rows = whole(&app).await;
         app.service.advance(6 * DAY);
@@ -278,6 +279,9 @@ on_both! {
         app.service.tamper("UPDATE event_head SET pos = 0").await;
         assert_eq!(app.service.trim_feed().await, 0, "the history of events has not read it");
         app.service.tamper("UPDATE event_head SET pos = (SELECT pos FROM feed_head)").await;
+        app.service.tamper("UPDATE alert_head SET pos = 0").await;
+        assert_eq!(app.service.trim_feed().await, 0, "the evaluator of alerts has not read it");
+        app.service.evaluate().await;
         // A node that has not read them keeps them.
         app.service.tamper("UPDATE nodes SET applied = 2").await;
         assert_eq!(app.service.trim_feed().await, 1);

@@ -8,6 +8,7 @@ mod support;
 mod activity;
 mod activity_log;
 mod activity_shape;
+mod alerts;
 mod audit;
 mod bad_input;
 mod cache;

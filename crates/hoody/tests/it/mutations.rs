@@ -36,6 +36,9 @@ const STATE: &[&str] = &[
     "SELECT CAST(pos AS TEXT) || '|' || event_type AS t FROM events ORDER BY pos, seq",
     "SELECT url || '|' || description || '|' || CAST(updated_at AS TEXT) AS t FROM webhooks ORDER BY id",
     "SELECT state || '|' || CAST(attempts AS TEXT) AS t FROM webhook_deliveries ORDER BY id",
+    "SELECT state || '|' || CAST(hits AS TEXT) AS t FROM alerts ORDER BY id",
+    "SELECT kind || '|' || CAST(threshold AS TEXT) AS t FROM alert_settings ORDER BY user_id, kind",
+    "SELECT alias AS t FROM deleted_tokens ORDER BY id",
     "SELECT CAST(pos AS TEXT) AS t FROM feed_head",
     "SELECT CAST(pos AS TEXT) || '|' || event_type AS t FROM feed ORDER BY pos, seq",
 ];

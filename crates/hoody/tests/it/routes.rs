@@ -212,6 +212,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     changes("POST", "/api/v1/webhooks/{id}/test", Session, ""),
     reads("GET", "/api/v1/webhooks/{id}/deliveries", Session),
     changes("POST", "/api/v1/webhooks/{id}/deliveries/{delivery_id}/replay", Session, ""),
+    // alerts
+    reads("GET", "/api/v1/alerts", Leaf("resources.read_account")),
+    reads("GET", "/api/v1/alerts/settings", Leaf("resources.read_account")),
+    changes("PUT", "/api/v1/alerts/settings/{kind}", Session, r#"{"threshold": 1{unique}}"#),
+    changes("PATCH", "/api/v1/alerts/settings/{kind}", Session, r#"{"threshold": 1{unique}}"#),
+    reads("GET", "/api/v1/alerts/{id}", Leaf("resources.read_account")),
+    changes("POST", "/api/v1/alerts/{id}/acknowledge", Session, ""),
+    changes("POST", "/api/v1/alerts/{id}/dismiss", Session, ""),
     // decisions for others, utilities, probes
     reads("GET", "/api/v1/auth/check", Valid),
     reads("GET", "/api/v1/ip", Public),
@@ -338,6 +346,16 @@ impl<'a> World<'a> {
                 let id = made.data()["id"].as_str().unwrap();
                 let sent = self.owner.post(&format!("/api/v1/webhooks/{id}/test"), json!({})).await;
                 path.replace("{id}", id).replace("{delivery_id}", sent.data()["id"].as_str().unwrap())
+            }
+            path if path.starts_with("/api/v1/alerts/settings/") => path.replace("{kind}", "refusal_burst"),
+            path if path.starts_with("/api/v1/alerts/{id}") => {
+                // Somebody uses a token that is deleted.
+                let token = self.owner.mint(json!({ "permissions": {} })).await;
+                self.owner.delete(&format!("/api/v1/auth/tokens/{}", token.id)).await;
+                token.client.check("").await;
+                self.app.service.evaluate().await;
+                let listed = self.owner.get(&format!("/api/v1/alerts?subject_id={}", token.id)).await;
+                path.replace("{id}", listed.data()[0]["id"].as_str().unwrap())
             }
             path if path.starts_with("/api/v1/projects/{id}") => self.project_path(path, unique).await,
             path => path.replace("{id}", &self.ada),

@@ -1,0 +1,309 @@
+//! `alerts`: what looks wrong, and what is told of it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use hoody_client::id::{AlertId, RealmId, ResourceId};
+use hoody_client::time::Timestamp;
+use hoody_client::wire::{Alert, AlertSetting, UpdateAlertSetting};
+use hoody_client::{AlertQuery, Client};
+
+use super::context::Context;
+use super::failure::Failure;
+use super::output::View;
+
+/// How often `--follow` asks.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
+/// How far back `--follow` looks each time: an alert is there up to a second after what it tells of.
+const FOLLOW_BACK: i64 = 60_000;
+
+/// The commands of `alerts`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AlertsCommand {
+    /// List the account's alerts, the latest first
+    #[command(
+        visible_alias = "ls",
+        after_help = "EXAMPLES:
+  hoody alerts list --state open
+  hoody alerts list --kind dead_token_used --start-date 2026-03-01
+  hoody alerts list --follow -o raw | jq -r .message"
+    )]
+    List(Box<ListArgs>),
+    /// Show an alert
+    #[command(visible_aliases = ["show", "describe"], after_help = "EXAMPLES:
+  hoody alerts get 65a1b2c3d4e5f60718293a4b")]
+    Get {
+        /// The alert's id
+        id: AlertId,
+    },
+    /// Say that you take care of alerts
+    #[command(
+        visible_alias = "ack",
+        after_help = "EXAMPLES:
+  hoody alerts acknowledge 65a1b2c3d4e5f60718293a4b"
+    )]
+    Acknowledge {
+        /// The alerts' ids
+        #[arg(required = true)]
+        ids: Vec<AlertId>,
+    },
+    /// Say that alerts are nothing
+    #[command(after_help = "EXAMPLES:\n  hoody alerts dismiss 65a1b2c3d4e5f60718293a4b")]
+    Dismiss {
+        /// The alerts' ids
+        #[arg(required = true)]
+        ids: Vec<AlertId>,
+    },
+    /// List every kind of alerts and what is told of it
+    #[command(after_help = "EXAMPLES:\n  hoody alerts settings\n  hoody alerts settings -o wide")]
+    Settings,
+    /// Change what is told of a kind; what is not given stays
+    #[command(after_help = "EXAMPLES:
+  hoody alerts set refusal_burst --threshold 100
+  hoody alerts set login_new_address --muted-until 2026-04-01
+  hoody alerts set login_new_address --muted-until never
+  hoody alerts set token_unused --threshold 60 --disables true
+  hoody alerts set token_expiring --mail false")]
+    Set(SetArgs),
+}
+
+/// Which alerts.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Which page, from 1
+    #[arg(long, value_name = "N", conflicts_with = "follow")]
+    page: Option<u32>,
+    /// How many a page holds, at most 200
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Only this kind; `hoody alerts settings` lists them
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+    /// Only those in this state
+    #[arg(long, value_parser = ["open", "acknowledged", "dismissed"])]
+    state: Option<String>,
+    /// Only what is about this token, webhook or account
+    #[arg(long, value_name = "ID")]
+    subject_id: Option<ResourceId>,
+    /// That happened last from this instant or day on (ISO 8601, UTC)
+    #[arg(long, value_name = "DATE")]
+    start_date: Option<String>,
+    /// That happened last up to this instant, or to the end of this day
+    #[arg(long, value_name = "DATE", conflicts_with = "follow")]
+    end_date: Option<String>,
+    /// Only about tokens of this realm
+    #[arg(long, value_name = "ID")]
+    realm_id: Option<RealmId>,
+    /// Show the latest, then every further one as it comes, until interrupted
+    #[arg(long, short = 'f')]
+    follow: bool,
+}
+
+/// What is to be told of a kind.
+#[derive(Debug, Args)]
+pub(crate) struct SetArgs {
+    /// The kind
+    kind: String,
+    /// Whether there are alerts of it
+    #[arg(long, value_name = "BOOL")]
+    enabled: Option<bool>,
+    /// From when on; `settings -o wide` says what it counts
+    #[arg(long, value_name = "N")]
+    threshold: Option<i64>,
+    /// Until when alerts of it are kept and told to nobody (ISO 8601, UTC); `never` ends that
+    #[arg(long, value_name = "DATE")]
+    muted_until: Option<String>,
+    /// Whether a mail tells of it
+    #[arg(long, value_name = "BOOL")]
+    mail: Option<bool>,
+    /// Whether webhooks tell of it
+    #[arg(long, value_name = "BOOL")]
+    webhook: Option<bool>,
+    /// Of `token_unused`: whether such tokens are disabled
+    #[arg(long, value_name = "BOOL")]
+    disables: Option<bool>,
+}
+
+/// Runs a command of `alerts`.
+pub(crate) async fn run(context: &Context, command: AlertsCommand) -> Result<(), Failure> {
+    match command {
+        AlertsCommand::List(args) if args.follow => follow(context, args.query()).await,
+        AlertsCommand::List(args) => list(context, &args.query()).await,
+        AlertsCommand::Get { id } => {
+            let alert = context.call(async |client: &Client| client.alerts().get(id).await).await?;
+            context.output.show(&alert, || View::Details(details(&alert)))
+        }
+        AlertsCommand::Acknowledge { ids } => {
+            for id in ids {
+                let call = context.call(async |client: &Client| client.alerts().acknowledge(id).await);
+                let alert = call.await?;
+                context.output.show(&alert, || View::Done(format!("Acknowledged alert {id}.")))?;
+            }
+            Ok(())
+        }
+        AlertsCommand::Dismiss { ids } => {
+            for id in ids {
+                let alert = context.call(async |client: &Client| client.alerts().dismiss(id).await).await?;
+                context.output.show(&alert, || View::Done(format!("Dismissed alert {id}.")))?;
+            }
+            Ok(())
+        }
+        AlertsCommand::Settings => settings(context).await,
+        AlertsCommand::Set(args) => set(context, args).await,
+    }
+}
+
+impl ListArgs {
+    fn query(&self) -> AlertQuery {
+        AlertQuery {
+            page: self.page,
+            limit: self.limit,
+            kind: self.kind.clone(),
+            state: self.state.clone(),
+            subject_id: self.subject_id,
+            start_date: self.start_date.clone(),
+            end_date: self.end_date.clone(),
+            realm_id: self.realm_id,
+        }
+    }
+}
+
+async fn list(context: &Context, query: &AlertQuery) -> Result<(), Failure> {
+    let page = context.call(async |client: &Client| client.alerts().list(query).await).await?;
+    context.output.show(&page.alerts, || View::List {
+        titles: &["LAST", "SEVERITY", "KIND", "COUNT", "MESSAGE", "STATE", "ID", "FIRST", "ADDRESS", "MUTED"],
+        narrow: 7,
+        rows: page.alerts.iter().map(row).collect(),
+        empty: "No alerts.",
+    })?;
+    if let Some(metadata) = &page.metadata
+        && metadata.pages > u64::from(metadata.page)
+    {
+        context.output.note(&format!(
+            "Page {} of {}, {} alerts. --page {} shows the next.",
+            metadata.page,
+            metadata.pages,
+            metadata.total,
+            metadata.page + 1
+        ));
+    }
+    Ok(())
+}
+
+fn row(alert: &Alert) -> Vec<String> {
+    vec![
+        alert.last_at.to_string(),
+        alert.severity.clone(),
+        alert.kind.clone(),
+        alert.count.to_string(),
+        alert.message.clone(),
+        alert.state.clone(),
+        alert.id.to_string(),
+        alert.first_at.to_string(),
+        alert.ip_address.clone().unwrap_or_else(|| "-".to_owned()),
+        yes_no(alert.is_muted),
+    ]
+}
+
+fn yes_no(is: bool) -> String {
+    if is { "yes".to_owned() } else { "no".to_owned() }
+}
+
+fn details(alert: &Alert) -> Vec<(&'static str, String)> {
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    vec![
+        ("id", alert.id.to_string()),
+        ("kind", alert.kind.clone()),
+        ("severity", alert.severity.clone()),
+        ("state", alert.state.clone()),
+        ("message", alert.message.clone()),
+        ("explanation", alert.explanation.clone()),
+        ("about", alert.subject_type.clone()),
+        ("its id", or_none(alert.subject_id.map(|id| id.to_string()))),
+        ("its name", or_none(alert.subject_name.clone())),
+        ("count", alert.count.to_string()),
+        ("first", alert.first_at.to_string()),
+        ("last", alert.last_at.to_string()),
+        ("address", or_none(alert.ip_address.clone())),
+        ("details", alert.details.to_string()),
+        ("muted", yes_no(alert.is_muted)),
+    ]
+}
+
+/// Shows the latest, the oldest first, and then each further one.
+async fn follow(context: &Context, mut query: AlertQuery) -> Result<(), Failure> {
+    let mut shown = HashSet::new();
+    let mut latest: Option<Timestamp> = None;
+    loop {
+        let page = context.call(async |client: &Client| client.alerts().list(&query).await).await?;
+        for alert in page.alerts.iter().rev().filter(|alert| shown.insert(alert.id)) {
+            show_one(context, alert)?;
+        }
+        latest = latest.max(page.alerts.iter().map(|alert| alert.last_at).max());
+        if let Some(latest) = latest {
+            query.start_date = Some(latest.plus(-FOLLOW_BACK).to_string());
+            query.limit = Some(200);
+        }
+        tokio::time::sleep(FOLLOW_INTERVAL).await;
+    }
+}
+
+/// One alert on one line: columns for people, JSON for programs.
+fn show_one(context: &Context, alert: &Alert) -> Result<(), Failure> {
+    if context.output.format().is_for_people() {
+        let line = format!("{}  {:8}  {}", alert.last_at, alert.severity, alert.message);
+        return context.output.show(&alert, || View::Line(line));
+    }
+    let line = serde_json::to_string(alert).map_err(|error| Failure::failed(error.to_string()))?;
+    context.output.result(&line)
+}
+
+async fn settings(context: &Context) -> Result<(), Failure> {
+    let settings = context.call(async |client: &Client| client.alerts().settings().await).await?;
+    context.output.show(&settings, || View::List {
+        titles: &[
+            "KIND",
+            "ENABLED",
+            "THRESHOLD",
+            "MUTED UNTIL",
+            "MAIL",
+            "WEBHOOK",
+            "DISABLES",
+            "COUNTS",
+            "WHAT IT MEANS",
+        ],
+        narrow: 7,
+        rows: settings.iter().map(setting_row).collect(),
+        empty: "This server knows no alerts.",
+    })
+}
+
+fn setting_row(setting: &AlertSetting) -> Vec<String> {
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    vec![
+        setting.kind.clone(),
+        yes_no(setting.is_enabled),
+        setting.threshold.to_string(),
+        or_none(setting.muted_until.map(|at| at.to_string())),
+        yes_no(setting.mail),
+        yes_no(setting.webhook),
+        or_none(setting.disables.map(yes_no)),
+        setting.threshold_unit.clone(),
+        setting.explanation.clone(),
+    ]
+}
+
+async fn set(context: &Context, args: SetArgs) -> Result<(), Failure> {
+    let change = UpdateAlertSetting {
+        is_enabled: args.enabled,
+        threshold: args.threshold,
+        muted_until: args.muted_until.map(|until| Some(until).filter(|until| until != "never")),
+        mail: args.mail,
+        webhook: args.webhook,
+        disables: args.disables,
+    };
+    let kind = args.kind;
+    let set = context.call(async |client: &Client| client.alerts().set(&kind, &change).await).await?;
+    context.output.show(&set, || View::Done(format!("Updated alerts of the kind {kind}.")))
+}
