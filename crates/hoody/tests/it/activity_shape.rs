@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use hoody::testing::Service;
 use http::StatusCode;
 use serde_json::json;
@@ -11,6 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::activity::rows;
 use crate::support::{TestApp, on_both};
+use crate::upgrade::execute;
 
 const HOUR: i64 = 3_600_000;
 const SMALL: &str = "SELECT CAST(COUNT(*) AS BIGINT) AS n FROM activity_blocks_641 WHERE state = 0";
@@ -181,6 +184,75 @@ on_both! {
         assert!(!node.flush_activity().await, "it is still there, to be tried again");
         owner.check("").await.expect(StatusCode::NO_CONTENT);
         assert_eq!(rows(&app, &owner, "").await.len(), 2);
+    }
+
+    /// Threat 40: what finds no room at all is counted where the log is.
+    async fn threat_40_rows_that_are_given_up_are_counted(app: TestApp) {
+        const LOST: &str = "SELECT CAST(SUM(lost) AS BIGINT) AS n FROM activity_runs";
+        let owner = app.user("ada").await;
+        let token = owner.mint(json!({ "permissions": {} })).await;
+        token.client.check("").await.expect(StatusCode::NO_CONTENT);
+        assert!(app.service.flush_activity().await);
+        assert_eq!(app.service.activity_number(LOST).await, 0);
+        let before = app.service.activity_after("{}", 100_000).await.0.len();
+        for _ in 0..8_192 {
+            token.client.check("projects.read").await.refused(403, "INSUFFICIENT_PERMISSIONS");
+        }
+        // These wait for room, until their clients leave: then there is as much again, and seven are too many.
+        let asked = (0..8_192 + 7).map(|_| token.client.check("projects.read"));
+        let mut asked: FuturesUnordered<_> = asked.collect();
+        for _ in 0..8 {
+            assert!(asked.next().now_or_never().is_none(), "there was no room for its row");
+        }
+        drop(asked);
+        assert_eq!(app.service.waiting_activity(), 2 * 8_192);
+        assert!(app.service.flush_activity().await);
+        let (all, _) = app.service.activity_after("{}", 100_000).await;
+        assert_eq!((all.len() - before, app.service.activity_number(LOST).await), (2 * 8_192, 7));
+    }
+
+    async fn the_instants_of_a_run_never_go_back_whoever_waited(app: TestApp) {
+        let owner = app.user("ada").await;
+        let token = owner.mint(json!({ "permissions": {} })).await;
+        for _ in 0..8_192 {
+            token.client.check("").await;
+            if app.service.waiting_activity() == 8_192 {
+                break;
+            }
+        }
+        let path = format!("/api/v1/projects/{:024x}", 1);
+        let mut late = Box::pin(token.client.get(&path));
+        assert!(late.as_mut().now_or_never().is_none(), "there is no room for its row");
+        app.later(60_000).await;
+        assert!(app.service.flush_activity().await);
+        token.client.check("").await.expect(StatusCode::NO_CONTENT);
+        late.await;
+        assert!(app.service.flush_activity().await);
+        let newest = rows(&app, &owner, "limit=2").await;
+        let at = json!(app.service.now());
+        assert_eq!((&newest[0]["path"], &newest[0]["created_at"]), (&json!(path), &at), "{newest:?}");
+        assert_eq!(newest[1]["created_at"], at);
+    }
+
+    async fn rows_whose_commit_was_not_heard_of_are_not_stored_twice(app: TestApp) {
+        let owner = app.user("ada").await;
+        let node = app.another_node().await;
+        let check = async || owner.at(&node).check("").await.expect(StatusCode::NO_CONTENT).status;
+        check().await;
+        assert!(node.flush_activity().await);
+        check().await;
+        check().await;
+        // As if these two had been stored, and the connection had broken before the answer.
+        let log = match app.url.strip_prefix("sqlite:") {
+            Some(_) => format!("sqlite:{}", app.directory.path().join("activity.db").display()),
+            None => app.url.clone(),
+        };
+        execute(&log, "UPDATE activity_runs SET written = 3".to_owned()).await;
+        assert!(node.flush_activity().await, "it finds out that they are there");
+        check().await;
+        assert!(node.flush_activity().await);
+        let (rows, _) = node.activity_after("{}", 100).await;
+        assert_eq!(numbers(&rows).into_values().collect::<Vec<_>>(), [[1, 4]]);
     }
 
     /// Threat 32: heavy use is few writes, and a check does not wait for a database that stands.

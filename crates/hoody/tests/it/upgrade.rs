@@ -69,7 +69,8 @@ fn sqlite(url: &str) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).foreign_keys(false)
 }
 
-async fn execute(url: &str, sql: String) {
+/// Runs a statement on a database, beside whoever serves it.
+pub(crate) async fn execute(url: &str, sql: String) {
     let text = AssertSqlSafe(sql.clone());
     let done = if is_postgres(url) {
         let mut connection = PgConnection::connect(url).await.unwrap();
