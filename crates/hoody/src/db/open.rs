@@ -39,6 +39,8 @@ const POSTGRES_WRITERS: u32 = 12;
 const ACTIVITY_WRITERS: u32 = 2;
 const ACTIVITY_READERS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often a start waits that long.
+const CONNECT_TRIES: usize = 5;
 /// How long a connection may take to become free of what was given up.
 const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -105,9 +107,9 @@ impl Location {
                 migrate::migrate_postgres(&postgres_migrator(), &mut connection).await?;
                 connection.close().await?;
                 let options = postgres_options(options.as_ref().clone());
-                let writers = postgres_pool(POSTGRES_WRITERS).connect_with(options.clone()).await?;
-                let readers = postgres_pool(POSTGRES_READERS).connect_with(options.clone()).await?;
-                let tail = postgres_pool(1).connect_with(options).await?;
+                let writers = connect(postgres_pool(POSTGRES_WRITERS), &options).await?;
+                let readers = connect(postgres_pool(POSTGRES_READERS), &options).await?;
+                let tail = connect(postgres_pool(1), &options).await?;
                 (Db::Postgres { writers: writers.clone(), readers }, Db::Postgres { writers, readers: tail })
             }
         };
@@ -138,8 +140,8 @@ impl Location {
                 let commit = if is_durable { "on" } else { "off" };
                 let options = postgres_options(options.as_ref().clone());
                 let options = options.options([("synchronous_commit", commit)]);
-                let writers = postgres_pool(ACTIVITY_WRITERS).connect_with(options.clone()).await?;
-                let readers = postgres_pool(ACTIVITY_READERS).connect_with(options).await?;
+                let writers = connect(postgres_pool(ACTIVITY_WRITERS), &options).await?;
+                let readers = connect(postgres_pool(ACTIVITY_READERS), &options).await?;
                 Db::Postgres { writers, readers }
             }
         })
@@ -163,6 +165,21 @@ fn pool<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
+}
+
+/// Connects a pool. A request does not wait long for a connection; a start waits for a busy server, which
+/// answered a moment ago.
+async fn connect(
+    pool: PoolOptions<sqlx::Postgres>,
+    options: &PgConnectOptions,
+) -> sqlx::Result<sqlx::PgPool> {
+    for _ in 1..CONNECT_TRIES {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(sqlx::Error::PoolTimedOut) => {}
+            result => return result,
+        }
+    }
+    pool.connect_with(options.clone()).await
 }
 
 /// A connection that was given up in the middle of a statement first finishes it. Behind a network that

@@ -236,7 +236,7 @@ on_both! {
 
     async fn an_id_that_is_none_is_refused_on_every_route(app: TestApp) {
         let user = app.user("ada").await;
-        let with_ids: Vec<_> = operations().into_iter().filter(|(_, path)| path.contains("d}")).collect();
+        let with_ids: Vec<_> = operations().into_iter().filter(|(_, path)| path.contains("id}")).collect();
         assert!(with_ids.len() >= 8, "{with_ids:?}");
         for (method, path) in with_ids {
             for id in [

@@ -200,7 +200,7 @@ on_both! {
         let last = versions[versions.len() - 1];
         for version in [0, 0, 1, versions[versions.len() - 2], last] {
             take_back(&app, version).await;
-            let starting = (0..6).map(|_| {
+            let starting = (0..4).map(|_| {
                 let (url, directory, now) = (app.url.clone(), app.directory.path().to_owned(), app.service.now());
                 tokio::spawn(async move { Service::open(&url, &directory, "", now).await })
             });
