@@ -11,7 +11,7 @@ use std::time::Duration;
 use hoody_core::alert::{Counter, Kind, Request, Seen, Sight, Sign, address_tag, signs};
 use hoody_core::event::Place;
 use hoody_core::id::{Id, UserId};
-use hoody_core::time::Timestamp;
+use hoody_core::time::{SECOND, Timestamp};
 use serde_json::{Value, json};
 
 use super::mails::Mails;
@@ -34,17 +34,19 @@ const TOLD: i64 = 500;
 const INTERVAL: Duration = Duration::from_millis(250);
 /// How often another node looks whether the task is free.
 const IDLE: Duration = Duration::from_secs(1);
-/// How many looks at the log go by between two looks at the time.
-const LOOKS: u32 = 120;
+/// How often it looks for what time alone brings about, in milliseconds.
+const LOOK_EVERY: i64 = 30 * SECOND;
 /// Of how many tokens and accounts the addresses are kept in memory: about 200 bytes each.
 const REMEMBERED: usize = 65_536;
 
 /// Evaluates for as long as the process lives.
 pub(crate) async fn run(app: Arc<App>) {
-    let (mut is_well, mut looks) = (true, 0_u32);
+    let (mut is_well, mut next_look) = (true, 0);
     loop {
         let mut result = evaluate(&app).await;
-        if looks.is_multiple_of(LOOKS) && matches!(result, Ok(Some(_))) {
+        let now = app.clock.boot_millis();
+        if now >= next_look && matches!(result, Ok(Some(_))) {
+            next_look = now + LOOK_EVERY;
             result = watch::look(&app).await.and(result);
         }
         if let Err(error) = &result
@@ -56,14 +58,8 @@ pub(crate) async fn run(app: Arc<App>) {
         match result {
             // There is more.
             Ok(Some(true)) => tokio::task::yield_now().await,
-            Ok(Some(false)) => {
-                looks = looks.wrapping_add(1);
-                tokio::time::sleep(INTERVAL).await;
-            }
-            Ok(None) | Err(_) => {
-                looks = 0;
-                tokio::time::sleep(IDLE).await;
-            }
+            Ok(Some(false)) => tokio::time::sleep(INTERVAL).await,
+            Ok(None) | Err(_) => tokio::time::sleep(IDLE).await,
         }
     }
 }
