@@ -2,9 +2,9 @@
 //! small.
 //!
 //! ```text
-//! stored   (tag 4 | day 2) × at most 16, in no order
+//! stored   (tag 4 | day 2) × at most 12, in no order
 //! tag      SHA-256(id | address)[..4]: of IPv6 the /64; a new address is taken for a known one once in
-//!          268 million
+//!          358 million
 //! day      since 1970, when it was last seen: the one that was not seen for longest makes room
 //! ```
 
@@ -16,7 +16,7 @@ use crate::address::neighbourhood;
 use crate::time::{DAY, Timestamp};
 
 /// How many addresses are remembered.
-pub const MAX_SEEN: usize = 16;
+pub const MAX_SEEN: usize = 12;
 const ENTRY: usize = 6;
 
 /// What is kept of an address.
@@ -127,10 +127,10 @@ mod tests {
             seen.see(tag(&format!("10.0.0.{n}")), on(i64::try_from(n).unwrap()));
         }
         assert_eq!(seen.see(tag("10.0.0.0"), on(90)), Sight::Again);
-        assert_eq!(seen.see(tag("10.0.1.0"), on(91)), Sight::New { known: 16 });
+        assert_eq!(seen.see(tag("10.0.1.0"), on(91)), Sight::New { known: 12 });
         assert_eq!(seen.see(tag("10.0.0.0"), on(91)), Sight::Again, "the one in use stays");
-        assert_eq!(seen.see(tag("10.0.0.1"), on(92)), Sight::New { known: 16 });
-        assert_eq!(seen.pack().len(), 96);
+        assert_eq!(seen.see(tag("10.0.0.1"), on(92)), Sight::New { known: 12 });
+        assert_eq!(seen.pack().len(), 72);
     }
 
     proptest! {

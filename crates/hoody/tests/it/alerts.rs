@@ -515,4 +515,123 @@ on_both! {
         app.service.look_for_alerts().await;
         assert_eq!(app.service.number("SELECT COUNT(*) AS n FROM deleted_tokens").await, 0);
     }
+
+    async fn threat_40_every_refusal_is_counted_however_many_and_whoever_counts(app: TestApp) {
+        let owner = app.user("ada").await;
+        let second = app.another_node().await;
+        set(&owner, "refusal_burst", json!({ "threshold": 50 })).await;
+        let token = owner.mint(json!({ "ip_whitelist": ["10.0.0.0/8"] })).await;
+        for round in 0..12 {
+            let node = if round % 3 == 0 { &second } else { &app.service };
+            for _ in 0..50 {
+                token.client.at(node).check("").await.refused(403, "IP_NOT_WHITELISTED");
+            }
+            assert!(node.flush_activity().await);
+            if round == 6 {
+                // The one that evaluates dies; the other's clock is past its lease.
+                second.advance(10_000);
+            }
+            let evaluator = if round < 6 { &app.service } else { &second };
+            assert!(evaluator.evaluate().await, "{round}");
+        }
+        let alert = the_one(&owner, "refusal_burst").await;
+        assert_eq!((&alert["count"], &alert["subject_id"]), (&json!(600), &json!(token.id)));
+        assert_eq!(app.service.number(RAISED).await, 1);
+    }
+
+    async fn threat_32_known_addresses_are_written_once_a_day(app: TestApp) {
+        let owner = app.user("ada").await;
+        let token = owner.mint(json!({})).await;
+        uses(&token, HERE).await;
+        app.service.evaluate().await;
+        // Whatever is written from now on shows.
+        app.service.tamper("UPDATE alert_seen SET addresses = substr(addresses, 1, 0)").await;
+        let written = "SELECT COUNT(*) AS n FROM alert_seen WHERE octet_length(addresses) > 0";
+        for _ in 0..5 {
+            for _ in 0..20 {
+                uses(&token, HERE).await;
+            }
+            app.later(HOUR).await;
+            app.service.evaluate().await;
+        }
+        assert_eq!(app.service.number(written).await, 0);
+        app.later(DAY).await;
+        uses(&token, HERE).await;
+        app.service.evaluate().await;
+        assert_eq!(app.service.number(written).await, 1);
+    }
+
+    async fn threat_26_no_secret_gets_into_an_alert_or_its_mail(app: TestApp) {
+        let owner = app.user("ada").await;
+        app.service.tamper("UPDATE users SET email_verified = TRUE").await;
+        let token = owner.mint(json!({ "alias": "agent of eve" })).await;
+        owner.delete(&format!("/api/v1/auth/tokens/{}", token.id)).await.expect(StatusCode::OK);
+        let canary = "canary-in-a-coal-mine-0001";
+        let client = token.client.header("user-agent", canary).header("x-canary", canary);
+        for path in [format!("/api/v1/auth/check?permission={canary}"), format!("/api/v1/vault/keys/{canary}"),
+            format!("/api/v1/auth/tokens/{}", token.secret)] {
+            client.get(&path).await.refused(401, "INVALID_TOKEN");
+        }
+        app.service.evaluate().await;
+        assert_eq!(the_one(&owner, "dead_token_used").await["count"], 3);
+        let mail = app.mail_to("ada@example.com").await;
+        let rows = "SELECT kind || subject_type || subject_name || details || COALESCE(ip, '') AS t FROM alerts";
+        let told = "SELECT payload AS t FROM feed WHERE event_type = 'alert.raised'";
+        for secret in [canary, token.secret.as_str()] {
+            assert!(!mail.text.contains(secret), "{mail:?}");
+            for sql in [rows, told] {
+                let texts = app.service.texts(sql).await;
+                assert!(texts.len() == 1 && !texts[0].contains(secret), "{texts:?}");
+            }
+        }
+        assert!(!mail.text.contains("eve") && mail.text.is_ascii(), "no name that somebody chose: {mail:?}");
+    }
+
+    async fn threat_35_an_alert_leaves_the_house_through_the_guarded_door_alone(app: TestApp) {
+        let owner = app.user("ada").await;
+        app.service.look_up_with(|_| vec!["169.254.169.254:443".parse().unwrap()]);
+        let body = json!({ "url": "https://hooks.example.com/", "event_types": ["alert.*"] });
+        let made = owner.post("/api/v1/webhooks", body).await;
+        made.expect(StatusCode::CREATED);
+        let token = owner.mint(json!({})).await;
+        let path = format!("/api/v1/auth/tokens/{}", token.id);
+        owner.patch(&path, json!({ "is_enabled": false })).await.expect(StatusCode::OK);
+        token.client.check("").await.refused(401, "INVALID_TOKEN");
+        app.service.evaluate().await;
+        assert_eq!(app.service.project().await, None);
+        assert_eq!(app.service.send_webhooks().await, 1);
+        let path = format!("/api/v1/webhooks/{}/deliveries", made.data()["id"].as_str().unwrap());
+        let sent = owner.get(&path).await;
+        assert_eq!((&sent.data()[0]["event_type"], &sent.data()[0]["state"]), (&json!("alert.raised"), &json!("waiting")));
+        assert_eq!(sent.data()[0]["status"], Value::Null, "nothing was connected to: {}", sent.text);
+        // A kind that is kept from webhooks is not even put on its way.
+        set(&owner, "refusal_burst", json!({ "webhook": false, "threshold": 1 })).await;
+        let refused = owner.mint(json!({ "ip_whitelist": ["10.0.0.0/8"] })).await;
+        refused.client.check("").await.refused(403, "IP_NOT_WHITELISTED");
+        app.service.evaluate().await;
+        assert_eq!(app.service.project().await, None);
+        let types: Vec<_> = app.service.texts("SELECT event_type AS t FROM webhook_deliveries ORDER BY pos").await;
+        assert_eq!(types, ["alert.raised", "alert.settings_updated"]);
+        assert_eq!(app.service.number(RAISED).await, 2, "the event is there all the same");
+    }
+
+    async fn what_is_remembered_of_a_million_tokens_takes_less_than_200_mb(app: TestApp) {
+        const TOKENS: i64 = 20_000;
+        let owner = app.user("ada").await;
+        let token = owner.mint(json!({})).await;
+        app.service.plant_like(&token.id, usize::try_from(TOKENS).unwrap()).await;
+        // As much as is ever kept of one: twelve addresses.
+        let (fill, size) = if app.url.starts_with("sqlite:") {
+            ("INSERT INTO alert_seen (id, addresses) SELECT id, randomblob(72) FROM tokens",
+             "SELECT SUM(pgsize) AS n FROM dbstat WHERE name IN ('alert_seen', 'sqlite_autoindex_alert_seen_1')")
+        } else {
+            ("INSERT INTO alert_seen (id, addresses) SELECT id, decode(repeat('5a', 72), 'hex') FROM tokens",
+             "SELECT pg_total_relation_size('alert_seen') AS n")
+        };
+        assert!(app.service.tamper(fill).await >= u64::try_from(TOKENS).unwrap());
+        let bytes = app.service.number(size).await / TOKENS;
+        eprintln!("{bytes} bytes a token");
+        // PostgreSQL keeps up to a fifth more between two rounds of its vacuum.
+        assert!(bytes * 6 / 5 < 200, "{bytes} bytes a token");
+    }
 }
