@@ -271,7 +271,8 @@ async fn check_feed(place: &Place, writers: &[Writer]) {
     let mut tokens = HashSet::new();
     for (_, seq, event, id) in &rows {
         let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(*seq, 0, "these mutations tell of one thing each");
+        // The evaluator raises several alerts at a time.
+        assert!(*seq == 0 || event == "alert.raised", "these mutations tell of one thing each");
         match event.as_str() {
             "auth.token.created" => assert!(tokens.insert(id.clone()), "{id} was made twice"),
             "auth.token.enabled" | "auth.token.disabled" => {

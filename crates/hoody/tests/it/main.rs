@@ -18,6 +18,7 @@ mod credential_races;
 mod delegation;
 mod device;
 mod device_page;
+mod documents;
 mod event_streams;
 mod events;
 mod freshness;
