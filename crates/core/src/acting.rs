@@ -54,7 +54,7 @@ pub enum Refusal {
 /// [`Refusal::Hidden`] or [`Refusal::Forbidden`].
 pub fn may_act(caller: &Grant, caller_writes: bool, target: Target<'_>, act: Act<'_>) -> Result<(), Refusal> {
     let Credential::Token(own) = caller.credential else { return Ok(()) };
-    let is_delegated = caller.lineage.len() > 1;
+    let is_delegated = caller.lineage().len() > 1;
     let is_its_own = target.id == own || target.lineage.contains(&own);
     if !is_its_own && (is_delegated || !target.limits.does_no_more_than(&caller.limits)) {
         return Err(Refusal::Hidden);
@@ -75,7 +75,7 @@ pub fn may_act(caller: &Grant, caller_writes: bool, target: Target<'_>, act: Act
 pub(crate) mod tests {
     use super::*;
     use crate::address::AddressList;
-    use crate::grant::Realms;
+    use crate::grant::{Descent, Realms};
     use crate::id::{RealmId, SessionId, UserId};
     use crate::permissions::{Catalogue, PermissionSet};
     use crate::time::Timestamp;
@@ -89,7 +89,7 @@ pub(crate) mod tests {
         Grant {
             account: UserId::from_bytes([9; 12]),
             credential: Credential::Token(id(own)),
-            lineage: Box::new([id(own)]),
+            descent: Descent::default(),
             is_enabled: true,
             is_banned: false,
             limits,
@@ -169,7 +169,7 @@ pub(crate) mod tests {
         let own = Limits { expires_at: None, ..Limits::of_session(Timestamp::MAX) };
         let small = Limits { permissions: PermissionSet::EMPTY, vault_access: false, ..own.clone() };
         let mut caller = grant(2, own.clone());
-        caller.lineage = Box::new([id(1), id(2)]);
+        caller.descent = Descent::of(Box::new([id(1), id(2)]));
         let change = Act::Change { after: &small, enables: false };
         for (name, lineage, expected) in [
             (1, &[][..], Err(Refusal::Hidden)),

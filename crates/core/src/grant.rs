@@ -22,8 +22,8 @@ pub struct Grant {
     pub account: UserId,
     /// Which credential it is.
     pub credential: Credential,
-    /// The tokens it descends from, the root first and itself last; empty for a session.
-    pub lineage: Box<[TokenId]>,
+    /// The tokens it descends from, where there are any: see [`Grant::lineage`].
+    pub descent: Descent,
     /// False once somebody switched it or one of its ancestors off.
     pub is_enabled: bool,
     /// Whether the account is banned.
@@ -31,6 +31,14 @@ pub struct Grant {
     /// What it is limited to: for a token of a lineage, what its ancestors allow too.
     pub limits: Limits,
 }
+
+/// Which tokens a token descends from. That it descends from none takes no room beside itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Descent(Option<Box<Line>>);
+
+/// The root first and the token itself last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line(Box<[TokenId]>);
 
 /// Which credential a grant belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,12 +66,15 @@ pub struct Limits {
     pub event_access: bool,
 }
 
-/// In which realms a credential works. An empty list of a request means no list, so no set that was
-/// asked for is empty.
+/// In which realms a credential works: everywhere, or where it is bound to. Everywhere takes no room
+/// beside itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Realms {
-    /// On the base host and in every realm.
-    Everywhere,
+pub struct Realms(Option<Box<Bound>>);
+
+/// What binds a credential. An empty list of a request means no list, so no set that was asked for is
+/// empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Bound {
     /// In every realm, but not on the base host.
     AnyRealm,
     /// In these realms only. Sorted, without duplicates. Empty only where a lineage leaves none: nowhere.
@@ -176,11 +187,22 @@ impl Deny {
 }
 
 impl Grant {
+    /// The tokens it descends from, the root first and itself last; empty for a session.
+    #[must_use]
+    pub fn lineage(&self) -> &[TokenId] {
+        match (&self.descent.0, &self.credential) {
+            (Some(line), _) => &line.0,
+            (None, Credential::Token(own)) => std::slice::from_ref(own),
+            (None, Credential::Session(_)) => &[],
+        }
+    }
+
     /// How many bytes it has beside itself: its lineage, realms and addresses.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        size_of_val(&*self.lineage)
-            + size_of_val(self.limits.realms.listed())
+        let line = |line: &Line| size_of::<Line>() + size_of_val(&*line.0);
+        self.descent.0.as_deref().map_or(0, line)
+            + self.limits.realms.held_bytes()
             + self.limits.addresses.held_bytes()
     }
 }
@@ -218,6 +240,14 @@ pub fn decide(grant: &Grant, attempt: &Attempt, now: Timestamp) -> Result<(), De
     }
 }
 
+impl Descent {
+    /// Of a token with this lineage, the root first and itself last.
+    #[must_use]
+    pub fn of(lineage: Box<[TokenId]>) -> Self {
+        Self((lineage.len() > 1).then(|| Box::new(Line(lineage))))
+    }
+}
+
 impl Rule {
     /// Any credential that is in force; the start of every other rule.
     pub const ANY: Self = Self {
@@ -242,16 +272,29 @@ impl Accepts {
 }
 
 impl Realms {
+    /// On the base host and in every realm.
+    pub const EVERYWHERE: Self = Self(None);
+
+    /// In every realm, but not on the base host.
+    #[must_use]
+    pub fn any_realm() -> Self {
+        Self(Some(Box::new(Bound::AnyRealm)))
+    }
+
+    fn only(realms: Box<[RealmId]>) -> Self {
+        Self(Some(Box::new(Bound::Only(realms))))
+    }
+
     /// What a token's list and its `allow_no_realm` flag mean (`contract/tokens.md` 8).
     #[must_use]
     pub fn of(realm_ids: &[RealmId], allow_no_realm: bool) -> Self {
         if realm_ids.is_empty() {
-            return if allow_no_realm { Self::Everywhere } else { Self::AnyRealm };
+            return if allow_no_realm { Self::EVERYWHERE } else { Self::any_realm() };
         }
         let mut realms = realm_ids.to_vec();
         realms.sort_unstable();
         realms.dedup();
-        Self::Only(realms.into_boxed_slice())
+        Self::only(realms.into_boxed_slice())
     }
 
     /// Whether it holds in `realm` (`None`: on the base host).
@@ -259,8 +302,8 @@ impl Realms {
     /// # Errors
     /// [`Deny::RealmRequired`] or [`Deny::Realm`].
     pub fn admit(&self, realm: Option<RealmId>, unscoped: bool) -> Result<(), Deny> {
-        match (self, realm) {
-            (Self::Everywhere, _) | (Self::AnyRealm, Some(_)) => Ok(()),
+        match (self.bound(), realm) {
+            (None, _) | (Some(Bound::AnyRealm), Some(_)) => Ok(()),
             (_, None) => {
                 if unscoped {
                     Ok(())
@@ -268,7 +311,7 @@ impl Realms {
                     Err(Deny::RealmRequired)
                 }
             }
-            (Self::Only(realms), Some(realm)) => {
+            (Some(Bound::Only(realms)), Some(realm)) => {
                 realms.binary_search(&realm).map(drop).map_err(|_| Deny::Realm(realm))
             }
         }
@@ -277,22 +320,22 @@ impl Realms {
     /// Whether every place where this holds is one where `other` holds.
     #[must_use]
     pub fn within(&self, other: &Self) -> bool {
-        match (self, other) {
-            (_, Self::Everywhere) | (Self::AnyRealm | Self::Only(_), Self::AnyRealm) => true,
-            (Self::Only(mine), Self::Only(theirs)) => {
+        match (self.bound(), other.bound()) {
+            (_, None) | (Some(_), Some(Bound::AnyRealm)) => true,
+            (Some(Bound::Only(mine)), Some(Bound::Only(theirs))) => {
                 mine.iter().all(|realm| theirs.binary_search(realm).is_ok())
             }
-            (Self::Everywhere | Self::AnyRealm, _) => false,
+            (None | Some(Bound::AnyRealm), _) => false,
         }
     }
 
     /// The places where both hold.
     #[must_use]
     pub fn meet(&self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::Only(mine), Self::Only(_)) => {
+        match (self.bound(), other.bound()) {
+            (Some(Bound::Only(mine)), Some(Bound::Only(_))) => {
                 let both = mine.iter().copied().filter(|realm| other.admit(Some(*realm), false).is_ok());
-                Self::Only(both.collect())
+                Self::only(both.collect())
             }
             _ if self.within(other) => self.clone(),
             _ => other.clone(),
@@ -302,16 +345,30 @@ impl Realms {
     /// Whether it holds in no place at all.
     #[must_use]
     pub fn is_nowhere(&self) -> bool {
-        matches!(self, Self::Only(realms) if realms.is_empty())
+        matches!(self.bound(), Some(Bound::Only(realms)) if realms.is_empty())
+    }
+
+    /// Whether it is bound to realms by name.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        matches!(self.bound(), Some(Bound::Only(_)))
     }
 
     /// The realms it is bound to by name; empty when there is no list.
     #[must_use]
     pub fn listed(&self) -> &[RealmId] {
-        match self {
-            Self::Only(realms) => realms,
-            Self::Everywhere | Self::AnyRealm => &[],
+        match self.bound() {
+            Some(Bound::Only(realms)) => realms,
+            None | Some(Bound::AnyRealm) => &[],
         }
+    }
+
+    fn bound(&self) -> Option<&Bound> {
+        self.0.as_deref()
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.bound().map_or(0, size_of_val) + size_of_val(self.listed())
     }
 }
 
@@ -321,7 +378,7 @@ impl Limits {
     pub fn of_session(expires_at: Timestamp) -> Self {
         Self {
             permissions: PermissionSet::ALL,
-            realms: Realms::Everywhere,
+            realms: Realms::EVERYWHERE,
             addresses: AddressList::any(),
             expires_at: Some(expires_at),
             vault_access: true,
@@ -381,12 +438,12 @@ mod tests {
         Grant {
             account: UserId::from_bytes([1; 12]),
             credential: Credential::Token(TokenId::from_bytes([2; 12])),
-            lineage: Box::new([TokenId::from_bytes([2; 12])]),
+            descent: Descent::default(),
             is_enabled: true,
             is_banned: false,
             limits: Limits {
                 permissions: PermissionSet::EMPTY,
-                realms: Realms::Everywhere,
+                realms: Realms::EVERYWHERE,
                 addresses: AddressList::any(),
                 expires_at: None,
                 vault_access: false,
@@ -411,7 +468,7 @@ mod tests {
         grant.is_banned = true;
         grant.limits.expires_at = Some(NOW);
         grant.limits.addresses = AddressList::parse_entries(["10.0.0.0/8"]).unwrap();
-        grant.limits.realms = Realms::Only(Box::new([realm(1)]));
+        grant.limits.realms = Realms::only(Box::new([realm(1)]));
         let mut attempt = attempt();
         attempt.rule.permission = Some(read);
         attempt.rule.vault = true;
@@ -460,7 +517,7 @@ mod tests {
 
     #[test]
     fn a_token_bound_to_realms_may_learn_them_on_the_base_host() {
-        for realms in [Realms::AnyRealm, Realms::of(&[realm(1)], true)] {
+        for realms in [Realms::any_realm(), Realms::of(&[realm(1)], true)] {
             assert_eq!(realms.admit(None, false), Err(Deny::RealmRequired));
             assert_eq!(realms.admit(None, true), Ok(()));
         }
@@ -469,8 +526,8 @@ mod tests {
 
     #[test]
     fn an_empty_list_means_no_list() {
-        assert_eq!(Realms::of(&[], true), Realms::Everywhere);
-        assert_eq!(Realms::of(&[], false), Realms::AnyRealm);
+        assert_eq!(Realms::of(&[], true), Realms::EVERYWHERE);
+        assert_eq!(Realms::of(&[], false), Realms::any_realm());
         assert_eq!(Realms::of(&[realm(2), realm(1), realm(2)], true).listed(), [realm(1), realm(2)]);
     }
 

@@ -2,6 +2,7 @@
 //! (`contract/README.md` 7). Nothing here reads a clock.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
@@ -9,8 +10,14 @@ use jiff::tz::Offset;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An instant in milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(i64);
+///
+/// Inside it counts from before the first that can be written, so that none is zero: an instant that
+/// there may not be takes no more room than one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(NonZeroU64);
+
+/// What the inside says of 1970.
+const ZERO: i64 = 62_167_219_200_001;
 
 /// 1970-01-01T00:00:00.
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
@@ -31,39 +38,47 @@ pub struct ParseTimestampError;
 
 impl Timestamp {
     /// The first instant that can be written: 0000-01-01T00:00:00.000Z.
-    pub const MIN: Self = Self(-62_167_219_200_000);
+    pub const MIN: Self = Self::at(-62_167_219_200_000);
     /// The last instant that can be written: 9999-12-31T23:59:59.999Z.
-    pub const MAX: Self = Self(253_402_300_799_999);
+    pub const MAX: Self = Self::at(253_402_300_799_999);
+
+    /// Of milliseconds that are not below [`MIN`](Self::MIN).
+    const fn at(millis: i64) -> Self {
+        match NonZeroU64::new((millis + ZERO).cast_unsigned()) {
+            Some(inside) => Self(inside),
+            None => Self(NonZeroU64::MIN),
+        }
+    }
 
     /// The instant this many milliseconds after 1970; one that cannot be written is moved to the
     /// nearest that can.
     #[must_use]
     pub fn from_millis(millis: i64) -> Self {
-        Self(millis.clamp(Self::MIN.0, Self::MAX.0))
+        Self::at(millis.clamp(Self::MIN.millis(), Self::MAX.millis()))
     }
 
     /// The instant this many milliseconds after 1970, if it can be written.
     #[must_use]
     pub fn checked_from_millis(millis: i64) -> Option<Self> {
-        (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
+        (Self::MIN.millis()..=Self::MAX.millis()).contains(&millis).then(|| Self::at(millis))
     }
 
     /// Milliseconds since 1970.
     #[must_use]
     pub const fn millis(self) -> i64 {
-        self.0
+        self.0.get().cast_signed() - ZERO
     }
 
     /// Whole seconds since 1970, rounded down: what a JWT carries.
     #[must_use]
     pub const fn seconds(self) -> i64 {
-        self.0.div_euclid(SECOND)
+        self.millis().div_euclid(SECOND)
     }
 
     /// This instant moved by `millis`, kept within what can be written.
     #[must_use]
     pub fn plus(self, millis: i64) -> Self {
-        Self::from_millis(self.0.saturating_add(millis))
+        Self::from_millis(self.millis().saturating_add(millis))
     }
 
     /// Reads an ISO 8601 instant with an offset, or a date (its midnight in UTC), or a date and a time
@@ -88,9 +103,15 @@ impl Timestamp {
     }
 }
 
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timestamp").field(&self.millis()).finish()
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let civil = EPOCH.saturating_add(SignedDuration::from_millis(self.0));
+        let civil = EPOCH.saturating_add(SignedDuration::from_millis(self.millis()));
         write!(f, "{civil:.3}Z")
     }
 }
@@ -175,7 +196,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(millis in Timestamp::MIN.0..=Timestamp::MAX.0) {
+        fn what_is_written_is_read_back(millis in Timestamp::MIN.millis()..=Timestamp::MAX.millis()) {
             let instant = Timestamp::from_millis(millis);
             prop_assert_eq!(Timestamp::parse(&instant.to_string()), Ok(instant));
         }

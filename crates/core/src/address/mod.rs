@@ -9,6 +9,7 @@ mod forwarded;
 mod network;
 mod public;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -49,10 +50,15 @@ pub fn neighbourhood(address: IpAddr) -> IpAddr {
 }
 
 /// The addresses from which a token may be used: `*`, or single addresses and networks.
+///
+/// `*` takes no room beside itself: most lists are that.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddressList {
-    /// As shown: canonical, in the order given, without duplicates. Empty means any address, or none
-    /// where `ranges` is empty too.
+pub struct AddressList(Option<Box<Listed>>);
+
+/// A list that names something.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Listed {
+    /// As shown: canonical, in the order given, without duplicates. Empty where nothing is allowed.
     networks: Box<[Network]>,
     /// The same, compiled for matching.
     ranges: Ranges,
@@ -61,8 +67,23 @@ pub struct AddressList {
 impl AddressList {
     /// The list `["*"]`: every address.
     #[must_use]
-    pub fn any() -> Self {
-        Self { networks: Box::default(), ranges: Ranges::everything() }
+    pub const fn any() -> Self {
+        Self(None)
+    }
+
+    fn of(networks: Vec<Network>) -> Self {
+        let ranges = networks.iter().copied().collect();
+        Self(Some(Box::new(Listed { networks: networks.into(), ranges })))
+    }
+
+    fn networks(&self) -> &[Network] {
+        self.0.as_ref().map_or(&[], |listed| &listed.networks)
+    }
+
+    fn ranges(&self) -> Cow<'_, Ranges> {
+        self.0
+            .as_ref()
+            .map_or_else(|| Cow::Owned(Ranges::everything()), |listed| Cow::Borrowed(&listed.ranges))
     }
 
     /// Reads 1 to 1000 entries, each `*`, an address or a network in CIDR form.
@@ -97,7 +118,7 @@ impl AddressList {
         if any {
             return Ok(Self::any());
         }
-        Ok(Self { ranges: networks.iter().copied().collect(), networks: networks.into() })
+        Ok(Self::of(networks))
     }
 
     /// Reads the field `ip_whitelist` of a request: an array of entries, or one string of entries
@@ -145,19 +166,19 @@ impl AddressList {
         if self.is_any() {
             return vec![ANY.to_owned()];
         }
-        self.networks.iter().map(ToString::to_string).collect()
+        self.networks().iter().map(ToString::to_string).collect()
     }
 
     /// Whether this is `["*"]`.
     #[must_use]
     pub fn is_any(&self) -> bool {
-        self.networks.is_empty() && !self.is_nothing()
+        self.0.is_none()
     }
 
     /// Whether it allows no address at all: what [`meet`](Self::meet) leaves of lists that share none.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        self.ranges.is_empty()
+        self.0.as_ref().is_some_and(|listed| listed.ranges.is_empty())
     }
 
     /// The addresses that both allow. Its entries are entries of the two lists, at most all of them.
@@ -170,30 +191,34 @@ impl AddressList {
             return other.clone();
         }
         // Of two networks one holds the other or they share nothing: the smaller ones are what is left.
-        let of_mine = self.networks.iter().filter(|network| other.ranges.hold(**network));
+        let (mine, theirs) = (self.ranges(), other.ranges());
+        let of_mine = self.networks().iter().filter(|network| theirs.hold(**network));
         let mut networks: Vec<_> = of_mine.copied().collect();
         let kept: Ranges = networks.iter().copied().collect();
-        let of_theirs = other.networks.iter().filter(|network| self.ranges.hold(**network));
+        let of_theirs = other.networks().iter().filter(|network| mine.hold(**network));
         networks.extend(of_theirs.filter(|network| !kept.hold(**network)));
-        Self { ranges: networks.iter().copied().collect(), networks: networks.into() }
+        Self::of(networks)
     }
 
     /// Whether an address may use the token. IPv4 inside IPv6 counts as IPv4. Does not allocate.
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
-        self.ranges.contain(canonical_ip(address))
+        self.0.as_ref().is_none_or(|listed| listed.ranges.contain(canonical_ip(address)))
     }
 
     /// How many bytes it has beside itself.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        size_of_val(&*self.networks) + self.ranges.held_bytes()
+        let held = |listed: &Listed| {
+            size_of::<Listed>() + size_of_val(&*listed.networks) + listed.ranges.held_bytes()
+        };
+        self.0.as_deref().map_or(0, held)
     }
 
     /// Whether `other` allows every address that this allows.
     #[must_use]
     pub fn within(&self, other: &Self) -> bool {
-        self.ranges.within(&other.ranges)
+        other.is_any() || self.ranges().within(&other.ranges())
     }
 }
 

@@ -10,7 +10,7 @@
 #[cfg(test)]
 mod model;
 
-use crate::grant::{Credential, Grant, Limits};
+use crate::grant::{Credential, Descent, Grant, Limits};
 use crate::id::{TokenId, UserId};
 
 /// The deepest that delegation can go on any server; what a server allows is a setting below this. A
@@ -82,7 +82,7 @@ impl Lineage {
         Grant {
             account,
             credential: Credential::Token(self.own.id),
-            lineage: self.ids(),
+            descent: Descent::of(self.ids()),
             is_enabled,
             is_banned,
             limits: match self.above() {
@@ -162,7 +162,7 @@ mod tests {
         let root = Limits { addresses: addresses("10.1.0.0/16"), vault_access: false, ..wide() };
         let grant = grant(vec![link(3, Some(2), child), link(2, Some(1), middle), link(1, None, root)]);
         assert_eq!(grant.credential, Credential::Token(id(3)));
-        assert_eq!(*grant.lineage, [id(1), id(2), id(3)]);
+        assert_eq!(grant.lineage(), [id(1), id(2), id(3)]);
         assert!(grant.is_enabled);
         let limits = grant.limits;
         assert_eq!((limits.permissions, limits.expires_at), (read, Some(Timestamp::from_millis(5))));
@@ -223,8 +223,8 @@ mod tests {
         assert_eq!(raised(&wide(), &wide(), &small), None);
         for (field, after) in [
             ("permissions", Limits { permissions: PermissionSet::ALL, ..small.clone() }),
-            ("realm_ids", Limits { realms: Realms::Everywhere, ..small.clone() }),
-            ("realm_ids", Limits { realms: Realms::AnyRealm, ..small.clone() }),
+            ("realm_ids", Limits { realms: Realms::EVERYWHERE, ..small.clone() }),
+            ("realm_ids", Limits { realms: Realms::any_realm(), ..small.clone() }),
             ("ip_whitelist", Limits { addresses: AddressList::any(), ..small.clone() }),
             ("expires_at", Limits { expires_at: None, ..small.clone() }),
             ("vault_access", Limits { vault_access: true, ..small.clone() }),

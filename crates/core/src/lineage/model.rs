@@ -101,7 +101,7 @@ impl Tree {
     fn mint(&mut self, by: Option<usize>, asked: Limits) {
         let Some(parent) = by else { return self.add(None, asked) };
         let grant = self.grant(parent);
-        if !grant.limits.permissions.has(create_tokens()) || grant.lineage.len() > DEEPEST {
+        if !grant.limits.permissions.has(create_tokens()) || grant.lineage().len() > DEEPEST {
             return;
         }
         if let Ok(limits) = clamp(&asked, &grant.limits) {

@@ -15,7 +15,9 @@ use crate::invalid::{Invalid, Violation};
 use crate::json::{MAX_VIOLATIONS, pointer};
 
 /// The most leaves that a catalogue may have: one bit each.
-pub const MAX_LEAVES: usize = 128;
+pub const MAX_LEAVES: usize = 8 * BYTES;
+/// How many bytes a set takes: with what else limits a credential, a cached grant stays small.
+const BYTES: usize = 14;
 /// The most segments of a leaf's path.
 const MAX_SEGMENTS: usize = 8;
 /// What lies below this branch is for accounts: a token may carry it, but it never grants it anything.
@@ -36,7 +38,7 @@ pub struct Permission(u8);
 
 /// A set of leaves of one catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct PermissionSet(u128);
+pub struct PermissionSet([u8; BYTES]);
 
 /// A named set that can be asked for when a token is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,56 +92,62 @@ pub enum CatalogueError {
 
 impl PermissionSet {
     /// Nothing.
-    pub const EMPTY: Self = Self(0);
+    pub const EMPTY: Self = Self([0; BYTES]);
     /// Every leaf of every catalogue: what a session holds.
-    pub const ALL: Self = Self(u128::MAX);
+    pub const ALL: Self = Self([u8::MAX; BYTES]);
 
     /// Whether it holds this leaf.
     #[must_use]
     pub const fn has(self, permission: Permission) -> bool {
-        self.0 & permission.bit() != 0
+        self.0[permission.byte()] & permission.bit() != 0
     }
 
     /// This set and the leaf.
     #[must_use]
-    pub const fn with(self, permission: Permission) -> Self {
-        Self(self.0 | permission.bit())
+    pub const fn with(mut self, permission: Permission) -> Self {
+        self.0[permission.byte()] |= permission.bit();
+        self
     }
 
     /// This set but the leaf.
     #[must_use]
-    pub const fn without(self, permission: Permission) -> Self {
-        Self(self.0 & !permission.bit())
+    pub const fn without(mut self, permission: Permission) -> Self {
+        self.0[permission.byte()] &= !permission.bit();
+        self
     }
 
     /// Whether `other` holds every leaf that this holds.
     #[must_use]
-    pub const fn within(self, other: Self) -> bool {
-        self.0 & !other.0 == 0
+    pub fn within(self, other: Self) -> bool {
+        self.intersection(other) == self
     }
 
     /// What either holds.
     #[must_use]
-    pub const fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+    pub fn union(self, other: Self) -> Self {
+        Self(std::array::from_fn(|byte| self.0[byte] | other.0[byte]))
     }
 
     /// What both hold.
     #[must_use]
-    pub const fn intersection(self, other: Self) -> Self {
-        Self(self.0 & other.0)
+    pub fn intersection(self, other: Self) -> Self {
+        Self(std::array::from_fn(|byte| self.0[byte] & other.0[byte]))
     }
 
     /// Whether it holds nothing.
     #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
+    pub fn is_empty(self) -> bool {
+        self == Self::EMPTY
     }
 }
 
 impl Permission {
-    const fn bit(self) -> u128 {
-        1 << self.0
+    const fn byte(self) -> usize {
+        self.0 as usize / 8
+    }
+
+    const fn bit(self) -> u8 {
+        1 << (self.0 % 8)
     }
 }
 
@@ -154,7 +162,7 @@ impl Catalogue {
     /// templates.
     ///
     /// # Errors
-    /// More than 128 leaves, a path that is malformed, listed twice, or both a leaf and a branch.
+    /// More than [`MAX_LEAVES`] leaves, a path that is malformed, listed twice, or both a leaf and a branch.
     pub fn new(leaves: impl IntoIterator<Item = (String, bool)>) -> Result<Self, CatalogueError> {
         let mut catalogue = Self {
             leaves: Vec::new(),
@@ -398,13 +406,13 @@ mod tests {
     }
 
     #[test]
-    fn a_catalogue_has_at_most_128_leaves() {
+    fn a_catalogue_has_at_most_112_leaves() {
         let leaves = |n: usize| (0..n).map(|i| (format!("leaf{i}"), false));
-        let full = Catalogue::new(leaves(128)).unwrap();
-        let last = full.leaf("leaf127").unwrap();
-        assert_eq!(full.path(last), "leaf127");
+        let full = Catalogue::new(leaves(112)).unwrap();
+        let last = full.leaf("leaf111").unwrap();
+        assert_eq!(full.path(last), "leaf111");
         assert_eq!(full.leaves().filter(|(p, _)| PermissionSet::EMPTY.with(last).has(*p)).count(), 1);
-        assert_eq!(Catalogue::new(leaves(129)).unwrap_err(), CatalogueError::TooMany);
+        assert_eq!(Catalogue::new(leaves(113)).unwrap_err(), CatalogueError::TooMany);
     }
 
     #[test]
@@ -511,7 +519,7 @@ mod tests {
     }
 
     prop_compose! {
-        fn set()(bits: u128) -> PermissionSet {
+        fn set()(bits: [u8; BYTES]) -> PermissionSet {
             let catalogue = Catalogue::hoody();
             let every: PermissionSet = catalogue.leaves().map(|(p, _)| p).collect();
             PermissionSet(bits).intersection(every)

@@ -19,7 +19,7 @@ pub(crate) mod store;
 pub(crate) mod stream;
 
 use hoody_core::event::{Cursor, Place};
-use hoody_core::grant::{Grant, Realms};
+use hoody_core::grant::Grant;
 use hoody_core::id::{EventId, ProjectId, RealmId, ResourceId, UserId};
 use hoody_core::time::{DAY, Timestamp};
 use hoody_core::wire;
@@ -76,10 +76,8 @@ impl Event {
 
     /// As the holder of `grant` sees it: of the realms, those that the credential is valid in.
     pub(crate) fn shown(&self, keys: &Keys, grant: &Grant) -> wire::Event {
-        let may_know = |realm: &&RealmId| match &grant.limits.realms {
-            Realms::Only(realms) => realms.contains(*realm),
-            Realms::Everywhere | Realms::AnyRealm => true,
-        };
+        let realms = &grant.limits.realms;
+        let may_know = |realm: &&RealmId| !realms.is_listed() || realms.listed().contains(*realm);
         let kind = if matches!(self.actor_kind.as_str(), "session" | "token") { "user" } else { "system" };
         wire::Event {
             id: self.id,

@@ -1,12 +1,12 @@
-//! The grant cache: credential → grant, and id → credentials so that a change can forget.
+//! The grant cache: credential → grant, and when which id was last forgotten.
 //!
-//! Readers go through a lock-free map and wait for nobody. Whoever adds or forgets holds the index's
-//! lock for a few map operations. A cold read notes the epoch before it reads; what it read goes in only
-//! when nothing that it concerns was forgotten since, which is checked under the same lock that
-//! forgetting takes: an entry that was read before a revocation cannot appear after it.
+//! Readers go through a lock-free map and wait for nobody. Each forgetting raises the epoch and writes it
+//! into the slots of the ids that it concerns. A grant is good when nothing that it concerns was forgotten
+//! since the epoch that was noted before it was read: an entry that was read before a revocation cannot
+//! be answered from after it, wherever it is by then. So a change of an account with a million tokens costs
+//! as much as any other, and a grant carries no index with it. An id shares its slot with few others; a
+//! grant that is read again for nothing costs one read.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +14,8 @@ use hoody_core::grant::{Credential, Grant};
 use hoody_core::secret::Digest;
 use hoody_core::session::Claims;
 
+use super::ring::{ByKey, Key, Ring};
+use super::slots::Slots;
 use super::usage::Usage;
 use super::{Forget, NoGrant};
 
@@ -24,23 +26,16 @@ pub(crate) struct Cached {
     pub(crate) usage: Usage,
     /// What a session's token says, to hold it against the session again; `None` for a token.
     pub(crate) claims: Option<Box<Claims>>,
+    /// The epoch up to which it is known to be good.
+    good_at: AtomicU64,
     /// Read since the eviction's hand came by.
     is_referenced: AtomicBool,
-    /// Which of the arrivals is its own.
-    arrival: AtomicU64,
-    /// How many bytes it takes in the cache, all told.
-    bytes: usize,
 }
 
 impl Cached {
     pub(crate) fn new((grant, usage): (Grant, Usage), claims: Option<Box<Claims>>) -> Self {
-        let bytes = size_of::<Self>()
-            + grant.held_bytes()
-            + claims.as_deref().map_or(0, size_of_val)
-            + PER_GRANT
-            + PER_ID * (1 + grant.lineage.len().max(1));
-        let arrival = AtomicU64::new(0);
-        Self { grant, usage, claims, is_referenced: AtomicBool::new(false), arrival, bytes }
+        let (good_at, is_referenced) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { grant, usage, claims, good_at, is_referenced }
     }
 
     fn concerns(&self) -> impl Iterator<Item = Forget> + '_ {
@@ -50,66 +45,38 @@ impl Cached {
         };
         std::iter::once(Forget::Account(self.grant.account))
             .chain(session)
-            .chain(self.grant.lineage.iter().copied().map(Forget::Token))
+            .chain(self.grant.lineage().iter().copied().map(Forget::Token))
+    }
+
+    /// How many bytes it takes in the cache, all told.
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.grant.held_bytes()
+            + self.claims.as_deref().map_or(0, |claims| size_of_val(claims) + claims.jti.capacity())
+            + PER_GRANT
     }
 }
-
-/// Keys are digests already: their first bytes are as good a hash as any.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct DigestHasher(u64);
-
-impl Hasher for DigestHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        // The array's length prefix is not written for arrays; whatever comes, the last eight bytes count.
-        for chunk in bytes.chunks_exact(8) {
-            self.0 ^= u64::from_le_bytes(chunk.try_into().expect("chunks of eight"));
-        }
-    }
-}
-
-pub(super) type ByDigest = BuildHasherDefault<DigestHasher>;
 
 /// How many digests of credentials that nobody knows, or that were known, are remembered.
 const REMEMBERED: usize = 65_536;
-/// Into how many slots the ids are spread when epochs are noted.
-const SLOTS: usize = 4_096;
 
-/// What a grant takes beside itself: its places in the map and among the arrivals, and what the allocator
-/// rounds up. Of 100,000 grants each took 951 bytes, counted as 1,000; at depth 2 it took 1,376, counted as
-/// 1,484. A test holds the numbers to that.
-const PER_GRANT: usize = 280;
-/// What each id that can make it be forgotten takes: a set of its own, as a rule.
-const PER_ID: usize = 230;
+/// What a grant takes beside itself: its places in the map and under the eviction's hand, and what the
+/// allocator rounds up. A test holds the sum to what grants take.
+const PER_GRANT: usize = 88;
 
 #[derive(Debug)]
 pub(super) struct Cache {
-    grants: papaya::HashMap<Digest, Arc<Cached>, ByDigest>,
+    grants: papaya::HashMap<Key, Arc<Cached>, ByKey>,
     /// Credentials that nobody knows, or that are deleted.
-    unknown: papaya::HashMap<Digest, NoGrant, ByDigest>,
-    /// Credentials that were good when they were last forgotten: their next read waits for nobody.
-    known: papaya::HashMap<Digest, (), ByDigest>,
-    /// Raised by each forgetting.
+    unknown: papaya::HashMap<Key, NoGrant, ByKey>,
+    /// Credentials that were good when they were last evicted: their next read waits for nobody.
+    known: papaya::HashMap<Key, (), ByKey>,
+    /// Raised by each forgetting, once its slots are written.
     epoch: AtomicU64,
-    index: Mutex<Index>,
+    slots: Slots,
+    ring: Mutex<Ring>,
     /// In bytes.
     capacity: usize,
-}
-
-#[derive(Debug)]
-struct Index {
-    by_id: HashMap<Forget, HashSet<Digest, ByDigest>>,
-    /// The epoch at which an id of the slot was last forgotten.
-    forgotten: Box<[u64]>,
-    /// In the order of arrival, for the eviction's hand: each with a number of its own, since what was
-    /// forgotten and came again leaves its old place behind.
-    arrivals: VecDeque<(Digest, u64)>,
-    arrived: u64,
-    /// How many bytes the grants take.
-    held: usize,
-    slots: std::hash::RandomState,
 }
 
 /// The epoch at which a cold read began.
@@ -123,14 +90,8 @@ impl Cache {
             unknown: papaya::HashMap::default(),
             known: papaya::HashMap::default(),
             epoch: AtomicU64::new(0),
-            index: Mutex::new(Index {
-                by_id: HashMap::new(),
-                forgotten: vec![0; SLOTS].into_boxed_slice(),
-                arrivals: VecDeque::new(),
-                arrived: 0,
-                held: 0,
-                slots: std::hash::RandomState::new(),
-            }),
+            slots: Slots::new(),
+            ring: Mutex::default(),
             capacity,
         }
     }
@@ -147,21 +108,41 @@ impl Cache {
 
     fn find<T>(&self, digest: &Digest, look: impl FnOnce(&Arc<Cached>) -> T) -> Option<T> {
         let grants = self.grants.pin();
-        let cached = grants.get(digest)?;
+        let cached = grants.get(&Key::of(digest))?;
+        if !self.is_good(cached) {
+            return None;
+        }
         if !cached.is_referenced.load(Ordering::Relaxed) {
             cached.is_referenced.store(true, Ordering::Relaxed);
         }
         Some(look(cached))
     }
 
-    /// What a read has shown of one that nobody has a grant by.
-    pub(super) fn find_unknown(&self, digest: &Digest) -> Option<NoGrant> {
-        self.unknown.pin().get(digest).copied()
+    /// Whether nothing that it concerns was forgotten since it was read.
+    fn is_good(&self, cached: &Cached) -> bool {
+        // In this order: a slot is written before the epoch that it tells of.
+        let Epoch(now) = self.epoch();
+        let good_at = cached.good_at.load(Ordering::SeqCst);
+        if good_at == now {
+            return true;
+        }
+        let is_good = cached.concerns().all(|id| self.slots.forgotten_at(id) <= good_at);
+        if is_good {
+            cached.good_at.fetch_max(now, Ordering::SeqCst);
+        }
+        is_good
     }
 
-    /// Whether it was good when it was last forgotten.
+    /// What a read has shown of one that nobody has a grant by.
+    pub(super) fn find_unknown(&self, digest: &Digest) -> Option<NoGrant> {
+        self.unknown.pin().get(&Key::of(digest)).copied()
+    }
+
+    /// Whether it was good when it was last forgotten or evicted.
     pub(super) fn was_known(&self, digest: &Digest) -> bool {
-        self.known.pin().contains_key(digest)
+        let key = Key::of(digest);
+        self.grants.pin().get(&key).is_some_and(|cached| was_in_force(cached))
+            || self.known.pin().contains_key(&key)
     }
 
     /// To be noted before a read begins.
@@ -172,28 +153,37 @@ impl Cache {
     /// Puts in what a read that began at `epoch` found, unless something that it concerns was forgotten
     /// since; whether it went in.
     pub(super) fn insert(&self, digest: Digest, cached: &Arc<Cached>, epoch: Epoch) -> bool {
-        let mut index = self.lock();
-        if cached.concerns().any(|id| index.forgotten[index.slot(id)] > epoch.0) {
+        let key = Key::of(&digest);
+        let mut ring = self.lock();
+        cached.good_at.store(epoch.0, Ordering::SeqCst);
+        if epoch.0 < ring.floor || !self.is_good(cached) {
             return false;
         }
-        for id in cached.concerns() {
-            index.by_id.entry(id).or_default().insert(digest);
+        let bytes = cached.bytes();
+        if bytes > self.capacity {
+            return true;
         }
-        index.arrive(digest, cached);
-        if let Some(old) = self.grants.pin().insert(digest, Arc::clone(cached)) {
-            index.held -= old.bytes;
+        let grants = self.grants.pin();
+        match grants.insert(key, Arc::clone(cached)) {
+            Some(old) => {
+                ring.held = ring.held - old.bytes() + bytes;
+                self.evict(&mut ring, 0);
+            }
+            None => {
+                self.evict(&mut ring, bytes);
+                ring.put(key);
+                ring.held += bytes;
+            }
         }
-        index.held += cached.bytes;
-        self.known.pin().remove(&digest);
-        self.evict(&mut index);
+        self.known.pin().remove(&key);
         true
     }
 
     /// Remembers that nobody has a grant by it, if nothing at all was forgotten since `epoch`.
     pub(super) fn insert_unknown(&self, digest: Digest, none: NoGrant, epoch: Epoch) {
-        let _index = self.lock();
+        let _ring = self.lock();
         if self.epoch() == epoch {
-            remember(&self.unknown, digest, none);
+            remember(&self.unknown, Key::of(&digest), none);
         }
     }
 
@@ -201,24 +191,19 @@ impl Cache {
         if what.is_empty() {
             return;
         }
-        let mut index = self.lock();
-        let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        let _ring = self.lock();
+        let epoch = self.epoch().0 + 1;
         for &id in what {
-            let slot = index.slot(id);
-            index.forgotten[slot] = epoch;
-            for digest in index.by_id.remove(&id).unwrap_or_default() {
-                self.remove(&mut index, &digest);
-            }
+            self.slots.forget(id, epoch);
         }
+        self.epoch.store(epoch, Ordering::SeqCst);
     }
 
     pub(super) fn forget_all(&self) {
-        let mut index = self.lock();
-        let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
-        index.forgotten.fill(epoch);
-        index.by_id.clear();
-        index.arrivals.clear();
-        index.held = 0;
+        let mut ring = self.lock();
+        let epoch = self.epoch().0 + 1;
+        *ring = Ring { floor: epoch, ..Ring::default() };
+        self.epoch.store(epoch, Ordering::SeqCst);
         self.grants.pin().clear();
         self.unknown.pin().clear();
         self.known.pin().clear();
@@ -227,14 +212,15 @@ impl Cache {
     /// Forgets every grant and every unknown credential, and remembers which were good: their next read
     /// waits for nobody.
     pub(super) fn read_all_again(&self) {
-        let good: Vec<Digest> = self.grants.pin().keys().copied().take(REMEMBERED).collect();
+        let good: Vec<Key> = self.grants.pin().keys().copied().take(REMEMBERED).collect();
         self.forget_all();
         let known = self.known.pin();
-        for digest in good {
-            known.insert(digest, ());
+        for key in good {
+            known.insert(key, ());
         }
     }
 
+    /// How many there are, with those that were forgotten and not read again since.
     pub(super) fn len(&self) -> usize {
         self.grants.len()
     }
@@ -244,78 +230,55 @@ impl Cache {
         self.lock().held
     }
 
-    /// Second chance: what was read since the hand last came by goes to the end of the queue.
-    fn evict(&self, index: &mut Index) {
+    /// Makes room for `bytes` more. Second chance: what was read since the hand last came by stays for one
+    /// more round, if it is good.
+    fn evict(&self, ring: &mut Ring, bytes: usize) {
         let grants = self.grants.pin();
-        while index.held > self.capacity {
-            let Some((digest, arrival)) = index.arrivals.pop_front() else { return };
-            match grants.get(&digest) {
-                Some(cached) if cached.arrival.load(Ordering::Relaxed) != arrival => {}
-                Some(cached) if cached.is_referenced.swap(false, Ordering::Relaxed) => {
-                    index.arrive(digest, cached);
-                }
-                Some(_) => self.remove(index, &digest),
-                None => {}
-            }
-        }
-        if index.arrivals.len() > 2 * grants.len() + 64 {
-            let is_current = |(digest, arrival): &(Digest, u64)| {
-                grants.get(digest).is_some_and(|cached| cached.arrival.load(Ordering::Relaxed) == *arrival)
+        while ring.held + bytes > self.capacity {
+            let Some(key) = ring.under_hand() else { return };
+            let Some(cached) = grants.get(&key) else {
+                ring.take();
+                continue;
             };
-            index.arrivals.retain(is_current);
-        }
-    }
-
-    fn remove(&self, index: &mut Index, digest: &Digest) {
-        let grants = self.grants.pin();
-        let Some(cached) = grants.remove(digest) else { return };
-        index.held -= cached.bytes;
-        for id in cached.concerns() {
-            if let Some(digests) = index.by_id.get_mut(&id) {
-                digests.remove(digest);
-                if digests.is_empty() {
-                    index.by_id.remove(&id);
-                }
+            if self.is_good(cached) && cached.is_referenced.swap(false, Ordering::Relaxed) {
+                ring.pass();
+                continue;
             }
-        }
-        if cached.grant.is_enabled && !cached.grant.is_banned {
-            remember(&self.known, *digest, ());
+            ring.take();
+            ring.held -= cached.bytes();
+            if was_in_force(cached) {
+                remember(&self.known, key, ());
+            }
+            grants.remove(&key);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Index> {
-        // A panic between two map operations leaves at worst an id without its credential.
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Ring> {
+        // A panic between two map operations leaves at worst a key without its grant.
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn remember<T>(memory: &papaya::HashMap<Digest, T, ByDigest>, digest: Digest, what: T) {
+fn was_in_force(cached: &Cached) -> bool {
+    cached.grant.is_enabled && !cached.grant.is_banned
+}
+
+fn remember<T>(memory: &papaya::HashMap<Key, T, ByKey>, key: Key, what: T) {
     let memory = memory.pin();
     if memory.len() >= REMEMBERED {
         memory.clear();
     }
-    memory.insert(digest, what);
-}
-
-impl Index {
-    /// Puts it at the end of the queue.
-    fn arrive(&mut self, digest: Digest, cached: &Cached) {
-        self.arrived += 1;
-        cached.arrival.store(self.arrived, Ordering::Relaxed);
-        self.arrivals.push_back((digest, self.arrived));
-    }
-
-    fn slot(&self, id: Forget) -> usize {
-        usize::try_from(self.slots.hash_one(id) % SLOTS as u64).expect("below SLOTS")
-    }
+    memory.insert(key, what);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicI64;
+
     use super::*;
     use crate::grants::usage::Usage;
     use hoody_core::address::AddressList;
-    use hoody_core::grant::Limits;
+    use hoody_core::grant::{Descent, Limits};
     use hoody_core::id::{TokenId, UserId};
     use hoody_core::time::Timestamp;
 
@@ -334,7 +297,7 @@ mod tests {
         let grant = Grant {
             account: UserId::from_bytes([account; 12]),
             credential: Credential::Token(*lineage.last().unwrap()),
-            lineage: lineage.into(),
+            descent: Descent::of(lineage.into()),
             is_enabled: true,
             is_banned: false,
             limits: Limits::of_session(Timestamp::MAX),
@@ -355,7 +318,6 @@ mod tests {
         assert!(cache.get(&digest(3)).is_some());
         cache.forget(&[Forget::Account(UserId::from_bytes([1; 12]))]);
         assert!(cache.get(&digest(3)).is_none());
-        assert!(cache.lock().by_id.is_empty());
     }
 
     /// Threat 10: what was read before a revocation cannot be put in after it.
@@ -386,7 +348,7 @@ mod tests {
 
     #[test]
     fn the_cache_is_bounded_and_keeps_what_is_used() {
-        let each = cached(1, &[1]).bytes;
+        let each = cached(1, &[1]).bytes();
         let cache = Cache::new(50 * each);
         let epoch = cache.epoch();
         for n in 0..200_u32 {
@@ -395,8 +357,7 @@ mod tests {
             assert!(cache.get(&digest(0)).is_some(), "used all the time, gone at {n}");
         }
         assert_eq!((cache.len(), cache.bytes()), (50, 50 * each));
-        let index = cache.lock();
-        assert!(index.by_id.len() <= 100, "an account and a token for each grant");
+        assert_eq!(cache.lock().keys.len(), 50);
     }
 
     /// One with a thousand networks takes the place of many.
@@ -406,9 +367,9 @@ mod tests {
         let mut large = Arc::into_inner(cached(1, &[1])).unwrap().grant;
         large.limits.addresses = AddressList::parse_entries(entries.iter().map(String::as_str)).unwrap();
         let large = Cached::new((large, Usage::never()), None);
-        let small = cached(1, &[2]).bytes;
-        assert!(large.bytes > 30 * small, "{} {small}", large.bytes);
-        let cache = Cache::new(large.bytes + 10 * small);
+        let small = cached(1, &[2]).bytes();
+        assert!(large.bytes() > 30 * small, "{} {small}", large.bytes());
+        let cache = Cache::new(large.bytes() + 10 * small);
         let epoch = cache.epoch();
         for n in 0..30_u8 {
             cache.insert(digest(u32::from(n)), &cached(1, &[n + 2]), epoch);
@@ -431,11 +392,58 @@ mod tests {
                 cache.forget(&[Forget::Token(token(1))]);
             }
         }
-        let index = cache.lock();
-        assert!(index.arrivals.len() <= 2 * cache.len() + 64, "{} arrivals", index.arrivals.len());
-        drop(index);
-        cache.forget(&[Forget::Account(UserId::from_bytes([1; 12]))]);
+        assert_eq!((cache.lock().keys.len(), cache.len()), (3, 3));
+        assert_eq!(cache.bytes(), 3 * cached(1, &[1]).bytes());
+        cache.forget_all();
         assert_eq!((cache.len(), cache.bytes()), (0, 0));
+        assert!(cache.lock().keys.is_empty());
+    }
+
+    /// What was forgotten makes room before what is good, used or not.
+    #[test]
+    fn what_was_forgotten_is_evicted_first() {
+        let each = cached(1, &[1]).bytes();
+        let cache = Cache::new(3 * each);
+        for n in 1..=3_u8 {
+            assert!(cache.insert(digest(u32::from(n)), &cached(n, &[n]), cache.epoch()));
+        }
+        cache.forget(&[Forget::Token(token(2))]);
+        assert!(
+            cache.get(&digest(2)).is_none() && cache.was_known(&digest(2)),
+            "its next read waits for nobody"
+        );
+        // The first goes round: all were used. What is left of the round finds the forgotten one.
+        assert!(cache.get(&digest(1)).is_some() && cache.get(&digest(3)).is_some());
+        assert!(cache.insert(digest(4), &cached(4, &[4]), cache.epoch()));
+        let there: Vec<u32> = (1..=4).filter(|n| cache.get(&digest(*n)).is_some()).collect();
+        assert_eq!(there, [1, 3, 4]);
+        assert!(cache.was_known(&digest(2)), "also when it is gone");
+    }
+
+    /// A reader that never stops sees no grant after its forgetting returned.
+    #[test]
+    fn threat_10_what_is_forgotten_is_never_seen_again() {
+        let cache = Cache::new(1 << 20);
+        let forgotten = AtomicI64::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 1..20_000 {
+                    let mut each = Arc::into_inner(cached(1, &[1])).unwrap();
+                    // Which one it is.
+                    each.grant.limits.expires_at = Some(Timestamp::from_millis(n));
+                    assert!(cache.insert(digest(1), &Arc::new(each), cache.epoch()));
+                    cache.forget(&[Forget::Token(token(1))]);
+                    forgotten.store(n, Ordering::SeqCst);
+                }
+            });
+            while forgotten.load(Ordering::SeqCst) < 19_999 {
+                let before = forgotten.load(Ordering::SeqCst);
+                if let Some(found) = cache.get(&digest(1)) {
+                    let which = found.grant.limits.expires_at.unwrap().millis();
+                    assert!(which > before, "{which} was forgotten");
+                }
+            }
+        });
     }
 
     /// The bytes that this process has in memory.
@@ -465,7 +473,7 @@ mod tests {
                 let grant = Grant {
                     account: UserId::from_bytes(id(0)),
                     credential: Credential::Token(lineage[0]),
-                    lineage,
+                    descent: Descent::of(lineage),
                     is_enabled: true,
                     is_banned: false,
                     limits: Limits::of_session(Timestamp::MAX),

@@ -8,11 +8,13 @@
 //! A grant in the cache may let a request read; every mutation reads it again inside its transaction.
 //! The cache answers only while this node is *fresh*: while it knows that no change older than
 //! [`FRESH_FOR`] is missing from what it applied. After that each request asks the database, or is
-//! refused. `cache` holds and forgets, `cold` reads, `gate` bounds the reads, `usage` notes who came.
+//! refused. `cache` holds and forgets (`slots`: when, `ring`: what leaves), `cold` reads, `gate` bounds the reads, `usage` notes who came.
 
 mod cache;
 mod cold;
 mod gate;
+mod ring;
+mod slots;
 pub(crate) mod store;
 pub(crate) mod usage;
 

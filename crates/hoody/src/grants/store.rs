@@ -2,7 +2,7 @@
 //! descends from.
 
 use hoody_core::address::AddressList;
-use hoody_core::grant::{Credential, Grant, Limits, Realms};
+use hoody_core::grant::{Credential, Descent, Grant, Limits, Realms};
 use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::keys::KeyId;
 use hoody_core::lineage::{Lineage, Link};
@@ -89,7 +89,7 @@ pub(crate) async fn find_session(on: impl Into<On<'_>>, claims: &Claims) -> Resu
     Ok(Some(Grant {
         account: rotation.account,
         credential: Credential::Session(rotation.session),
-        lineage: Box::default(),
+        descent: Descent::default(),
         is_enabled: true,
         is_banned: session.is_banned,
         limits: Limits::of_session(expires_at),

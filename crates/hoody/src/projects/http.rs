@@ -255,7 +255,7 @@ fn with_realm_of_host(mut realm_ids: Vec<RealmId>, of_host: Option<RealmId>) -> 
 }
 
 fn is_bound_to_realms(grant: &Grant) -> bool {
-    grant.limits.realms != Realms::Everywhere
+    grant.limits.realms != Realms::EVERYWHERE
 }
 
 fn told(event: &'static str, project: &Project) -> Change {

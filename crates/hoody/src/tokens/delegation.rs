@@ -82,7 +82,7 @@ fn is_in_realm(caller: &AnyCaller, token: &Token) -> bool {
 /// The tokens that the caller may see, and whether others were left out. A delegated caller sees its
 /// subtree; its ancestors at least are left out.
 pub(crate) async fn list(on: impl Into<On<'_>>, caller: &AnyCaller) -> Result<(Vec<Token>, bool), DbError> {
-    if let (Some(own), 2..) = (caller.token(), caller.grant().lineage.len()) {
+    if let (Some(own), 2..) = (caller.token(), caller.grant().lineage().len()) {
         let subtree = store::list_subtree(on, caller.account(), own).await?;
         let asked = subtree.into_iter().filter(|token| is_in_realm(caller, token));
         return Ok((asked.collect(), true));
@@ -124,7 +124,7 @@ fn subtree_of(root: TokenId, tokens: &[Token]) -> HashSet<TokenId> {
 /// 403 where delegation may go no deeper, or nothing would be left of what was asked for.
 pub(super) fn place_below(grant: &Grant, deepest: u32, token: &mut Token) -> Result<(), Error> {
     let Credential::Token(parent) = grant.credential else { return Ok(()) };
-    let depth = i64::try_from(grant.lineage.len()).unwrap_or(i64::MAX);
+    let depth = i64::try_from(grant.lineage().len()).unwrap_or(i64::MAX);
     if depth > i64::from(deepest) {
         return Err(forbidden(&format!(
             "Insufficient permissions: a token of depth {} makes none, max_delegation_depth is {deepest}",
@@ -162,7 +162,7 @@ pub(super) fn clamp(token: &mut Token, above: &Limits) -> Result<Result<(), &'st
     } else {
         token.realm_ids.retain(|realm| limits.realms.listed().contains(realm));
     }
-    token.allow_no_realm &= above.realms == Realms::Everywhere;
+    token.allow_no_realm &= above.realms == Realms::EVERYWHERE;
     token.permissions = token.permissions.intersection(above.permissions);
     token.limits = limits;
     token.settle();

@@ -70,7 +70,7 @@ pub(crate) async fn current_token(
     let found = delegation::find(&app.db, caller.account(), id).await?.ok_or(NOT_FOUND)?;
     let limits = found.effective();
     let Placed { token, above, .. } = found;
-    let is_restricted = limits.realms != Realms::Everywhere;
+    let is_restricted = limits.realms != Realms::EVERYWHERE;
     let is_own_list = limits.realms == token.limits.realms;
     let restrictions = wire::Restrictions {
         has_realm_restrictions: is_restricted,
@@ -81,7 +81,7 @@ pub(crate) async fn current_token(
             limits.realms.listed().to_vec()
         },
         allow_no_realm: token.allow_no_realm
-            && above.as_ref().is_none_or(|above| above.realms == Realms::Everywhere),
+            && above.as_ref().is_none_or(|above| above.realms == Realms::EVERYWHERE),
         active_realm_id: caller.attempt.realm,
         max_delegation_depth: app.max_delegation_depth,
         effective: above.map(|_| wire::EffectiveLimits {
@@ -137,7 +137,7 @@ pub(crate) async fn create_token(
         permissions: new.permissions,
         limits: Limits {
             permissions: new.permissions,
-            realms: Realms::Everywhere,
+            realms: Realms::EVERYWHERE,
             addresses: new.addresses,
             expires_at: new.expires_at,
             vault_access: new.vault_access,
