@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::response::Response;
@@ -182,9 +183,25 @@ where
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        ended = &mut connection => return ended,
-        _ = stopping.changed() => {}
+    // A connection is woken for every request: it asks once to be woken at the end, and after that looks
+    // whether the end has come, which takes no lock.
+    let end = stopping.clone();
+    let mut asked = std::pin::pin!(stopping.changed());
+    let mut is_asked = false;
+    let ended = std::future::poll_fn(|cx| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            return Poll::Ready(Some(ended));
+        }
+        let is_over = if is_asked {
+            end.has_changed().unwrap_or(true)
+        } else {
+            is_asked = true;
+            asked.as_mut().poll(cx).is_ready()
+        };
+        if is_over { Poll::Ready(None) } else { Poll::Pending }
+    });
+    if let Some(ended) = ended.await {
+        return ended;
     }
     connection.as_mut().graceful_shutdown();
     connection.await
