@@ -11,6 +11,12 @@ use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::time::Timestamp;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::compare::Plan;
+use crate::contest;
+use crate::load::cpu_seconds;
+use crate::report::Report;
 
 const PASSWORD: &str = "correct horse battery";
 const PEER: &str = "203.0.113.7:40000";
@@ -22,33 +28,95 @@ const OTHERS: u8 = 90;
 /// A realm that is seldom used.
 const REALM: &str = "aaaaaaaaaaaaaaaaaaaaaaaa";
 
-/// Fills the database at `url` with `rows` rows of 30 days, a tenth of them of one account, and times
-/// questions of that account. Rows of a Markdown table.
-pub async fn run(url: &str, rows: u64) -> String {
-    let directory = tempfile::tempdir().expect("a directory");
-    let service = open(url, directory.path(), Some(false)).await;
-    service.create_user("busy", None, PASSWORD).await;
+/// What logging costs, and how many rows a second are stored for a while.
+pub fn rates(runtime: &Runtime, plan: &Plan, report: &mut Report) {
+    report.section("The request log");
+    report.text("What it adds to a check, without a socket; SQLite, the writer included; log on and off take turns.\n");
+    report.text(&cost());
+    report.text(&format!(
+        "Checks without a socket, as fast as they go in one process on both cores, for {} s:\n",
+        plan.sustained
+    ));
+    let directory = crate::compare::directory();
+    let done = runtime.block_on(sustained("sqlite", directory.path(), plan.sustained));
+    report.text(&format!("- SQLite: {done}"));
+    if let Some(url) = &plan.postgres {
+        let directory = crate::compare::directory();
+        let url = contest::new_database(url, "sustained");
+        let done = runtime.block_on(sustained(&url, directory.path(), plan.sustained));
+        report.text(&format!("- PostgreSQL, its server on the same cores: {done}"));
+    }
+}
+
+/// Questions on many rows: on SQLite (0) or PostgreSQL (1). The rows are kept for the next time.
+pub fn questions(runtime: &Runtime, plan: &Plan, report: &mut Report, which: usize) {
+    let rows = plan.rows[which];
+    let directory = plan.kept.join(format!("log-{which}-{rows}"));
+    let whole = directory.join("whole");
+    let name = format!("log{rows}");
+    let url = match (which, &plan.postgres) {
+        (0, _) => "sqlite".to_owned(),
+        (_, Some(url)) => contest::database(url, &name),
+        _ => return,
+    };
+    // What an older server kept is not what it filled.
+    let is_whole = whole.exists() && (which == 0 || contest::has_database(plan.postgres.as_deref(), &name));
+    if !is_whole {
+        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(&directory).expect("a directory");
+        if let (1, Some(url)) = (which, &plan.postgres) {
+            contest::new_database(url, &name);
+        }
+    }
+    let text = runtime.block_on(ask_many(&url, &directory, (!is_whole).then_some(rows)));
+    std::fs::write(whole, "").expect("a file");
+    report.section(&format!("{rows} rows of the request log on {}", ["SQLite", "PostgreSQL"][which]));
+    report.text(
+        "30 days of rows; a tenth of them are of the account that asks. Each question ten times, through the whole \
+         service without a socket (aim: under 100 ms).\n",
+    );
+    report.text(&text);
+}
+
+/// Fills the database at `url` with `rows` rows if it is told to, and times questions of the busy account.
+/// Rows of a Markdown table.
+async fn ask_many(url: &str, directory: &Path, rows: Option<u64>) -> String {
+    let service = open(url, directory, Some(false)).await;
+    service.try_create_user("busy", None, PASSWORD).await;
     let session = sign_in(&service).await;
     let me = ask(&service, &session, "/api/v1/users/auth/me").await;
     let busy: UserId = me["data"]["id"].as_str().expect("an id").parse().expect("an id");
-    let token = made_token(&service, &session).await;
-    let began = Instant::now();
-    let bytes = fill(&service, busy, &token.0, rows).await;
-    let took = began.elapsed().as_secs_f64();
     let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "{rows} rows in {took:.0} s; {:.1} bytes a row in blocks\n\n| question | first, ms | median of 9, ms | total |\n|---|---|---|---|",
-        bytes as f64 / rows as f64
-    );
-    for (name, path) in questions(&token.0) {
+    let token = if let Some(rows) = rows {
+        let token = made_token(&service, &session).await.0;
+        let began = Instant::now();
+        let bytes = fill(&service, busy, &token, rows).await;
+        let said = format!(
+            "Filled in {:.0} s; {:.1} bytes a row in blocks.\n",
+            began.elapsed().as_secs_f64(),
+            bytes as f64 / rows as f64
+        );
+        std::fs::write(directory.join("filled"), format!("{token}\n{said}")).expect("a file");
+        token
+    } else {
+        String::new()
+    };
+    let filled = std::fs::read_to_string(directory.join("filled")).expect("a file");
+    let (kept, said) = filled.split_once('\n').expect("two lines");
+    let token = if token.is_empty() { kept } else { &token };
+    let _ = writeln!(text, "{said}\n| question | first, ms | median of 9, ms | total |\n|---|---|---|---|");
+    let mut slowest = 0.0_f64;
+    for (name, path) in paths(token) {
         let (first, median, total) = time(&service, &session, &path).await;
+        slowest = slowest.max(first);
         let _ = writeln!(text, "| {name} | {first:.1} | {median:.1} | {total} |");
     }
+    let _ = writeln!(text, "\nThe slowest answer of all: **{slowest:.1} ms**.");
+    service.close().await;
     text
 }
 
-fn questions(token: &str) -> Vec<(&'static str, String)> {
+fn paths(token: &str) -> Vec<(&'static str, String)> {
     let logs = |query: &str| format!("/api/v1/users/auth/activity?{query}");
     vec![
         ("first page", logs("")),
@@ -60,7 +128,10 @@ fn questions(token: &str) -> Vec<(&'static str, String)> {
         ("a realm seldom used (one in 200,000)", logs(&format!("realm_id={REALM}&limit=200"))),
         ("that realm and errors: nothing", logs(&format!("realm_id={REALM}&errors_only=true"))),
         ("nothing at all: status 418", logs("min_status=418&max_status=418")),
-        ("ten days ago, half an hour, page 20", logs("start_date=2026-02-20T10:10:00Z&end_date=2026-02-20T10:40:00Z&page=20")),
+        (
+            "ten days ago, half an hour, page 20",
+            logs("start_date=2026-02-20T10:10:00Z&end_date=2026-02-20T10:40:00Z&page=20"),
+        ),
         ("first page of a day three weeks ago", logs("end_date=2026-02-09")),
         ("stats", "/api/v1/users/auth/activity/stats".to_owned()),
         ("use of a token, all days", format!("/api/v1/auth/tokens/{token}/usage?days=365")),
@@ -166,7 +237,7 @@ impl Texts {
 
 /// What logging adds to a request, in CPU time of the whole process with its writer, log on and off taking
 /// turns. Rows of a Markdown table.
-pub fn cost() -> String {
+fn cost() -> String {
     const REQUESTS: usize = 200_000;
     let mut text = String::from("| | CPU ns a request, median of 5 |\n|---|---|\n");
     let mut times: [Vec<f64>; 2] = Default::default();
@@ -184,30 +255,32 @@ pub fn cost() -> String {
                 service.poll().await;
                 service.start();
                 let path = "/api/v1/auth/check?permission=projects.read";
-                let before = cpu();
+                let before = cpu_seconds("self");
                 for _ in 0..REQUESTS {
                     let request = request(&secret, path);
                     assert_eq!(service.call(PEER.parse().expect("a peer"), request).await.status(), 204);
                 }
                 assert!(service.flush_activity().await);
-                (cpu() - before) * 1e9 / REQUESTS as f64
+                (cpu_seconds("self") - before) * 1e9 / REQUESTS as f64
             });
             if round > 0 {
                 times[which].push(nanos);
             }
         }
     }
-    for (name, times) in ["log off", "log on"].into_iter().zip(&mut times) {
+    let mut medians = [0.0; 2];
+    for ((name, times), median) in ["log off", "log on"].into_iter().zip(&mut times).zip(&mut medians) {
         times.sort_by(f64::total_cmp);
-        let _ = writeln!(text, "| {name} | {:.0} |", times[times.len() / 2]);
+        *median = times[times.len() / 2];
+        let _ = writeln!(text, "| {name} | {median:.0} |");
     }
+    let _ = writeln!(text, "\nThat is {:.0} ns for a row.\n", medians[1] - medians[0]);
     text
 }
 
 /// Requests as fast as they go for some seconds, with their rows: rows a second, and what waits at the end.
-pub async fn sustained(url: &str, seconds: u64) -> String {
-    let directory = tempfile::tempdir().expect("a directory");
-    let service = open(url, directory.path(), Some(false)).await;
+async fn sustained(url: &str, directory: &Path, seconds: u64) -> String {
+    let service = open(url, directory, Some(false)).await;
     service.create_user("busy", None, PASSWORD).await;
     let session = sign_in(&service).await;
     let mut secrets = Vec::new();
@@ -216,7 +289,7 @@ pub async fn sustained(url: &str, seconds: u64) -> String {
     }
     service.start();
     let began = Instant::now();
-    let tasks: Vec<_> = (0..4).map(|task| {
+    let tasks = (0..4).map(|task| {
         let (service, secrets) = (service.clone(), secrets.clone());
         tokio::spawn(async move {
             let mut requests = 0_u64;
@@ -239,12 +312,15 @@ pub async fn sustained(url: &str, seconds: u64) -> String {
     let waiting = service.waiting_activity();
     let took = began.elapsed().as_secs_f64();
     assert!(service.flush_activity().await);
+    let flushed = began.elapsed().as_secs_f64();
     let stats = ask(&service, &session, "/api/v1/users/auth/activity/stats").await;
     let (rows, bytes) = (&stats["data"]["total_records"], &stats["data"]["total_size_bytes"]);
     let bytes = bytes.as_f64().unwrap_or_default() / rows.as_f64().unwrap_or(1.0);
+    service.close().await;
     format!(
-        "{requests} requests in {took:.1} s: {:.0} rows a second; {waiting} waited at the end; {rows} rows are stored, {bytes:.1} bytes each\n",
-        requests as f64 / took
+        "{requests} rows in {flushed:.1} s: **{:.0} rows a second**, none lost; {waiting} waited when the requests ended \
+         ({took:.1} s); {rows} are stored, {bytes:.1} bytes each\n",
+        requests as f64 / flushed
     )
 }
 
@@ -274,7 +350,13 @@ async fn ask(service: &Service, session: &str, path: &str) -> Value {
     send(service, "GET", path, Some(session), None).await
 }
 
-async fn send(service: &Service, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> Value {
+async fn send(
+    service: &Service,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: Option<Value>,
+) -> Value {
     let mut request = http::Request::builder().method(method).uri(path).header("host", "127.0.0.1:8080");
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
@@ -289,12 +371,4 @@ fn request(token: &str, path: &str) -> http::Request<axum::body::Body> {
     let request = http::Request::builder().uri(path).header("host", "127.0.0.1:8080");
     let request = request.header("user-agent", "wrk/4.1").header("authorization", format!("Bearer {token}"));
     request.body(axum::body::Body::empty()).expect("a request")
-}
-
-/// User and system time of this process, in seconds.
-fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("stat");
-    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
-    let ticks = |index: usize| fields[index].parse::<f64>().expect("ticks");
-    (ticks(11) + ticks(12)) / 100.0
 }

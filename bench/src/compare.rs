@@ -1,35 +1,65 @@
-//! Everything that `bench/run` measures, in the order of the report.
+//! What `bench/run` measures, in the order of the report. A part is known by its name and can run alone.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use hoody::testing::Service;
-use hoody_core::time::Timestamp;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::contest::{self, Server, hoody, make_tokens, pinned};
+use crate::contest::{self, Server, hoody, make_tokens, pinned, write_lines};
 use crate::report::{Report, median};
+use crate::scale;
 
 const TOKENS: usize = 1_000;
 const CONNECTIONS: usize = 64;
 /// How many make tokens at once, each on an account of its own.
 const CLIENTS: usize = 16;
-const CHECK: &str = "GET /api/v1/auth/check?permission=projects.read";
+pub const CHECK: &str = "GET /api/v1/auth/check?permission=projects.read";
 
 /// How long and how much.
 pub struct Plan {
     pub rounds: usize,
     pub seconds: f64,
-    /// How many tokens are in the database when that is what is measured.
-    pub scales: Vec<usize>,
     pub peers: Option<PathBuf>,
-    /// A server for the rate of issuing; `postgres://…` without parameters that matter.
+    /// A server for the rate of issuing and the request log; `postgres://…`, databases are made on it.
     pub postgres: Option<String>,
+    /// Where databases with many rows are kept, to be used again.
+    pub kept: PathBuf,
+    /// How long the request log is filled.
+    pub sustained: u64,
+    /// How many rows of the request log are asked, on SQLite and on PostgreSQL.
+    pub rows: [u64; 2],
 }
 
-fn load(target: &str, credentials: &[String], seconds: f64) -> Value {
+/// `what` with the credentials in a file.
+pub fn load(target: &str, credentials: &Path, seconds: f64) -> Value {
     json!({ "target": target, "credentials": credentials, "connections": CONNECTIONS, "seconds": seconds })
+}
+
+/// Measures one part and writes it down.
+pub fn run(runtime: &Runtime, plan: &Plan, part: &str) {
+    let mut report = Report::new();
+    let began = Instant::now();
+    match part.split_once('-') {
+        None if part == "hot" => hot_path(runtime, plan, &mut report),
+        None if part == "process" => in_process(runtime, &mut report),
+        None if part == "change" => under_change(runtime, plan, &mut report),
+        None if part == "issuing" => issuing(runtime, plan, &mut report),
+        None if part == "peers" => peers(runtime, plan, &mut report),
+        None if part == "log" => crate::activity::rates(runtime, plan, &mut report),
+        Some(("log", "sqlite")) => crate::activity::questions(runtime, plan, &mut report, 0),
+        Some(("log", "postgres")) => crate::activity::questions(runtime, plan, &mut report, 1),
+        Some(("scale", tokens)) => {
+            scale::run(runtime, plan, &mut report, tokens.parse().expect("a number of tokens"));
+        }
+        _ => panic!("there is no part {part}"),
+    }
+    const ORDER: [&str; 9] =
+        ["hot", "process", "change", "scale", "issuing", "peers", "log", "log-sqlite", "log-postgres"];
+    let place = ORDER.iter().position(|name| *name == part).unwrap_or(3);
+    let digits = part.split_once('-').and_then(|(_, tokens)| tokens.parse::<u64>().ok()).unwrap_or(0);
+    eprintln!("{part}: {:.0} s", began.elapsed().as_secs_f64());
+    report.write(&format!("{place}-{digits:09}-{part}.md"));
 }
 
 /// A server and what it is asked.
@@ -39,42 +69,56 @@ struct Contestant {
     load: Value,
 }
 
-/// Measures everything and writes `RESULTS.md`.
-pub fn run(runtime: &Runtime, plan: &Plan) {
-    let mut report = Report::new(plan.rounds, plan.seconds);
-    hot_path(runtime, plan, &mut report);
-    in_process(runtime, &mut report);
-    under_change(runtime, plan, &mut report);
-    scale(runtime, plan, &mut report);
-    issuing(runtime, plan, &mut report);
-    peers(runtime, plan, &mut report);
-    report.write();
-}
-
-/// Rounds that take turns; those that somebody else disturbed are dropped and made again, for a while.
-fn rounds(plan: &Plan, contestants: &[Contestant]) -> Vec<Vec<Value>> {
+/// Rounds that take turns; those that somebody else disturbed are dropped and made again, for a while. What
+/// was kept of each, and how many were dropped.
+fn rounds(plan: &Plan, contestants: &[Contestant]) -> (Vec<Vec<Value>>, usize) {
     let mut kept: Vec<Vec<Value>> = contestants.iter().map(|_| Vec::new()).collect();
     for contestant in contestants {
-        contestant.server.measure(&contestant.load);
+        let mut warm = contestant.load.clone();
+        warm["seconds"] = plan.seconds.min(2.0).into();
+        contestant.server.measure(&warm);
     }
-    let mut dropped = 0;
+    let (mut dropped, mut disturbed) = (0, 0);
     while kept[0].len() < plan.rounds {
         let round: Vec<Value> =
             contestants.iter().map(|contestant| contestant.server.measure(&contestant.load)).collect();
         for (contestant, result) in contestants.iter().zip(&round) {
             assert_eq!(result["refused"], 0, "{}: {result}", contestant.name);
-            eprintln!("{}: {:.0} a CPU second", contestant.name, result["per_cpu_second"].as_f64().unwrap_or(0.0));
+            let number = |key: &str| result[key].as_f64().unwrap_or(0.0);
+            eprintln!(
+                "{}: {:.0} a CPU second, p99 {:.0} µs; others took {:.2} cores",
+                contestant.name,
+                number("per_cpu_second"),
+                number("p99_us"),
+                number("others")
+            );
         }
-        if dropped < 2 * plan.rounds && round.iter().any(|result| result["disturbed"] == true) {
-            dropped += 1;
-            eprintln!("the machine was busy with something else: dropped");
-            continue;
+        if round.iter().any(|result| result["is_disturbed"] == true) {
+            if dropped < 2 * plan.rounds {
+                dropped += 1;
+                eprintln!("the machine was busy with something else: dropped");
+                continue;
+            }
+            disturbed += 1;
         }
         for (kept, result) in kept.iter_mut().zip(round) {
             kept.push(result);
         }
     }
-    kept
+    if disturbed > 0 {
+        eprintln!("WARNING: {disturbed} rounds were kept although the machine was busy");
+    }
+    (kept, disturbed)
+}
+
+/// What is to be said of rounds that were kept although the machine was busy.
+fn warn(report: &mut Report, disturbed: usize, plan: &Plan) {
+    if disturbed > 0 {
+        report.text(&format!(
+            "**{disturbed} of {} rounds were disturbed and kept: the machine was never quiet.**\n",
+            plan.rounds
+        ));
+    }
 }
 
 fn bare() -> Server {
@@ -82,29 +126,61 @@ fn bare() -> Server {
     Server::start(pinned(&own).args(["bare", "127.0.0.1:0"])).expect("the bare server")
 }
 
+fn per_second(results: &[Value]) -> f64 {
+    median(
+        results.iter().map(|round| {
+            round["requests"].as_f64().unwrap_or(0.0) / round["seconds"].as_f64().unwrap_or(1.0)
+        }),
+    )
+}
+
 fn hot_path(runtime: &Runtime, plan: &Plan, report: &mut Report) {
     let (quiet, logged) = (directory(), directory());
     let off = hoody(quiet.path(), &["--activity", "off"]).expect("hoody starts");
-    report.fact("idle, just started, log off", format!("{:.1} MB resident", off.resident()));
     let on = hoody(logged.path(), &[]).expect("hoody starts");
-    let tokens_off = runtime.block_on(make_tokens(&off.base, TOKENS, &json!({})));
-    let tokens_on = runtime.block_on(make_tokens(&on.base, TOKENS, &json!({})));
+    std::thread::sleep(Duration::from_secs(3));
+    let idle = [off.resident(), on.resident()];
+    let tokens_off = write_lines(runtime.block_on(make_tokens(&off.base, TOKENS, &json!({}))));
+    let tokens_on = write_lines(runtime.block_on(make_tokens(&on.base, TOKENS, &json!({}))));
     let contestants = [
-        Contestant { name: "bare 204 of hyper".into(), server: bare(), load: load("GET /", &tokens_off, plan.seconds) },
-        Contestant { name: "hoody, request log off".into(), server: off, load: load(CHECK, &tokens_off, plan.seconds) },
-        Contestant { name: "hoody, request log on".into(), server: on, load: load(CHECK, &tokens_on, plan.seconds) },
+        Contestant {
+            name: "bare 204 of hyper".into(),
+            server: bare(),
+            load: load("GET /", &tokens_off, plan.seconds),
+        },
+        Contestant {
+            name: "hoody, request log off".into(),
+            server: off,
+            load: load(CHECK, &tokens_off, plan.seconds),
+        },
+        Contestant {
+            name: "hoody, request log on".into(),
+            server: on,
+            load: load(CHECK, &tokens_on, plan.seconds),
+        },
     ];
-    let results = rounds(plan, &contestants);
+    let (results, disturbed) = rounds(plan, &contestants);
     report.throughput(
         "The hot path",
-        &format!("{CONNECTIONS} connections, {TOKENS} distinct tokens, `{CHECK}`, all layers."),
+        &format!(
+            "{} rounds of {} s, {CONNECTIONS} connections, {TOKENS} distinct tokens, `{CHECK}`, all layers.",
+            plan.rounds, plan.seconds
+        ),
         contestants.iter().map(|contestant| contestant.name.as_str()).zip(&results),
     );
-    // The same servers at a fixed rate: half of what hoody can.
-    let limit = median(results[1].iter().map(|round| {
-        round["requests"].as_f64().unwrap_or(0.0) / round["seconds"].as_f64().unwrap_or(1.0)
+    warn(report, disturbed, plan);
+    let cost = median(results[2].iter().zip(&results[1]).map(|(on, off)| {
+        off["per_cpu_second"].as_f64().unwrap_or(0.0) / on["per_cpu_second"].as_f64().unwrap_or(1.0) - 1.0
     }));
-    let rate = (limit / 2.0).round();
+    report.text(&format!(
+        "\n- The request log adds **{:.1} %** of CPU to a check, its writer included (aim: under 15 %).\n\
+         - Idle: **{:.1} MB** resident with the request log off, {:.1} MB with it on (aim: under 25 MB).",
+        cost * 100.0,
+        idle[0],
+        idle[1]
+    ));
+    // The same servers at a fixed rate: half of what hoody can.
+    let rate = (per_second(&results[1]) / 2.0).round();
     let fixed: Vec<Contestant> = contestants
         .into_iter()
         .map(|mut contestant| {
@@ -112,11 +188,12 @@ fn hot_path(runtime: &Runtime, plan: &Plan, report: &mut Report) {
             contestant
         })
         .collect();
-    let results = rounds(plan, &fixed);
+    let (results, disturbed) = rounds(plan, &fixed);
     report.latency(
         &format!("Latency at {rate:.0} requests a second, half of what hoody can"),
         fixed.iter().map(|contestant| contestant.name.as_str()).zip(&results),
     );
+    warn(report, disturbed, plan);
 }
 
 fn in_process(runtime: &Runtime, report: &mut Report) {
@@ -124,97 +201,80 @@ fn in_process(runtime: &Runtime, report: &mut Report) {
     report.text(&format!("| | ns |\n|---|---|\n{}", crate::in_process::run(runtime)));
 }
 
-/// Checks while somebody else signs in, makes and deletes tokens and lists.
+/// Checks of tokens with long lists, and checks while somebody else signs in, makes and deletes tokens and
+/// lists the log; at a fixed rate, so that what waits is seen.
 fn under_change(runtime: &Runtime, plan: &Plan, report: &mut Report) {
     let directory = directory();
-    let server = hoody(directory.path(), &["--activity", "off"]).expect("hoody starts");
-    let tokens = runtime.block_on(make_tokens(&server.base, TOKENS, &json!({})));
-    let many: Vec<String> = (0..1_000).map(|n| format!("10.{}.{}.0/24", n / 250, n % 250)).chain(["127.0.0.1".to_owned()]).skip(1).collect();
-    let listed = runtime.block_on(make_tokens(&server.base, 100, &json!({ "ip_whitelist": many })));
-    let mut results = Vec::new();
-    let quiet = load(CHECK, &tokens, plan.seconds);
-    server.measure(&quiet);
+    let server = hoody(directory.path(), &[]).expect("hoody starts");
+    let tokens = write_lines(runtime.block_on(make_tokens(&server.base, 800, &json!({}))));
+    let many: Vec<String> = (0..999)
+        .map(|n| format!("10.{}.{}.0/24", n / 250, n % 250))
+        .chain(["127.0.0.1".to_owned()])
+        .collect();
+    let listed =
+        write_lines(runtime.block_on(make_tokens(&server.base, 10, &json!({ "ip_whitelist": many }))));
+    let full = load(CHECK, &tokens, plan.seconds);
+    server.measure(&full);
+    let most = server.measure(&full);
+    let rate = (per_second(&[most]) / 4.0).round();
+    let mut fixed = full.clone();
+    fixed["rate"] = rate.into();
+    let mut results: [Vec<Value>; 4] = Default::default();
+    let mut changes = Vec::new();
     for _ in 0..plan.rounds {
-        let alone = server.measure(&quiet);
-        let with_list = server.measure(&load(CHECK, &listed, plan.seconds));
+        results[0].push(server.measure(&full));
+        results[1].push(server.measure(&load(CHECK, &listed, plan.seconds)));
+        results[2].push(server.measure(&fixed));
         let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let changing = runtime.spawn(change(server.base.clone(), std::sync::Arc::clone(&stop)));
-        let changed = server.measure(&quiet);
+        let changed = server.measure(&fixed);
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        let changes = runtime.block_on(changing).expect("the changes");
-        results.push((alone, with_list, changed, changes));
+        changes.push(
+            runtime.block_on(changing).expect("the changes") as f64
+                / changed["seconds"].as_f64().unwrap_or(1.0),
+        );
+        results[3].push(changed);
     }
-    let at = |key: &str, which: &dyn Fn(&(Value, Value, Value, u64)) -> &Value| {
-        median(results.iter().map(|round| which(round)[key].as_f64().unwrap_or(0.0)))
+    let at = |which: usize, key: &str| {
+        median(results[which].iter().map(|round| round[key].as_f64().unwrap_or(0.0)))
     };
-    let changes = results.iter().map(|(.., changes)| changes).sum::<u64>() as f64 / results.len() as f64 / plan.seconds;
-    report.section("With long lists, and under change");
+    report.section("With long lists, and beside a writer");
     report.text(&format!(
-        "| | requests per second of server CPU | p99 µs |\n|---|---|---|\n\
-         | {TOKENS} tokens, nothing else happens | {:.0} | {:.0} |\n\
-         | 100 tokens of 1,000 address ranges each | {:.0} | {:.0} |\n\
-         | while another client makes {changes:.0} changes a second (its cost included) | {:.0} | {:.0} |\n",
-        at("per_cpu_second", &|r| &r.0), at("p99_us", &|r| &r.0),
-        at("per_cpu_second", &|r| &r.1), at("p99_us", &|r| &r.1),
-        at("per_cpu_second", &|r| &r.2), at("p99_us", &|r| &r.2),
+        "SQLite, request log on. The writer makes a token, deletes it, signs in now and then and reads the log, one request \
+         after the other, on the same server core. \n\n\
+         | | requests per second of server CPU |\n|---|---|\n\
+         | tokens without lists | {:.0} |\n| tokens of 1,000 address ranges each | {:.0} |\n\n\
+         | at {rate:.0} requests a second | p50 µs | p99 µs | p99.9 µs | longest µs |\n|---|---|---|---|---|\n\
+         | nothing else happens | {:.0} | {:.0} | {:.0} | {:.0} |\n\
+         | beside a writer, {:.0} changes a second | {:.0} | {:.0} | {:.0} | {:.0} |\n",
+        at(0, "per_cpu_second"), at(1, "per_cpu_second"),
+        at(2, "p50_us"), at(2, "p99_us"), at(2, "p999_us"), at(2, "max_us"),
+        median(changes.into_iter()),
+        at(3, "p50_us"), at(3, "p99_us"), at(3, "p999_us"), at(3, "max_us"),
     ));
 }
 
-/// Makes a token, uses it, deletes it, lists; until it is told to stop. How many changes that were.
+/// Makes a token, deletes it, reads the log and signs in; until it is told to stop. How many changes that
+/// were.
 async fn change(base: String, stop: std::sync::Arc<std::sync::atomic::AtomicBool>) -> u64 {
     let client = reqwest::Client::new();
-    let session = contest::sign_in(&base).await;
+    let mut session = contest::sign_in(&base).await;
     let tokens = format!("{base}/api/v1/auth/tokens");
+    let log = format!("{base}/api/v1/users/auth/activity");
     let mut changes = 0;
     while !stop.load(std::sync::atomic::Ordering::Relaxed) {
         let made = client.post(&tokens).bearer_auth(&session).json(&json!({})).send().await.expect("a token");
         let made: Value = made.json().await.expect("json");
-        let id = made["data"]["id"].as_str().expect("an id").to_owned();
+        let Some(id) = made["data"]["id"].as_str() else { panic!("no token: {made}") };
+        let id = id.to_owned();
         client.delete(format!("{tokens}/{id}")).bearer_auth(&session).send().await.expect("it is deleted");
+        client.get(&log).bearer_auth(&session).send().await.expect("the log");
         changes += 2;
+        if changes % 500 == 0 {
+            session = contest::sign_in(&base).await;
+        }
     }
     changes
-}
-
-/// The same check with more and more tokens in the database, chosen by Zipf's law.
-fn scale(runtime: &Runtime, plan: &Plan, report: &mut Report) {
-    report.section("With many tokens in the database");
-    report.text(
-        "SQLite; the choice among all of them is Zipf's (exponent 1). The first round begins with an empty cache.\n\n\
-         | tokens | start to ready | first round, per CPU second | after | p99 µs | memory |\n|---|---|---|---|---|---|",
-    );
-    for &count in &plan.scales {
-        let directory = directory();
-        let tokens = runtime.block_on(plant(directory.path(), count));
-        let began = Instant::now();
-        let server = hoody(directory.path(), &["--activity", "off"]).expect("hoody starts");
-        let ready = began.elapsed();
-        let mut load = load(CHECK, &tokens, plan.seconds);
-        load["is_skewed"] = true.into();
-        let first = server.measure(&load);
-        for _ in 0..3 {
-            server.measure(&load);
-        }
-        let after = server.measure(&load);
-        report.text(&format!(
-            "| {count} | {:.0} ms | {:.0} | {:.0} | {:.0} | {:.0} MB |",
-            ready.as_secs_f64() * 1e3,
-            first["per_cpu_second"].as_f64().unwrap_or(0.0),
-            after["per_cpu_second"].as_f64().unwrap_or(0.0),
-            after["p99_us"].as_f64().unwrap_or(0.0),
-            server.resident(),
-        ));
-    }
-    report.text("");
-}
-
-async fn plant(directory: &Path, count: usize) -> Vec<String> {
-    let url = format!("sqlite:{}", directory.join("hoody.db").display());
-    let service = Service::open(&url, directory, "", Timestamp::from_millis(1_772_442_942_118)).await;
-    service.create_user("bench", None, contest::PASSWORD).await;
-    let (session, id) = crate::in_process::first_token(&service).await;
-    drop(session);
-    service.plant_like(&id, count).await
 }
 
 /// Tokens made by many clients at once, each of them durable before it is answered.
@@ -225,13 +285,15 @@ fn issuing(runtime: &Runtime, plan: &Plan, report: &mut Report) {
     ));
     let mut engines = vec![("SQLite", None)];
     if let Some(url) = &plan.postgres {
-        engines.push(("PostgreSQL", Some(url.clone())));
+        engines.push(("PostgreSQL", Some(contest::new_database(url, "issuing"))));
     }
     for (name, url) in engines {
         let directory = directory();
         let own = std::env::current_exe().expect("this program");
         let mut command = std::process::Command::new(&own);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--activity", "off", "--data-dir"]).arg(directory.path());
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--activity", "off", "--data-dir"])
+            .arg(directory.path());
         command.env("HOODY_ADMIN_USERNAME", "bench").env("HOODY_ADMIN_PASSWORD", contest::PASSWORD);
         if let Some(url) = &url {
             command.env("HOODY_DATABASE_URL", url);
@@ -302,24 +364,31 @@ fn peers(runtime: &Runtime, plan: &Plan, report: &mut Report) {
     let Some(installed) = &plan.peers else { return };
     let (home, keys) = (directory(), directory());
     let server = hoody(home.path(), &[]).expect("hoody starts");
-    let tokens = runtime.block_on(make_tokens(&server.base, TOKENS, &json!({})));
-    let mut contestants =
-        vec![Contestant { name: "hoody, request log on".into(), server, load: load(CHECK, &tokens, plan.seconds) }];
+    let tokens = write_lines(runtime.block_on(make_tokens(&server.base, TOKENS, &json!({}))));
+    let mut contestants = vec![Contestant {
+        name: "hoody, request log on".into(),
+        server,
+        load: load(CHECK, &tokens, plan.seconds),
+    }];
+    let mut files = Vec::new();
     if let Some((server, keys)) = contest::better_auth(installed, keys.path(), TOKENS) {
+        files.push(write_lines(keys));
         contestants.push(Contestant {
             name: "better-auth 1.7.25, API keys on node with SQLite".into(),
             server,
-            load: load("GET /", &keys, plan.seconds),
+            load: load("GET /", &files[0], plan.seconds),
         });
     }
     if let Some((server, tokens)) = runtime.block_on(contest::openbao(installed, TOKENS)) {
+        files.push(write_lines(tokens));
+        let tokens = files.last().expect("the tokens");
         contestants.push(Contestant {
             name: "OpenBao 2.7.2, `lookup-self`, in memory".into(),
             server,
-            load: load("GET /v1/auth/token/lookup-self", &tokens, plan.seconds),
+            load: load("GET /v1/auth/token/lookup-self", tokens, plan.seconds),
         });
     }
-    let results = rounds(plan, &contestants);
+    let (results, disturbed) = rounds(plan, &contestants);
     report.throughput(
         "Beside its peers",
         "Verifying one of 1,000 keys or tokens over HTTP, each server on the same pinned core. better-auth checks the key in \
@@ -329,8 +398,9 @@ fn peers(runtime: &Runtime, plan: &Plan, report: &mut Report) {
          decides address, realm and permission.",
         contestants.iter().map(|contestant| contestant.name.as_str()).zip(&results),
     );
+    warn(report, disturbed, plan);
 }
 
-fn directory() -> tempfile::TempDir {
+pub fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
 }

@@ -1,10 +1,12 @@
 //! Those that are measured: servers as processes on one core, the load from the other.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
+
+use crate::load;
 
 /// The core that servers run on, and the one that the load runs on.
 const SERVER_CORE: &str = "0";
@@ -14,6 +16,8 @@ const LOAD_CORE: &str = "1";
 pub struct Server {
     child: Child,
     pub base: String,
+    /// Where its metrics are.
+    metrics: Option<String>,
 }
 
 impl Drop for Server {
@@ -37,14 +41,24 @@ impl Server {
         let mut lines = BufReader::new(child.stderr.take()?).lines();
         let mut said = Vec::new();
         let base = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let found = line.split_once("listens on ").map(|(_, rest)| rest.split_whitespace().next().unwrap_or(rest).to_owned());
+            let found = line
+                .split_once("listens on ")
+                .map(|(_, rest)| rest.split_whitespace().next().unwrap_or(rest).to_owned());
             said.push(line);
             found
         });
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        std::thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .filter(|line| line.contains("WARN") || line.contains("ERROR"))
+                .for_each(|line| {
+                    eprintln!("it says: {line}");
+                });
+        });
         match base {
-            Some(base) => Some(Self { child, base }),
+            Some(base) => Some(Self { child, base, metrics: None }),
             None => {
+                let _ = child.wait();
                 eprintln!("it did not start: {}", said.join("\n"));
                 None
             }
@@ -53,62 +67,96 @@ impl Server {
 
     /// User and system time so far, in seconds (ticks of 10 ms).
     pub fn cpu_seconds(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the process is there");
-        let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
-        let ticks = |index: usize| fields[index].parse::<f64>().expect("ticks");
-        (ticks(11) + ticks(12)) / 100.0
+        load::cpu_seconds(&self.child.id().to_string())
     }
 
     /// Resident memory in MB.
     pub fn resident(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process is there");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
+            .expect("the process is there");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-        line.split_whitespace().next().expect("kB").parse::<f64>().expect("a number") / 1_000.0
+        line.split_whitespace().next().expect("kB").parse::<f64>().expect("a number") * 1.024 / 1_000.0
     }
 
-    /// Loads it for `seconds` and says what came of it, with `per_cpu_second` added; the round is marked as
-    /// disturbed when others took more than a tenth of the servers' core.
+    /// A metric of hoody; 0 when it was not counted yet.
+    pub fn metric(&self, name: &str) -> f64 {
+        let address = self.metrics.as_deref().expect("it was started with metrics");
+        let mut stream = std::net::TcpStream::connect(address).expect("metrics");
+        let ask = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(ask.as_bytes()).expect("a request");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.and_then(|value| value.trim().parse().ok()).unwrap_or(0.0)
+    }
+
+    /// Loads it and says what came of it, with `per_cpu_second` added, and `others`: what anything but the
+    /// server and the load took of the machine meanwhile, in cores. `is_disturbed` when that was more than a
+    /// twentieth of it.
     pub fn measure(&self, load: &Value) -> Value {
-        let (cpu, others) = (self.cpu_seconds(), stolen());
         let mut load = load.clone();
         load["address"] = self.base.trim_start_matches("http://").into();
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), load.to_string()).expect("a file");
         let own = std::env::current_exe().expect("this program");
-        let output = Command::new("taskset").args(["-c", LOAD_CORE]).arg(own).arg("load").arg(file.path()).output();
+        let (cpu, busy) = (self.cpu_seconds(), busy());
+        let output =
+            Command::new("taskset").args(["-c", LOAD_CORE]).arg(own).arg("load").arg(file.path()).output();
         let output = output.expect("the load runs");
-        let cpu = self.cpu_seconds() - cpu;
+        let (cpu, busy) = (self.cpu_seconds() - cpu, self::busy() - busy);
         let mut result: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("the load failed: {}", String::from_utf8_lossy(&output.stderr)));
         let seconds = result["seconds"].as_f64().expect("seconds");
-        let others = (stolen() - others - cpu) / seconds;
-        result["per_cpu_second"] = json!(result["requests"].as_f64().expect("requests") / cpu);
-        result["disturbed"] = json!(others > 0.1);
+        let others = (busy - cpu - result["cpu"].as_f64().expect("seconds")) / seconds;
+        result["server_cpu"] = json!(cpu);
+        result["per_cpu_second"] = json!(result["requests"].as_f64().expect("requests") / cpu.max(0.001));
+        result["others"] = json!(others);
+        result["is_disturbed"] = json!(others > 0.1);
         result
     }
 }
 
-/// Time that the servers' core was busy, with whatever, in seconds.
-fn stolen() -> f64 {
+/// How long both cores were busy, with whatever, and how long the machine was given to others, in seconds.
+fn busy() -> f64 {
     let stat = std::fs::read_to_string("/proc/stat").expect("/proc/stat");
-    let line = stat.lines().find(|line| line.starts_with("cpu0 ")).expect("the first core");
-    let ticks: Vec<f64> = line.split_whitespace().skip(1).filter_map(|ticks| ticks.parse().ok()).collect();
-    // user, nice, system, irq, softirq, steal; the kernel's work for the network is the load's too.
-    (ticks[0] + ticks[1] + ticks[2] + ticks[7]) / 100.0
+    let lines = stat.lines().filter(|line| line.starts_with("cpu0 ") || line.starts_with("cpu1 "));
+    lines
+        .map(|line| {
+            let ticks: Vec<f64> =
+                line.split_whitespace().skip(1).filter_map(|ticks| ticks.parse().ok()).collect();
+            // user, nice, system, steal. What the kernel does for the network (softirq) is the contestants'.
+            (ticks[0] + ticks[1] + ticks[2] + ticks[7]) / 100.0
+        })
+        .sum()
+}
+
+/// Credentials in a file, one a line, for the load.
+pub fn write_lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> tempfile::TempPath {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let mut out = std::io::BufWriter::new(file.as_file());
+    for line in lines {
+        writeln!(out, "{}", line.as_ref()).expect("a line");
+    }
+    out.flush().expect("the file");
+    drop(out);
+    file.into_temp_path()
 }
 
 /// hoody on a new embedded database in `directory`, with more flags.
 pub fn hoody(directory: &Path, flags: &[&str]) -> Option<Server> {
     let own = std::env::current_exe().expect("this program");
-    Server::start(
+    let free = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.to_string();
+    let mut server = Server::start(
         pinned(&own)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", &free, "--data-dir"])
             .arg(directory)
             .args(flags)
             .env("HOODY_ADMIN_USERNAME", "bench")
             .env("HOODY_ADMIN_PASSWORD", PASSWORD)
             .env("TOKIO_WORKER_THREADS", "1"),
-    )
+    )?;
+    server.metrics = Some(free);
+    Some(server)
 }
 
 pub const PASSWORD: &str = "correct horse battery";
@@ -158,7 +206,7 @@ pub async fn openbao(peers: &Path, count: usize) -> Option<(Server, Vec<String>)
     command.args(["server", "-dev", "-log-level=error"]).args(["-dev-listen-address", ADDRESS]);
     command.arg(format!("-dev-root-token-id={ROOT}")).env("GOMAXPROCS", "1");
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
-    let server = Server { child, base: format!("http://{ADDRESS}") };
+    let server = Server { child, base: format!("http://{ADDRESS}"), metrics: None };
     let client = reqwest::Client::new();
     let mut tokens = Vec::new();
     for attempt in 0.. {
@@ -173,8 +221,33 @@ pub async fn openbao(peers: &Path, count: usize) -> Option<(Server, Vec<String>)
     }
     while tokens.len() < count {
         let request = client.post(format!("{}/v1/auth/token/create", server.base)).bearer_auth(ROOT);
-        let made: Value = request.json(&json!({ "policies": ["default"] })).send().await.ok()?.json().await.ok()?;
+        let made: Value =
+            request.json(&json!({ "policies": ["default"] })).send().await.ok()?.json().await.ok()?;
         tokens.push(made["auth"]["client_token"].as_str()?.to_owned());
     }
     Some((server, tokens))
+}
+
+/// A new database of this name on the PostgreSQL server at `url`; its URL.
+pub fn new_database(url: &str, name: &str) -> String {
+    for sql in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")] {
+        let done = Command::new("psql").args(["-q", url, "-c", &sql]).status();
+        assert!(done.is_ok_and(|status| status.success()), "{sql}");
+    }
+    database(url, name)
+}
+
+/// The URL of the database of this name on the server at `url`.
+pub fn database(url: &str, name: &str) -> String {
+    let (server, parameters) = url.split_once('?').unwrap_or((url, ""));
+    let server = server.rsplit_once('/').map_or(server, |(server, _)| server);
+    format!("{server}/{name}?{parameters}")
+}
+
+/// Whether there is a database of this name.
+pub fn has_database(url: Option<&str>, name: &str) -> bool {
+    let Some(url) = url else { return false };
+    let sql = format!("SELECT 1 FROM pg_database WHERE datname = '{name}'");
+    let found = Command::new("psql").args(["-Atq", url, "-c", &sql]).output();
+    found.is_ok_and(|output| output.stdout.starts_with(b"1"))
 }

@@ -20,17 +20,26 @@ pub fn run(runtime: &tokio::runtime::Runtime) -> String {
     let mut row = |name: &str, nanos: f64| {
         let _ = writeln!(rows, "| {name} | {nanos:.0} |");
     };
-    row("checksum and form of a token", median(&tokens, |token| {
-        let _ = black_box(TokenText::parse(black_box(token)));
-    }));
-    row("digest (HMAC-SHA-256 of the token)", median(&tokens, |token| {
-        black_box(service.digest(black_box(token)));
-    }));
+    row(
+        "checksum and form of a token",
+        median(&tokens, |token| {
+            let _ = black_box(TokenText::parse(black_box(token)));
+        }),
+    );
+    row(
+        "digest (HMAC-SHA-256 of the token)",
+        median(&tokens, |token| {
+            black_box(service.digest(black_box(token)));
+        }),
+    );
     let decide = service.decider(&tokens[0], "projects.read");
     row("`core::grant::decide` alone", median(&tokens[..1], |_| assert!(decide())));
-    row("form, digest, lookup, decide, usage: 1,000 tokens in use", median(&tokens, |token| {
-        assert!(service.decide_hot(black_box(token), "projects.read"));
-    }));
+    row(
+        "form, digest, lookup, decide, usage: 1,000 tokens in use",
+        median(&tokens, |token| {
+            assert!(service.decide_hot(black_box(token), "projects.read"));
+        }),
+    );
     row("the whole request without a socket", whole(runtime, &service, &tokens));
     rows
 }
@@ -65,7 +74,13 @@ async fn prepare(directory: &std::path::Path) -> (Service, Vec<String>) {
     (service, tokens)
 }
 
-async fn call(service: &Service, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> Value {
+async fn call(
+    service: &Service,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: Option<Value>,
+) -> Value {
     use http_body_util::BodyExt as _;
     let response = service.call(PEER.parse().expect("a peer"), request(method, path, token, body)).await;
     let bytes = response.into_body().collect().await.expect("a body").to_bytes();
@@ -113,7 +128,9 @@ fn whole(runtime: &tokio::runtime::Runtime, service: &Service, tokens: &[String]
                     .iter()
                     .cycle()
                     .take(CALLS)
-                    .map(|token| request("GET", "/api/v1/auth/check?permission=projects.read", Some(token), None))
+                    .map(|token| {
+                        request("GET", "/api/v1/auth/check?permission=projects.read", Some(token), None)
+                    })
                     .collect();
                 let began = Instant::now();
                 for request in requests {

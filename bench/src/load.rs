@@ -15,13 +15,16 @@ pub struct Load {
     pub address: SocketAddr,
     /// Method and target, e.g. `GET /api/v1/auth/check`.
     pub target: String,
-    pub credentials: Vec<String>,
+    /// One credential a line, in the order in which they are sent; after the last comes the first.
+    pub credentials: String,
+    /// With which of them it begins.
+    pub from: usize,
     pub connections: usize,
     pub seconds: f64,
     /// Requests a second; `None`: as fast as they are answered.
     pub rate: Option<f64>,
-    /// Whether few credentials are used often and most seldom (Zipf, exponent 1), or all in turn.
-    pub is_skewed: bool,
+    /// Requests in all; `None`: as many as there is time for.
+    pub most: Option<u64>,
 }
 
 struct Connection {
@@ -31,28 +34,35 @@ struct Connection {
     buffer: Vec<u8>,
 }
 
-/// Runs it; requests, those not answered with 2xx, seconds, and the times in microseconds.
+/// Runs it; requests, those not answered with 2xx, seconds of time and of CPU, and the times in
+/// microseconds.
 ///
 /// # Panics
 /// When the server cannot be reached or hangs up.
 pub fn run(load: &Load) -> Value {
-    let requests: Vec<Vec<u8>> = load.credentials.iter().map(|credential| request(load, credential)).collect();
+    let credentials: Vec<&str> = load.credentials.lines().collect();
     let mut poll = Poll::new().expect("a poll");
     let mut connections: Vec<Connection> =
         (0..load.connections).map(|index| connect(&poll, load.address, index)).collect();
     let mut events = Events::with_capacity(load.connections);
     let mut idle: Vec<usize> = (0..load.connections).collect();
-    let mut choice = Choice::new(requests.len(), load.is_skewed);
     let (mut times, mut refused) = (Histogram::default(), 0_u64);
+    let (head, tail) =
+        (format!("{} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer ", load.target, load.address), "\r\n\r\n");
+    let mut request = Vec::new();
+    let mut next = credentials.iter().cycle().skip(load.from % credentials.len());
+    let cpu = cpu_seconds("self");
     let began = Instant::now();
     let end = began + Duration::from_secs_f64(load.seconds);
+    let most = load.most.unwrap_or(u64::MAX);
     let (mut sent, mut late) = (0_u64, 0_u64);
     loop {
         let now = Instant::now();
-        if now >= end && idle.len() == connections.len() {
+        let is_over = now >= end || sent >= most;
+        if is_over && idle.len() == connections.len() {
             break;
         }
-        while now < end {
+        while !is_over && sent < most {
             let due = load.rate.map(|rate| began + Duration::from_secs_f64(sent as f64 / rate));
             if due.is_some_and(|due| due > now) {
                 break;
@@ -61,9 +71,13 @@ pub fn run(load: &Load) -> Value {
                 late += u64::from(due.is_some());
                 break;
             };
+            request.clear();
+            for part in [head.as_str(), next.next().expect("a cycle has no end"), tail] {
+                request.extend_from_slice(part.as_bytes());
+            }
             let connection = &mut connections[index];
             connection.since = Some(due.unwrap_or_else(Instant::now));
-            connection.stream.write_all(&requests[choice.next()]).expect("a small request goes out whole");
+            connection.stream.write_all(&request).expect("a small request goes out whole");
             sent += 1;
         }
         // At a fixed rate the thread spins: no timer is as exact as looking.
@@ -82,15 +96,18 @@ pub fn run(load: &Load) -> Value {
     }
     let seconds = began.elapsed().as_secs_f64();
     json!({
-        "requests": sent, "refused": refused, "late": late, "seconds": seconds,
+        "requests": sent, "refused": refused, "late": late, "seconds": seconds, "cpu": cpu_seconds("self") - cpu,
         "p50_us": times.percentile(0.5), "p99_us": times.percentile(0.99),
         "p999_us": times.percentile(0.999), "max_us": times.percentile(1.0),
     })
 }
 
-fn request(load: &Load, credential: &str) -> Vec<u8> {
-    format!("{} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {credential}\r\n\r\n", load.target, load.address)
-        .into_bytes()
+/// User and system time of a process so far, in seconds (ticks of 10 ms).
+pub fn cpu_seconds(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the process is there");
+    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
+    let ticks = |index: usize| fields[index].parse::<f64>().expect("ticks");
+    (ticks(11) + ticks(12)) / 100.0
 }
 
 fn connect(poll: &Poll, address: SocketAddr, index: usize) -> Connection {
@@ -129,30 +146,29 @@ impl Connection {
     }
 }
 
-/// Which credential is next.
-struct Choice {
-    count: usize,
-    is_skewed: bool,
+/// Which of `count` tokens is used, as often as Zipf's law has it (exponent 1): few often, most seldom.
+pub struct Zipf {
+    count: u64,
     state: u64,
 }
 
-impl Choice {
-    fn new(count: usize, is_skewed: bool) -> Self {
-        Self { count, is_skewed, state: 0x9e37_79b9_7f4a_7c15 }
+impl Zipf {
+    pub fn new(count: u64) -> Self {
+        Self { count, state: 0x9e37_79b9_7f4a_7c15 }
     }
+}
 
-    fn next(&mut self) -> usize {
-        if !self.is_skewed {
-            self.state = self.state.wrapping_add(1);
-            return usize::try_from(self.state % self.count as u64).expect("below the count");
-        }
+impl Iterator for Zipf {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
         // xorshift64*; the inverse of the harmonic distribution, near enough: n^u.
         self.state ^= self.state >> 12;
         self.state ^= self.state << 25;
         self.state ^= self.state >> 27;
         let random = (self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1_u64 << 53) as f64;
-        let place = (self.count as f64).powf(random) as usize;
-        place.saturating_sub(1).min(self.count - 1)
+        let place = (self.count as f64).powf(random) as u64;
+        Some(place.saturating_sub(1).min(self.count - 1))
     }
 }
 
@@ -165,9 +181,9 @@ struct Histogram {
 
 impl Histogram {
     fn add(&mut self, time: Duration) {
-        let micros = u64::try_from(time.as_nanos() / 100).unwrap_or(u64::MAX);
-        let step = (micros / 100).max(1);
-        *self.counts.entry(micros / step * step).or_default() += 1;
+        let tenths = u64::try_from(time.as_nanos() / 100).unwrap_or(u64::MAX);
+        let step = (tenths / 100).max(1);
+        *self.counts.entry(tenths / step * step).or_default() += 1;
         self.total += 1;
     }
 

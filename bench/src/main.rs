@@ -8,6 +8,7 @@ mod contest;
 mod in_process;
 mod load;
 mod report;
+mod scale;
 mod server;
 
 use std::process::ExitCode;
@@ -28,31 +29,29 @@ fn main() -> ExitCode {
         .expect("a runtime");
     match words.as_slice() {
         ["bare", address] => runtime.block_on(server::bare(address)),
-        ["activity", database, rows] => {
-            let rows = rows.parse().expect("a number of rows");
-            print!("{}", runtime.block_on(activity::run(database, rows)));
-        }
-        ["activity-cost"] => print!("{}", activity::cost()),
-        ["activity-sustained", database, seconds] => {
-            let seconds = seconds.parse().expect("seconds");
-            print!("{}", runtime.block_on(activity::sustained(database, seconds)));
-        }
         ["in-process"] => print!("{}", in_process::run(&runtime)),
         ["load", file] => println!("{}", load::run(&read_load(file))),
-        ["compare", rounds, seconds, scales @ ..] => {
+        ["compare", rounds, seconds, parts @ ..] => {
+            let number = |name: &str, otherwise: u64| {
+                std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
+            };
             let plan = compare::Plan {
                 rounds: rounds.parse().expect("a number of rounds"),
                 seconds: seconds.parse().expect("seconds"),
-                scales: scales.iter().map(|count| count.parse().expect("a number of tokens")).collect(),
                 peers: std::env::var_os("BENCH_PEERS").map(Into::into),
                 postgres: std::env::var("BENCH_POSTGRES").ok(),
+                kept: std::path::absolute("target/kept").expect("a directory"),
+                sustained: number("BENCH_SUSTAINED", 60),
+                rows: [number("BENCH_ROWS_SQLITE", 10_000_000), number("BENCH_ROWS_POSTGRES", 100_000_000)],
             };
-            compare::run(&runtime, &plan);
+            for part in parts {
+                compare::run(&runtime, &plan, part);
+            }
         }
         _ => {
             eprintln!(
-                "usage: hoody-bench bare ADDR | in-process | compare ROUNDS SECONDS [TOKENS…] | load FILE | \
-                 activity DATABASE ROWS | activity-cost | activity-sustained DATABASE SECONDS | serve …"
+                "usage: hoody-bench bare ADDR | in-process | load FILE | serve … | compare ROUNDS SECONDS PART…\n\
+                 parts: hot process change scale-TOKENS issuing peers log log-sqlite log-postgres"
             );
             return ExitCode::from(2);
         }
@@ -66,10 +65,11 @@ fn read_load(file: &str) -> load::Load {
     load::Load {
         address: text("address").parse().expect("an address"),
         target: text("target"),
-        credentials: serde_json::from_value(load["credentials"].clone()).expect("credentials"),
+        credentials: std::fs::read_to_string(text("credentials")).expect("credentials"),
+        from: serde_json::from_value(load["from"].clone()).unwrap_or(0),
         connections: serde_json::from_value(load["connections"].clone()).expect("a number"),
         seconds: load["seconds"].as_f64().expect("seconds"),
         rate: load["rate"].as_f64(),
-        is_skewed: load["is_skewed"] == true,
+        most: load["most"].as_u64(),
     }
 }

@@ -1,14 +1,17 @@
-//! `RESULTS.md` and its plots.
+//! `RESULTS.md` and its plots. Each part is kept in a file of its own as soon as it is measured, so that a run
+//! that is cut off leaves a report, and a part can be measured again alone.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde_json::Value;
 
-/// What was measured, as it is written down.
+/// Where the parts are kept.
+const PARTS: &str = "target/report";
+
+/// What was measured in one part, as it is written down.
 pub struct Report {
     text: String,
-    facts: Vec<(String, String)>,
-    plots: Vec<(String, String)>,
 }
 
 /// The middle value.
@@ -23,14 +26,8 @@ fn number(result: &Value, key: &str) -> f64 {
 }
 
 impl Report {
-    pub fn new(rounds: usize, seconds: f64) -> Self {
-        let text = format!(
-            "# Results\n\nWritten by `bench/run`. Servers take turns on one pinned core with one worker thread, the load on \
-             the other; {rounds} rounds of {seconds} s after one to warm up, and the median of them. A round in which the \
-             machine was busy with something else is made again. Compare within one run only.\n\nMachine: {}\n",
-            machine()
-        );
-        Self { text, facts: Vec::new(), plots: Vec::new() }
+    pub fn new() -> Self {
+        Self { text: String::new() }
     }
 
     pub fn section(&mut self, title: &str) {
@@ -39,11 +36,6 @@ impl Report {
 
     pub fn text(&mut self, text: &str) {
         let _ = writeln!(self.text, "{text}");
-    }
-
-    /// A single figure, for the list at the end.
-    pub fn fact(&mut self, name: &str, value: String) {
-        self.facts.push((name.to_owned(), value));
     }
 
     /// Requests per CPU second of each, and their ratios to the first, round by round.
@@ -56,13 +48,19 @@ impl Report {
         let results: Vec<_> = results.collect();
         self.section(title);
         let _ = writeln!(self.text, "{what}\n");
-        let _ = writeln!(self.text, "| | requests per second of server CPU | requests per second | p99 µs | ratio to the first |");
+        let _ = writeln!(
+            self.text,
+            "| | requests per second of server CPU | requests per second | p99 µs | ratio to the first |"
+        );
         let _ = writeln!(self.text, "|---|---|---|---|---|");
         let first = results[0].1;
         let mut bars = Vec::new();
         for (name, rounds) in &results {
             let per_cpu = median(rounds.iter().map(|round| number(round, "per_cpu_second")));
-            let ratio = rounds.iter().zip(first).map(|(a, b)| number(a, "per_cpu_second") / number(b, "per_cpu_second"));
+            let ratio = rounds
+                .iter()
+                .zip(first)
+                .map(|(a, b)| number(a, "per_cpu_second") / number(b, "per_cpu_second"));
             let _ = writeln!(
                 self.text,
                 "| {name} | {per_cpu:.0} | {:.0} | {:.0} | **{:.3}** |",
@@ -80,7 +78,8 @@ impl Report {
         let results: Vec<_> = results.collect();
         self.section(title);
         let _ = writeln!(self.text, "A request's time counts from when it was due.\n");
-        let _ = writeln!(self.text, "| | p50 µs | p99 µs | p99.9 µs | p99 to the first |\n|---|---|---|---|---|");
+        let _ =
+            writeln!(self.text, "| | p50 µs | p99 µs | p99.9 µs | p99 to the first |\n|---|---|---|---|---|");
         let at = |rounds: &[Value], key: &str| median(rounds.iter().map(|round| number(round, key)));
         let first = at(results[0].1, "p99_us");
         for (name, rounds) in results {
@@ -95,28 +94,36 @@ impl Report {
         }
     }
 
-    fn plot(&mut self, title: &str, unit: &str, bars: &[(String, f64)]) {
+    pub fn plot(&mut self, title: &str, unit: &str, bars: &[(String, f64)]) {
         let name = format!("{}.svg", title.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
         let _ = writeln!(self.text, "\n![{title}](plots/{name})");
-        self.plots.push((name, svg(title, unit, bars)));
+        std::fs::create_dir_all("plots").expect("plots/");
+        std::fs::write(format!("plots/{name}"), svg(title, unit, bars)).expect("a plot");
     }
 
-    /// Writes `RESULTS.md` and `plots/`.
-    pub fn write(mut self) {
-        if !self.facts.is_empty() {
-            self.section("Single figures");
-            for (name, value) in std::mem::take(&mut self.facts) {
-                let _ = writeln!(self.text, "- {name}: {value}");
-            }
+    /// Keeps this part under `place` and writes `RESULTS.md` of all there are.
+    pub fn write(&self, place: &str) {
+        std::fs::create_dir_all(PARTS).expect("a directory");
+        std::fs::write(Path::new(PARTS).join(place), &self.text).expect("a part");
+        let parts = std::fs::read_dir(PARTS).expect("the parts");
+        let mut parts: Vec<_> = parts.map(|part| part.expect("a part").path()).collect();
+        parts.sort();
+        let mut text = format!("{HEAD}\nMachine: {}\n", machine());
+        for part in parts {
+            text.push_str(&std::fs::read_to_string(part).expect("a part"));
         }
-        std::fs::create_dir_all("plots").expect("plots/");
-        for (name, plot) in &self.plots {
-            std::fs::write(format!("plots/{name}"), plot).expect("a plot");
-        }
-        std::fs::write("RESULTS.md", &self.text).expect("RESULTS.md");
+        std::fs::write("RESULTS.md", &text).expect("RESULTS.md");
         println!("{}", self.text);
     }
 }
+
+const HEAD: &str = "# Results
+
+Written by `bench/run`. Servers take turns on one pinned core with one worker thread, the load on the other; the median of \
+the rounds after one to warm up. A round in which anything but the server and the load took more than a tenth of a core \
+(`/proc/stat`: all that was busy or stolen, less what those two used) is dropped and made again. These machines drift: \
+compare within one part only.
+";
 
 /// Horizontal bars.
 fn svg(title: &str, unit: &str, bars: &[(String, f64)]) -> String {
@@ -150,11 +157,25 @@ fn machine() -> String {
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let said = |program: &str| {
+        let output = std::process::Command::new(program).arg("--version").output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned())
+    };
+    let versions: Vec<String> =
+        [("hoody", commit()), ("", said("rustc")), ("", said("psql")), ("node", said("node"))]
+            .into_iter()
+            .filter_map(|(name, version)| Some(format!("{name} {}", version?).trim().to_owned()))
+            .collect();
     format!(
-        "{} cores, {}, Linux {}; hoody {}",
-        cores,
+        "{cores} cores, {}, Linux {}; {}",
         model.map_or("unknown", |(_, model)| model),
         kernel.trim(),
-        env!("CARGO_PKG_VERSION")
+        versions.join("; ")
     )
+}
+
+/// Which commit was measured.
+fn commit() -> Option<String> {
+    let output = std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|commit| !commit.is_empty())
 }

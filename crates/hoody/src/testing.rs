@@ -13,7 +13,7 @@ use hoody_core::address::{AddressList, TrustedProxies};
 use hoody_core::grant::{Attempt, Credential, Rule, decide};
 use hoody_core::host::Domain;
 use hoody_core::pkce::RedirectHosts;
-use hoody_core::secret::TokenSecret;
+use hoody_core::secret::{RANDOM_BYTES, TokenKeys, TokenSecret};
 use hoody_core::time::{DAY, Timestamp};
 
 mod audit;
@@ -568,6 +568,11 @@ impl Service {
         listed.iter().map(|node| (node.is_alive(now), node.applied)).collect()
     }
 
+    /// Closes every connection to the database.
+    pub async fn close(&self) {
+        self.app.close().await;
+    }
+
     /// Closes every connection to the database: it cannot be reached any more.
     pub async fn cut_database(&self) {
         self.app.close().await;
@@ -631,31 +636,45 @@ impl Service {
 
 /// What benchmarks time.
 impl Service {
-    /// Puts `count` tokens like the one of id `like` into the database, past every limit; their secrets.
+    /// Puts `count` tokens like the one of id `like` into the database, past every limit: those that
+    /// [`planted`](Self::planted) names.
     ///
     /// # Panics
     /// When there is no such token or the database fails.
-    pub async fn plant_like(&self, like: &str, count: usize) -> Vec<String> {
+    pub async fn plant_like(&self, like: &str, count: u64) {
         const PLANT: &str = "INSERT INTO tokens (id, user_id, digest, key_id, alias, ip_whitelist, realm_ids, \
              allow_no_realm, permissions, vault_access, event_access, is_enabled, delegation_depth, created_at, \
-             updated_at) SELECT $1, user_id, $2, key_id, $3, ip_whitelist, realm_ids, allow_no_realm, permissions, \
-             vault_access, event_access, is_enabled, delegation_depth, created_at, updated_at FROM tokens WHERE id = $4";
+             updated_at) \
+             WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < $3) \
+             SELECT substr($1, n * 44 + 1, 12), user_id, substr($1, n * 44 + 13, 32), key_id, \
+             'planted ' || CAST($2 + n AS TEXT), ip_whitelist, realm_ids, allow_no_realm, permissions, \
+             vault_access, event_access, is_enabled, delegation_depth, created_at, updated_at \
+             FROM numbers, tokens WHERE tokens.id = $4";
+        const AT_ONCE: usize = 20_000;
         let like: hoody_core::id::TokenId = like.parse().expect("an id");
         let keys = self.app.keys.minting().1;
-        let mut secrets = Vec::with_capacity(count);
-        while secrets.len() < count {
+        // In the order of the digests: the index grows at its end, and a million rows take seconds.
+        let mut digests: Vec<_> =
+            (0..count).map(|number| *planted(number, &keys).digest(&keys).bytes()).collect();
+        digests.sort_unstable();
+        let mut done = 0;
+        for chunk in digests.chunks(AT_ONCE) {
+            let ids = (done..).map(|number: i64| [[0xee; 4].as_slice(), &number.to_be_bytes()].concat());
+            let rows: Vec<u8> =
+                ids.zip(chunk).flat_map(|(id, digest)| [&id[..], &digest[..]].concat()).collect();
+            let count = i64::try_from(chunk.len()).expect("a few");
             let mut tx = self.app.db.begin().await.expect("a transaction");
-            for _ in 0..10_000.min(count - secrets.len()) {
-                let secret = TokenSecret::mint(entropy(), &keys);
-                let id: hoody_core::id::TokenId = self.app.new_id();
-                let digest = secret.digest(&keys);
-                let row = args![id, &digest.bytes()[..], format!("planted {id}"), like];
-                assert_eq!(tx.execute(PLANT, row).await.expect("a row"), 1);
-                secrets.push(secret.expose().to_owned());
-            }
+            let planted = tx.execute(PLANT, args![&rows[..], done, count, like]).await.expect("the rows");
+            assert_eq!(planted, chunk.len() as u64);
             tx.commit().await.expect("a commit");
+            done += count;
         }
-        secrets
+    }
+
+    /// The secret of a token that [`plant_like`](Self::plant_like) made.
+    #[must_use]
+    pub fn planted(&self, number: u64) -> String {
+        planted(number, &self.app.keys.minting().1).expose().to_owned()
     }
 
     /// The digest that the cache knows a credential by.
@@ -695,6 +714,13 @@ impl Service {
         let found = app.grants.find(text, LOOPBACK, &app.db, &app.keys, &app.clock).now_or_never();
         found.expect("what is in the cache is there at once").expect("a grant")
     }
+}
+
+/// Made of its number alone, so that whoever loads the server need not keep them all.
+fn planted(number: u64, keys: &TokenKeys) -> TokenSecret {
+    let mut random = [0; RANDOM_BYTES];
+    random[..8].copy_from_slice(&number.to_le_bytes());
+    TokenSecret::mint(random, keys)
 }
 
 fn mail_of(directory: &Path) -> mail::Transport {
