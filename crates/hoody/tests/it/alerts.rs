@@ -619,7 +619,7 @@ on_both! {
         const TOKENS: i64 = 20_000;
         let owner = app.user("ada").await;
         let token = owner.mint(json!({})).await;
-        app.service.plant_like(&token.id, usize::try_from(TOKENS).unwrap()).await;
+        app.service.plant_like(&token.id, u64::try_from(TOKENS).unwrap()).await;
         // As much as is ever kept of one: twelve addresses.
         let (fill, size) = if app.url.starts_with("sqlite:") {
             ("INSERT INTO alert_seen (id, addresses) SELECT id, randomblob(72) FROM tokens",
