@@ -52,6 +52,8 @@ pub(crate) struct Passwords {
     /// What an unknown account's password is held against: the hash of nothing that anyone knows.
     nobody: Arc<PasswordHash>,
     memories: Memories,
+    /// How many places there are.
+    most: usize,
 }
 
 /// A place in the queue, and leave to compute.
@@ -87,15 +89,18 @@ impl Passwords {
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let permits = (cores / 2).max(1);
-        let random: [u8; 32] = entropy();
-        let memories = Memories::default();
-        let nobody = hash(&random, &memories).expect("Argon2's default parameters hash any 32 bytes");
+        let most = permits + WAITING;
+        // Not computed from anything, so that a server starts at once: to hold a password against it costs
+        // the same.
+        let random: [u8; Params::DEFAULT_OUTPUT_LEN] = entropy();
+        let nobody = Output::new(&random).map_err(unreadable).and_then(|output| written(output, entropy()));
         Self {
             permits: Arc::new(Semaphore::new(permits)),
-            places: Arc::new(Semaphore::new(permits + WAITING)),
+            places: Arc::new(Semaphore::new(most)),
             computed: Arc::default(),
-            nobody: Arc::new(nobody),
-            memories,
+            nobody: Arc::new(nobody.expect("Argon2's default parameters can be written")),
+            memories: Memories::default(),
+            most,
         }
     }
 
@@ -130,8 +135,15 @@ impl Passwords {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<(T, Permits), Error> {
         self.computed.fetch_add(1, Ordering::Relaxed);
+        let (places, memories, most) = (Arc::clone(&self.places), self.memories.clone(), self.most);
         // When nobody waits for the outcome any more, the permits go back with it, at the end of the work.
-        let task = tokio::task::spawn_blocking(move || (work(), permits));
+        let task = tokio::task::spawn_blocking(move || {
+            let done = work();
+            if places.available_permits() + 1 >= most {
+                memories.free();
+            }
+            (done, permits)
+        });
         task.await.map_err(Error::internal)
     }
 
@@ -144,8 +156,8 @@ impl Passwords {
     }
 }
 
-/// The memory that hashes are computed in, kept from one to the next: 19 MiB for each permit. Freed and
-/// taken anew by whichever thread computes, it would stay with every one of them.
+/// The memory that hashes are computed in, 19 MiB for each permit: kept from one to the next while others
+/// wait, and given back to the system when nobody does.
 #[derive(Clone, Default)]
 struct Memories(Arc<Mutex<Vec<Vec<Block>>>>);
 
@@ -155,7 +167,14 @@ impl fmt::Debug for Memories {
     }
 }
 
+/// In blocks of 1 KiB: glibc's largest threshold (`DEFAULT_MMAP_THRESHOLD_MAX`), and some more.
+const RESERVED: usize = 33 * 1024;
+
 impl Memories {
+    fn free(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// What `argon2` makes of `password` and `salt`.
     fn compute(
         &self,
@@ -165,7 +184,9 @@ impl Memories {
         length: usize,
     ) -> Result<Output, Error> {
         let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut memory = kept().pop().unwrap_or_default();
+        // The allocator takes what is as large as that from the system, and gives it back when it is freed;
+        // less would stay with the thread that computed. What is not touched costs nothing.
+        let mut memory = kept().pop().unwrap_or_else(|| Vec::with_capacity(RESERVED));
         memory.resize(argon2.params().block_count(), Block::default());
         let mut out = Zeroizing::new(vec![0; length]);
         let done = argon2.hash_password_into_with_memory(password, salt, &mut out, &mut memory);
@@ -179,6 +200,12 @@ fn hash(password: &[u8], memories: &Memories) -> Result<PasswordHash, Error> {
     let salt: [u8; 16] = entropy();
     let argon2 = Argon2::default();
     let output = memories.compute(&argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
+    written(output, salt)
+}
+
+/// In the form that is stored.
+fn written(output: Output, salt: [u8; 16]) -> Result<PasswordHash, Error> {
+    let argon2 = Argon2::default();
     let hash = Phc {
         algorithm: Algorithm::default().ident(),
         version: Some(Version::default().into()),
@@ -225,8 +252,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_of_another_cost_is_read_and_memory_is_kept_for_each_permit_only() {
+    async fn a_hash_of_another_cost_is_read_and_memory_is_kept_while_others_wait() {
         let passwords = Passwords::new();
+        let other_waits = passwords.places.clone().acquire_owned().await.unwrap();
         // As the library itself makes it.
         let other =
             Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 2, Some(24)).unwrap());
@@ -239,6 +267,9 @@ mod tests {
         let broken = PasswordHash::from_stored("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ".to_owned());
         assert!(passwords.turn().await.unwrap().verify("correct horse battery", Some(broken)).await.is_err());
         assert_eq!(passwords.memories.0.lock().unwrap().len(), 1);
+        drop(other_waits);
+        assert!(!passwords.turn().await.unwrap().verify("correct horse battery", None).await.unwrap().0);
+        assert!(passwords.memories.0.lock().unwrap().is_empty());
     }
 
     /// Threat 29: memory is bounded by permits, and who would wait too long is told so before any work.
