@@ -1,5 +1,5 @@
 //! Alerts, as far as they are pure: which kinds there are ([`RULES`]), what an account may set of each
-//! ([`Settings`]), what a request is a sign of ([`signs`]), which addresses were seen ([`Seen`]), how
+//! ([`Settings`]), what a request is a sign of ([`signs()`]), which addresses were seen ([`Seen`]), how
 //! often something happened in a while ([`Counter`]), and when a token is about to expire ([`stage`]).
 
 mod counter;
