@@ -45,6 +45,7 @@ pub fn run(runtime: &Runtime, plan: &Plan, part: &str) {
         None if part == "process" => in_process(runtime, &mut report),
         None if part == "change" => under_change(runtime, plan, &mut report),
         None if part == "issuing" => issuing(runtime, plan, &mut report),
+        None if part == "alert" => crate::alert::run(runtime, &mut report),
         None if part == "peers" => peers(runtime, plan, &mut report),
         None if part == "log" => crate::activity::rates(runtime, plan, &mut report),
         Some(("log", "sqlite")) => crate::activity::questions(runtime, plan, &mut report, 0),
@@ -54,8 +55,18 @@ pub fn run(runtime: &Runtime, plan: &Plan, part: &str) {
         }
         _ => panic!("there is no part {part}"),
     }
-    const ORDER: [&str; 9] =
-        ["hot", "process", "change", "scale", "issuing", "peers", "log", "log-sqlite", "log-postgres"];
+    const ORDER: [&str; 10] = [
+        "hot",
+        "process",
+        "change",
+        "scale",
+        "issuing",
+        "peers",
+        "log",
+        "log-sqlite",
+        "log-postgres",
+        "alert",
+    ];
     let place = ORDER.iter().position(|name| *name == part).unwrap_or(3);
     let digits = part.split_once('-').and_then(|(_, tokens)| tokens.parse::<u64>().ok()).unwrap_or(0);
     eprintln!("{part}: {:.0} s", began.elapsed().as_secs_f64());
@@ -139,7 +150,7 @@ fn hot_path(runtime: &Runtime, plan: &Plan, report: &mut Report) {
     let off = hoody(quiet.path(), &["--activity", "off"]).expect("hoody starts");
     let on = hoody(logged.path(), &[]).expect("hoody starts");
     std::thread::sleep(Duration::from_secs(3));
-    let idle = [off.resident(), on.resident()];
+    let idle = [off.resident(), on.resident(), on.anonymous()];
     let tokens_off = write_lines(runtime.block_on(make_tokens(&off.base, TOKENS, &json!({}))));
     let tokens_on = write_lines(runtime.block_on(make_tokens(&on.base, TOKENS, &json!({}))));
     let contestants = [
@@ -174,10 +185,12 @@ fn hot_path(runtime: &Runtime, plan: &Plan, report: &mut Report) {
     }));
     report.text(&format!(
         "\n- The request log adds **{:.1} %** of CPU to a check, its writer included (aim: under 15 %).\n\
-         - Idle: **{:.1} MB** resident with the request log off, {:.1} MB with it on (aim: under 25 MB).",
+         - Idle: {:.1} MB resident with the request log off, **{:.1} MB** with it on (aim: under 25 MB); {:.1} MB of that is \
+         memory of its own, the rest pages of the program's file.",
         cost * 100.0,
         idle[0],
-        idle[1]
+        idle[1],
+        idle[2]
     ));
     // The same servers at a fixed rate: half of what hoody can.
     let rate = (per_second(&results[1]) / 2.0).round();

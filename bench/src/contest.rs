@@ -72,9 +72,18 @@ impl Server {
 
     /// Resident memory in MB.
     pub fn resident(&self) -> f64 {
+        self.memory("VmRSS:")
+    }
+
+    /// What of it is the process's own, and no page of the program's file, in MB.
+    pub fn anonymous(&self) -> f64 {
+        self.memory("RssAnon:")
+    }
+
+    fn memory(&self, name: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
             .expect("the process is there");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("its memory");
         line.split_whitespace().next().expect("kB").parse::<f64>().expect("a number") * 1.024 / 1_000.0
     }
 

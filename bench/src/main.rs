@@ -3,6 +3,7 @@
 //! `serve` is hoody; `load` is what they are loaded with.
 
 mod activity;
+mod alert;
 mod compare;
 mod contest;
 mod in_process;
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
         _ => {
             eprintln!(
                 "usage: hoody-bench bare ADDR | in-process | load FILE | serve … | compare ROUNDS SECONDS PART…\n\
-                 parts: hot process change scale-TOKENS issuing peers log log-sqlite log-postgres"
+                 parts: hot process change scale-TOKENS issuing peers log alert log-sqlite log-postgres"
             );
             return ExitCode::from(2);
         }

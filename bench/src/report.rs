@@ -82,6 +82,7 @@ impl Report {
             writeln!(self.text, "| | p50 µs | p99 µs | p99.9 µs | p99 to the first |\n|---|---|---|---|---|");
         let at = |rounds: &[Value], key: &str| median(rounds.iter().map(|round| number(round, key)));
         let first = at(results[0].1, "p99_us");
+        let mut bars = Vec::new();
         for (name, rounds) in results {
             let p99 = at(rounds, "p99_us");
             let _ = writeln!(
@@ -91,7 +92,9 @@ impl Report {
                 at(rounds, "p999_us"),
                 p99 / first
             );
+            bars.push((name.to_owned(), p99));
         }
+        self.plot("Latency at half the limit", "p99 in microseconds", &bars);
     }
 
     pub fn plot(&mut self, title: &str, unit: &str, bars: &[(String, f64)]) {

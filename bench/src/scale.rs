@@ -48,11 +48,11 @@ pub fn run(runtime: &Runtime, plan: &Plan, report: &mut Report, count: u64) {
     let idle = server.resident();
 
     // Each token once: every request reads the database.
-    let first = read_cold(&server, &apart, cold / 4, plan.seconds * 4.0);
+    let first = read_cold(&server, &apart, cold / 4, plan.seconds * 6.0);
     let (grants, resident) = (server.metric("hoody_grants_cached"), server.resident());
     let (mut more, mut rest) = (Vec::new(), 0);
     if cold >= 10_000 {
-        let mut load = load(CHECK, &apart, plan.seconds * 4.0);
+        let mut load = load(CHECK, &apart, plan.seconds * 6.0);
         load["from"] = first["requests"].clone();
         load["most"] = (cold * 3 / 4).into();
         more.push(server.measure(&load));
@@ -87,6 +87,7 @@ pub fn run(runtime: &Runtime, plan: &Plan, report: &mut Report, count: u64) {
          | round | requests per second of server CPU | p50 µs | p99 µs | read from the database | memory MB |\n\
          |---|---|---|---|---|---|",
     );
+    let mut bars = Vec::new();
     for round in 1..=plan.rounds {
         zipf["from"] = from.into();
         let before = server.metric("hoody_grants_cold_reads_total");
@@ -94,6 +95,7 @@ pub fn run(runtime: &Runtime, plan: &Plan, report: &mut Report, count: u64) {
         from += result["requests"].as_u64().unwrap_or(0);
         assert_eq!(result["refused"], 0, "{result}");
         let reads = server.metric("hoody_grants_cold_reads_total") - before;
+        bars.push((format!("round {round}"), number(&result, "per_cpu_second")));
         report.text(&format!(
             "| {round}{} | {:.0} | {:.0} | {:.0} | {reads:.0} ({:.1} %) | {:.0} |",
             if result["is_disturbed"] == true { " (disturbed)" } else { "" },
@@ -104,7 +106,7 @@ pub fn run(runtime: &Runtime, plan: &Plan, report: &mut Report, count: u64) {
             server.resident(),
         ));
     }
-    report.text("");
+    report.plot(&format!("Checks with {count} tokens"), "requests per second of server CPU", &bars);
 }
 
 fn read_cold(server: &Server, credentials: &Path, count: u64, seconds: f64) -> Value {
