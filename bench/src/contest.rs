@@ -133,8 +133,9 @@ fn busy() -> f64 {
         .map(|line| {
             let ticks: Vec<f64> =
                 line.split_whitespace().skip(1).filter_map(|ticks| ticks.parse().ok()).collect();
-            // user, nice, system, steal. What the kernel does for the network (softirq) is the contestants'.
-            (ticks[0] + ticks[1] + ticks[2] + ticks[7]) / 100.0
+            // user, nice, system, irq, softirq, steal: the kernel's work for the network is in what the
+            // contestants used, too.
+            [0, 1, 2, 5, 6, 7].iter().map(|index| ticks[*index]).sum::<f64>() / 100.0
         })
         .sum()
 }

@@ -112,6 +112,8 @@ impl Report {
         let mut parts: Vec<_> = parts.map(|part| part.expect("a part").path()).collect();
         parts.sort();
         let mut text = format!("{HEAD}\nMachine: {}\n", machine());
+        // What was made of the last run, by hand.
+        text.push_str(&std::fs::read_to_string("aims.md").unwrap_or_default());
         for part in parts {
             text.push_str(&std::fs::read_to_string(part).expect("a part"));
         }

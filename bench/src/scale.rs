@@ -88,12 +88,13 @@ pub fn run(runtime: &Runtime, plan: &Plan, report: &mut Report, count: u64) {
          |---|---|---|---|---|---|",
     );
     let mut bars = Vec::new();
+    let mut refused = 0;
     for round in 1..=plan.rounds {
         zipf["from"] = from.into();
         let before = server.metric("hoody_grants_cold_reads_total");
         let result = server.measure(&zipf);
         from += result["requests"].as_u64().unwrap_or(0);
-        assert_eq!(result["refused"], 0, "{result}");
+        refused += result["refused"].as_u64().unwrap_or(0);
         let reads = server.metric("hoody_grants_cold_reads_total") - before;
         bars.push((format!("round {round}"), number(&result, "per_cpu_second")));
         report.text(&format!(
@@ -106,15 +107,17 @@ pub fn run(runtime: &Runtime, plan: &Plan, report: &mut Report, count: u64) {
             server.resident(),
         ));
     }
+    let refused = refused
+        + first["refused"].as_u64().unwrap_or(0)
+        + more.iter().map(|result| result["refused"].as_u64().unwrap_or(0)).sum::<u64>();
+    report.text(&format!("\n{refused} of all these requests were not answered with 204."));
     report.plot(&format!("Checks with {count} tokens"), "requests per second of server CPU", &bars);
 }
 
 fn read_cold(server: &Server, credentials: &Path, count: u64, seconds: f64) -> Value {
     let mut load = load(CHECK, credentials, seconds);
     load["most"] = count.into();
-    let result = server.measure(&load);
-    assert_eq!(result["refused"], 0, "{result}");
-    result
+    server.measure(&load)
 }
 
 /// The database with so many tokens, made when it is not there yet.
