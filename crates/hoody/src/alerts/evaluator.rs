@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 
 use super::mails::Mails;
 use super::raise::{Finding, Wishes};
-use super::store::{self, Head, Told};
+use super::store::{self, Told};
 use super::{LEASE, Memory, Subject, watch};
-use crate::activity::tail::{self, Position};
+use crate::activity::tail;
 use crate::activity::{Logged, NOBODY};
 use crate::app::App;
 use crate::db::{DbError, Tx};
@@ -94,7 +94,8 @@ async fn judge(app: &Arc<App>, memory: &mut Memory, lease: Lease) -> Result<Opti
     }
     let is_more = is_cut || rows.len() as i64 >= ROWS;
     let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
-    if !lease.confirm(&mut mutation.tx).await? || !is_moved(&mut mutation.tx, &head, &log, place).await? {
+    let tx = &mut mutation.tx;
+    if !lease.confirm(tx).await? || !store::move_head(tx, &head, &log, place).await? {
         return Ok(None);
     }
     metrics::counter!("hoody_alerts_rows_total").increment(rows.len() as u64);
@@ -108,10 +109,6 @@ async fn judge(app: &Arc<App>, memory: &mut Memory, lease: Lease) -> Result<Opti
     batch.write(app, &mut mutation).await?;
     mutation.commit().await?;
     Ok(Some(is_more))
-}
-
-async fn is_moved(tx: &mut Tx, head: &Head, log: &Position, place: Place) -> Result<bool, DbError> {
-    store::move_head(tx, head, log, place).await
 }
 
 /// What one transaction finds.
