@@ -49,7 +49,7 @@ const COUNT_UP: &str =
     "UPDATE alerts SET hits = hits + $2, last_at = $3, ip = COALESCE($4, ip), details = $5 WHERE id = $1";
 const SETTLE: &str = "UPDATE alerts SET state = $3, settled_at = $4 WHERE user_id = $1 AND id = $2";
 const SWEEP: &str = "DELETE FROM alerts WHERE id IN \
-     (SELECT id FROM alerts WHERE last_at < $1 ORDER BY last_at LIMIT 1000)";
+     (SELECT id FROM alerts WHERE last_at < $1 ORDER BY last_at LIMIT $2)";
 
 const SETTINGS: &str = "SELECT kind, is_enabled, threshold, muted_until, by_mail, by_webhook, disables \
      FROM alert_settings WHERE user_id = $1";
@@ -81,9 +81,11 @@ const FORGET_SEEN: &str = "DELETE FROM alert_seen WHERE id = $1";
 const COUNTER: &str = "SELECT hits, ends_at FROM alert_counters WHERE kind = $1 AND subject = $2";
 const PUT_COUNTER: &str = "INSERT INTO alert_counters (kind, subject, hits, ends_at) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (kind, subject) DO UPDATE SET hits = excluded.hits, ends_at = excluded.ends_at";
-const SWEEP_COUNTERS: &str = "DELETE FROM alert_counters WHERE ends_at <= $1";
+/// The condition stands twice: a counter that began anew while this waited for it stays.
+const SWEEP_COUNTERS: &str = "DELETE FROM alert_counters WHERE ends_at <= $1 AND (kind, subject) IN \
+     (SELECT kind, subject FROM alert_counters WHERE ends_at <= $1 ORDER BY ends_at LIMIT $2)";
 const SWEEP_DELETED: &str = "DELETE FROM deleted_tokens WHERE digest IN \
-     (SELECT digest FROM deleted_tokens WHERE deleted_at < $1 ORDER BY deleted_at LIMIT 1000)";
+     (SELECT digest FROM deleted_tokens WHERE deleted_at < $1 ORDER BY deleted_at LIMIT $2)";
 
 const NAME_OF_TOKEN: &str = "SELECT alias, realm_ids FROM tokens WHERE id = $1 \
      UNION ALL SELECT alias, realm_ids FROM deleted_tokens WHERE id = $1 LIMIT 1";
@@ -426,19 +428,9 @@ pub(super) async fn sweep(
     alerts: Timestamp,
     deleted: Timestamp,
 ) -> Result<(), DbError> {
-    for (sql, before) in [(SWEEP, alerts), (SWEEP_DELETED, deleted)] {
-        loop {
-            let mut tx = db.begin().await?;
-            let removed = tx.execute(sql, args![before]).await?;
-            tx.commit().await?;
-            if removed < 1_000 {
-                break;
-            }
-        }
-    }
-    let mut tx = db.begin().await?;
-    tx.execute(SWEEP_COUNTERS, args![now]).await?;
-    tx.commit().await
+    db.sweep(SWEEP, args![alerts]).await?;
+    db.sweep(SWEEP_DELETED, args![deleted]).await?;
+    db.sweep(SWEEP_COUNTERS, args![now]).await
 }
 
 fn read(row: &Row) -> Result<Alert, DbError> {

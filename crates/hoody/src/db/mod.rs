@@ -20,6 +20,9 @@ pub(crate) use migrate::{migrate_sqlite_to, versions};
 pub(crate) use open::Location;
 pub(crate) use row::Row;
 
+/// How many rows one transaction of a sweep removes.
+const SWEEP_BATCH: u32 = 1_000;
+
 /// An open database of either engine.
 #[derive(Debug, Clone)]
 pub(crate) enum Db {
@@ -175,6 +178,20 @@ impl Db {
             Self::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
             Self::Postgres { writers, .. } => {
                 Ok(Tx::Postgres(past_dead_connections(writers, || writers.begin()).await?))
+            }
+        }
+    }
+
+    /// Removes everything that `sql` deletes, a batch in each transaction so that nobody waits for it. The
+    /// number after those of `args` is how many rows the statement may delete.
+    pub(crate) async fn sweep(&self, sql: &'static str, mut args: Vec<Arg>) -> Result<(), DbError> {
+        args.push(Arg::from(i64::from(SWEEP_BATCH)));
+        loop {
+            let mut tx = self.begin().await?;
+            let removed = tx.execute(sql, args.clone()).await?;
+            tx.commit().await?;
+            if removed < u64::from(SWEEP_BATCH) {
+                return Ok(());
             }
         }
     }

@@ -37,7 +37,7 @@ const USE_UP: &str = "UPDATE device_requests SET status = 'used' \
 const NOTE_POLL: &str = "UPDATE device_requests SET polled_at = $2 \
      WHERE id = $1 AND (polled_at IS NULL OR polled_at <= $3)";
 const DELETE_EXPIRED: &str = "DELETE FROM device_requests WHERE id IN (SELECT id FROM device_requests \
-     WHERE expires_at < $1 ORDER BY expires_at LIMIT 1000)";
+     WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
 /// For how long a request that is over is told from one that never was.
 const KEPT: i64 = 60 * MINUTE;
 
@@ -138,16 +138,9 @@ pub(super) async fn note_poll(tx: &mut Tx, id: DeviceId, now: Timestamp) -> Resu
     Ok(tx.execute(NOTE_POLL, args![id, now, now.plus(-INTERVAL)]).await? == 1)
 }
 
-/// Removes requests that were over long ago, a thousand at a time so that nobody waits for it.
+/// Removes requests that were over long ago.
 pub(crate) async fn delete_expired(db: &Db, now: Timestamp) -> Result<(), DbError> {
-    loop {
-        let mut tx = db.begin().await?;
-        let removed = tx.execute(DELETE_EXPIRED, args![now.plus(-KEPT)]).await?;
-        tx.commit().await?;
-        if removed < 1_000 {
-            return Ok(());
-        }
-    }
+    db.sweep(DELETE_EXPIRED, args![now.plus(-KEPT)]).await
 }
 
 fn read(row: &Row) -> Result<Request, DbError> {

@@ -22,7 +22,7 @@ const LIST: &str = "SELECT id, event, kind, ip, client, created_at FROM security
      AND (kind = 'sign_in' OR (kind = 'failed' AND $2) OR (kind = 'security' AND $3)) \
      ORDER BY created_at DESC, id DESC LIMIT $4 OFFSET $5";
 const DELETE_BEFORE: &str = "DELETE FROM security_history WHERE id IN \
-     (SELECT id FROM security_history WHERE created_at < $1 ORDER BY created_at LIMIT 1000)";
+     (SELECT id FROM security_history WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
 
 pub(super) async fn insert(
     tx: &mut Tx,
@@ -97,14 +97,7 @@ fn read(row: &Row) -> Result<SecurityEvent, DbError> {
     })
 }
 
-/// Removes what is older than `before`, a thousand rows at a time so that nobody waits for it.
+/// Removes what is older than `before`.
 pub(super) async fn delete_before(db: &Db, before: Timestamp) -> Result<(), DbError> {
-    loop {
-        let mut tx = db.begin().await?;
-        let removed = tx.execute(DELETE_BEFORE, args![before]).await?;
-        tx.commit().await?;
-        if removed < 1_000 {
-            return Ok(());
-        }
-    }
+    db.sweep(DELETE_BEFORE, args![before]).await
 }

@@ -31,7 +31,7 @@ const RETRY: &str = "UPDATE jobs SET state = 'waiting', run_at = $3, attempts = 
 const RETRY_FAILED: &str = "UPDATE jobs SET state = 'waiting', run_at = $2, attempts = 0, done_at = NULL \
      WHERE kind = $1 AND state = 'failed'";
 const SWEEP: &str = "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE (state = 'done' AND done_at < $1) \
-     OR (state = 'failed' AND done_at < $2) LIMIT 1000)";
+     OR (state = 'failed' AND done_at < $2) LIMIT $3)";
 /// How long what is done can be looked at, and what was given up.
 const DONE_KEPT: i64 = 7 * DAY;
 const FAILED_KEPT: i64 = 30 * DAY;
@@ -151,16 +151,9 @@ pub(crate) async fn retry_failed(db: &Db, kind: &str, now: Timestamp) -> Result<
     Ok(changed)
 }
 
-/// Removes what was done or given up long ago, a thousand at a time so that nobody waits for it.
+/// Removes what was done or given up long ago.
 pub(super) async fn sweep(db: &Db, now: Timestamp) -> Result<(), DbError> {
-    loop {
-        let mut tx = db.begin().await?;
-        let removed = tx.execute(SWEEP, args![now.plus(-DONE_KEPT), now.plus(-FAILED_KEPT)]).await?;
-        tx.commit().await?;
-        if removed < 1_000 {
-            return Ok(());
-        }
-    }
+    db.sweep(SWEEP, args![now.plus(-DONE_KEPT), now.plus(-FAILED_KEPT)]).await
 }
 
 fn read_listed(row: &Row) -> Result<Listed, DbError> {

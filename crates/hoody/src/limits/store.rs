@@ -18,7 +18,7 @@ const FIND: &str = "SELECT hits, expires_at FROM rate_limits \
      WHERE limit_name = $1 AND subject = $2 AND expires_at > $3 AND expires_at <= $4";
 /// The condition stands twice: a counter that began anew while this waited for it stays.
 const DELETE_EXPIRED: &str = "DELETE FROM rate_limits WHERE expires_at <= $1 AND (limit_name, subject) IN \
-     (SELECT limit_name, subject FROM rate_limits WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1000)";
+     (SELECT limit_name, subject FROM rate_limits WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
 
 /// Counts one more in the window that is under way, or the first of a new one.
 pub(super) async fn count(
@@ -42,16 +42,9 @@ pub(super) async fn find(
     on.into().find(FIND, row).await?.map(|row| read(&row)).transpose()
 }
 
-/// Removes counters whose window is over, a thousand at a time so that nobody waits for it.
+/// Removes counters whose window is over.
 pub(super) async fn delete_expired(db: &Db, now: Timestamp) -> Result<(), DbError> {
-    loop {
-        let mut tx = db.begin().await?;
-        let removed = tx.execute(DELETE_EXPIRED, args![now]).await?;
-        tx.commit().await?;
-        if removed < 1_000 {
-            return Ok(());
-        }
-    }
+    db.sweep(DELETE_EXPIRED, args![now]).await
 }
 
 /// A little later than a window that begins now ends: clocks of nodes differ.

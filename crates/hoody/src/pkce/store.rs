@@ -16,9 +16,9 @@ const CANCEL: &str = "INSERT INTO cancelled_logins (digest, expires_at) VALUES (
      ON CONFLICT (digest) DO NOTHING";
 const FIND_CANCELLED: &str = "SELECT expires_at FROM cancelled_logins WHERE digest = $1";
 const DELETE_CODES: &str = "DELETE FROM auth_codes WHERE digest IN (SELECT digest FROM auth_codes \
-     WHERE expires_at < $1 ORDER BY expires_at LIMIT 1000)";
+     WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
 const DELETE_CANCELLED: &str = "DELETE FROM cancelled_logins WHERE digest IN (SELECT digest FROM \
-     cancelled_logins WHERE expires_at < $1 ORDER BY expires_at LIMIT 1000)";
+     cancelled_logins WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
 
 const fn kind(purpose: Purpose) -> &'static str {
     match purpose {
@@ -83,19 +83,10 @@ pub(crate) async fn is_cancelled(tx: &mut Tx, digests: &[[u8; 32]]) -> Result<bo
     Ok(false)
 }
 
-/// Removes what is over, a thousand at a time so that nobody waits for it.
+/// Removes what is over.
 pub(crate) async fn delete_expired(db: &Db, now: Timestamp) -> Result<(), DbError> {
-    for statement in [DELETE_CODES, DELETE_CANCELLED] {
-        loop {
-            let mut tx = db.begin().await?;
-            let removed = tx.execute(statement, args![now]).await?;
-            tx.commit().await?;
-            if removed < 1_000 {
-                break;
-            }
-        }
-    }
-    Ok(())
+    db.sweep(DELETE_CODES, args![now]).await?;
+    db.sweep(DELETE_CANCELLED, args![now]).await
 }
 
 fn read(row: &Row) -> Result<SignedIn, DbError> {

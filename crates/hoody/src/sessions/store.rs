@@ -18,7 +18,7 @@ const END: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at 
 const END_ALL: &str = "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
 const CLIENT: &str = "SELECT client FROM sessions WHERE id = $1";
 const DELETE_ENDED: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 \
-     ORDER BY expires_at LIMIT 1000)";
+     ORDER BY expires_at LIMIT $2)";
 /// Ended sessions stay for as long as they tell from where an account signed in.
 const KEPT: i64 = 30 * DAY;
 
@@ -87,16 +87,9 @@ pub(crate) async fn end_sessions(tx: &mut Tx, account: UserId, now: Timestamp) -
     Ok(())
 }
 
-/// Removes sessions that ended long ago, a thousand at a time so that nobody waits for it.
+/// Removes sessions that ended long ago.
 pub(crate) async fn delete_ended(db: &Db, now: Timestamp) -> Result<(), DbError> {
-    loop {
-        let mut tx = db.begin().await?;
-        let removed = tx.execute(DELETE_ENDED, args![now.plus(-KEPT)]).await?;
-        tx.commit().await?;
-        if removed < 1_000 {
-            return Ok(());
-        }
-    }
+    db.sweep(DELETE_ENDED, args![now.plus(-KEPT)]).await
 }
 
 fn read(row: &Row) -> Result<Session, DbError> {

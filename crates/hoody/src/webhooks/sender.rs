@@ -83,15 +83,8 @@ pub(crate) async fn sweep(app: Arc<App>) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         ticks.tick().await;
-        loop {
-            match store::sweep(&app.db, app.now().plus(-KEPT_FOR)).await {
-                Ok(removed) if removed > 0 => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "old deliveries of webhooks could not be removed");
-                    break;
-                }
-            }
+        if let Err(error) = store::sweep(&app.db, app.now().plus(-KEPT_FOR)).await {
+            tracing::warn!(%error, "old deliveries of webhooks could not be removed");
         }
     }
 }

@@ -75,7 +75,7 @@ const ARRIVED: &str =
 const MISSED: &str = "UPDATE webhooks SET failing_since = COALESCE(failing_since, $2), \
      failures = failures + 1, paused_until = $3 WHERE id = $1";
 const SWEEP: &str = "DELETE FROM webhook_deliveries WHERE id IN (SELECT id FROM webhook_deliveries \
-     WHERE created_at < $1 AND state <> 'waiting' ORDER BY created_at LIMIT 1000)";
+     WHERE created_at < $1 AND state <> 'waiting' ORDER BY created_at LIMIT $2)";
 
 /// The endpoints of an account.
 pub(crate) async fn list_webhooks(on: impl Into<On<'_>>, account: UserId) -> Result<Vec<Webhook>, DbError> {
@@ -285,12 +285,9 @@ pub(super) async fn attempted(
     Ok(())
 }
 
-/// Removes deliveries that are over and old; how many there were.
-pub(super) async fn sweep(db: &Db, before: Timestamp) -> Result<u64, DbError> {
-    let mut tx = db.begin().await?;
-    let removed = tx.execute(SWEEP, args![before]).await?;
-    tx.commit().await?;
-    Ok(removed)
+/// Removes deliveries that are over and old.
+pub(super) async fn sweep(db: &Db, before: Timestamp) -> Result<(), DbError> {
+    db.sweep(SWEEP, args![before]).await
 }
 
 fn realms(webhook: &Webhook) -> String {

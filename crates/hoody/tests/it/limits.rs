@@ -93,6 +93,18 @@ on_both! {
         assert_eq!(app.service.number(COUNTERS).await, 1);
     }
 
+    async fn however_many_are_over_one_sweep_takes_them_all(app: TestApp) {
+        count(&app.service, "192.0.2.1").await;
+        let many = "INSERT INTO rate_limits (limit_name, subject, hits, expires_at) \
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) \
+             SELECT 'old_' || CAST(i AS TEXT), subject, hits, expires_at FROM rate_limits, n";
+        assert_eq!(app.service.tamper(many).await, 2_000);
+        app.service.advance(HOUR);
+        count(&app.service, "192.0.2.9").await;
+        app.service.sweep().await;
+        assert_eq!(app.service.number(COUNTERS).await, 1);
+    }
+
     async fn a_clock_that_was_set_back_lengthens_no_window_and_opens_none(app: TestApp) {
         for _ in 0..6 {
             count(&app.service, "192.0.2.1").await;
