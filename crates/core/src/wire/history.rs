@@ -46,6 +46,19 @@ pub struct PageMetadata {
     pub pages: u64,
 }
 
+impl PageMetadata {
+    /// Of page `page`, when there are `total` in all and a page holds `limit`.
+    #[must_use]
+    pub fn of(total: u64, page: i64, limit: i64) -> Self {
+        Self {
+            total,
+            page: u32::try_from(page).unwrap_or(u32::MAX),
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            pages: total.div_ceil(limit.unsigned_abs().max(1)),
+        }
+    }
+}
+
 /// A page of the history: the whole answer, since `metadata` stands beside `data`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -52,25 +52,23 @@ pub(crate) async fn list_activity(
     query: Query,
 ) -> Result<Answer<Vec<wire::ActivityRow>>, Error> {
     let asked = asked(&app, &caller, &query)?;
-    let limit = query.number("limit", 1..=LIMITS.0, LIMITS.1)?.unsigned_abs();
-    let page = query.number("page", 1..=i64::from(u32::MAX), 1)?.unsigned_abs();
-    let offset = (page - 1).saturating_mul(limit);
+    let limit = query.number("limit", 1..=LIMITS.0, LIMITS.1)?;
+    let page = query.number("page", 1..=i64::from(u32::MAX), 1)?;
+    let offset = ((page - 1) * limit).unsigned_abs();
     if offset >= WINDOW {
         let message =
             format!("page: rows are reached up to number {WINDOW}; narrow the dates or the filters");
         return Err(Invalid::rule("INVALID_PARAMETER_VALUE", message).into());
     }
     let found = match asked {
-        Some(asked) => query::page(&app.activity, &asked, offset, limit.min(WINDOW - offset)).await?,
+        Some(asked) => {
+            query::page(&app.activity, &asked, offset, limit.unsigned_abs().min(WINDOW - offset)).await?
+        }
         None => query::Found { rows: Vec::new(), total: 0 },
     };
     let rows = shown(&app, &caller, found.rows).await?;
-    let metadata = wire::PageMetadata {
-        total: found.total,
-        page: u32::try_from(page).unwrap_or(u32::MAX),
-        limit: u32::try_from(limit).unwrap_or(u32::MAX),
-        pages: found.total.min(WINDOW).div_ceil(limit),
-    };
+    let reached = wire::PageMetadata::of(found.total.min(WINDOW), page, limit);
+    let metadata = wire::PageMetadata { total: found.total, ..reached };
     Ok(Answer::ok("Activity logs retrieved successfully", rows).metadata(metadata))
 }
 

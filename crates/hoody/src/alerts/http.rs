@@ -51,12 +51,7 @@ pub(crate) async fn list_alerts(
     let page = query.number("page", 1..=1_000_000, 1)?;
     let total = store::count(&app.db, &filter).await?;
     let alerts = store::list(&app.db, &filter, limit, (page - 1) * limit).await?;
-    let metadata = wire::PageMetadata {
-        total,
-        page: u32::try_from(page).unwrap_or(u32::MAX),
-        limit: u32::try_from(limit).unwrap_or(u32::MAX),
-        pages: total.div_ceil(limit.unsigned_abs()),
-    };
+    let metadata = wire::PageMetadata::of(total, page, limit);
     let shown = shown(&app, &caller, alerts).await?;
     Ok(Answer::ok("Alerts retrieved successfully", shown).metadata(metadata))
 }

@@ -30,11 +30,6 @@ pub(crate) async fn get_security_history(
     };
     let total = store::count(&app.db, wanted).await?;
     let events = store::list(&app.db, wanted, limit, (page - 1) * limit).await?;
-    let metadata = wire::PageMetadata {
-        total,
-        page: u32::try_from(page).unwrap_or(u32::MAX),
-        limit: u32::try_from(limit).unwrap_or(u32::MAX),
-        pages: total.div_ceil(limit.unsigned_abs()),
-    };
+    let metadata = wire::PageMetadata::of(total, page, limit);
     Ok(Answer::ok("Login history retrieved successfully", events).metadata(metadata))
 }
