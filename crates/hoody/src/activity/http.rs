@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, HashSet};
 use axum::extract::State;
 use hoody_core::activity::usage::Usage;
 use hoody_core::activity::{Filter, HOUR, Method, day, hour};
-use hoody_core::grant::Credential;
 use hoody_core::id::{RealmId, TokenId, noun};
 use hoody_core::invalid::Invalid;
 use hoody_core::time::{DAY, Timestamp};
@@ -103,9 +102,7 @@ fn asked(app: &App, caller: &AnyCaller, query: &Query) -> Result<Option<Asked>, 
 /// Rows as the caller may see them.
 async fn shown(app: &App, caller: &AnyCaller, rows: Vec<Logged>) -> Result<Vec<wire::ActivityRow>, Error> {
     let mut shown: Vec<_> = rows.into_iter().map(Logged::shown).collect();
-    if let Credential::Token(own) = caller.grant().credential {
-        let (visible, _) = delegation::list(&app.db, caller).await?;
-        let visible: HashSet<_> = visible.iter().map(|token| token.id).chain([own]).collect();
+    if let Some(visible) = delegation::visible_ids(&app.db, caller).await? {
         shown.iter_mut().for_each(|row| hide_others(row, &visible));
     }
     Ok(shown)

@@ -2,11 +2,8 @@
 //! a realm's host it sees what concerns that realm, and it learns neither ids nor names of what it may not
 //! see. What is told, and what is settled, a session says.
 
-use std::collections::HashSet;
-
 use axum::extract::State;
 use hoody_core::alert::{Kind, RULES, Settings};
-use hoody_core::grant::Credential;
 use hoody_core::id::{AlertId, Id, RealmId, ResourceId, noun};
 use hoody_core::invalid::Invalid;
 use hoody_core::time::Timestamp;
@@ -79,15 +76,11 @@ fn filter(caller: &AnyCaller, query: &Query) -> Result<store::Filter, Error> {
 
 /// Alerts as the caller may see them.
 async fn shown(app: &App, caller: &AnyCaller, alerts: Vec<Alert>) -> Result<Vec<wire::Alert>, Error> {
-    let Credential::Token(own) = caller.grant().credential else {
-        return Ok(alerts.into_iter().map(|alert| alert.shown(true)).collect());
-    };
-    let (visible, _) = delegation::list(&app.db, caller).await?;
-    let visible: HashSet<ResourceId> =
-        visible.iter().map(|token| token.id).chain([own]).map(|id| Id::from_bytes(*id.bytes())).collect();
-    let is_named = |alert: &Alert| match alert.subject.noun {
-        "token" => visible.contains(&alert.subject.id),
-        noun => noun == "account",
+    let visible = delegation::visible_ids(&app.db, caller).await?;
+    let is_named = |alert: &Alert| match (&visible, alert.subject.noun) {
+        (None, _) => true,
+        (Some(visible), "token") => visible.contains(&Id::from_bytes(*alert.subject.id.bytes())),
+        (Some(_), noun) => noun == "account",
     };
     let show = |alert: Alert| {
         let is_named = is_named(&alert);

@@ -102,6 +102,16 @@ pub(crate) async fn list(on: impl Into<On<'_>>, caller: &AnyCaller) -> Result<(V
     Ok((shown, is_cut))
 }
 
+/// The ids of the tokens that a calling token may see, its own included; `None`: a session sees all.
+pub(crate) async fn visible_ids(
+    on: impl Into<On<'_>>,
+    caller: &AnyCaller,
+) -> Result<Option<HashSet<TokenId>>, DbError> {
+    let Some(own) = caller.token() else { return Ok(None) };
+    let (visible, _) = list(on, caller).await?;
+    Ok(Some(visible.iter().map(|token| token.id).chain([own]).collect()))
+}
+
 fn may_see(caller: &AnyCaller, target: Target<'_>) -> bool {
     may_act(caller.grant(), true, target, Act::See).is_ok()
 }
