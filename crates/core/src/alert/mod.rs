@@ -262,6 +262,12 @@ impl Settings {
         }
     }
 
+    /// What is in force for a kind, of all that the account said.
+    #[must_use]
+    pub fn among(said: &[(Kind, Self)], kind: Kind) -> Self {
+        said.iter().find(|(known, _)| *known == kind).map_or(Self::of(kind), |(_, settings)| *settings)
+    }
+
     /// Whether alerts are told to nobody at `now`.
     #[must_use]
     pub fn is_muted(&self, now: Timestamp) -> bool {
@@ -311,6 +317,14 @@ mod tests {
             assert!(Settings::of(rule.kind).is_enabled && !Settings::of(rule.kind).disables);
         }
         assert_eq!(Kind::of("nothing"), None);
+    }
+
+    #[test]
+    fn what_an_account_says_of_one_kind_is_said_of_no_other() {
+        let said = Settings { threshold: 7, ..Settings::of(Kind::RefusalBurst) };
+        let all = [(Kind::TokenUnused, Settings::of(Kind::TokenUnused)), (Kind::RefusalBurst, said)];
+        assert_eq!(Settings::among(&all, Kind::RefusalBurst), said);
+        assert_eq!(Settings::among(&all, Kind::FailedLogins), Settings::of(Kind::FailedLogins));
     }
 
     #[test]

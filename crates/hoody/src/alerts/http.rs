@@ -157,8 +157,7 @@ pub(crate) async fn list_alert_settings(
     caller: Caller<AccountRead>,
 ) -> Result<Answer<Vec<wire::AlertSetting>>, Error> {
     let set = store::list_settings(&app.db, caller.account()).await?;
-    let of = |kind| set.iter().find(|(known, _)| *known == kind).map_or(Settings::of(kind), |(_, set)| *set);
-    let shown = RULES.iter().map(|rule| setting(rule.kind, of(rule.kind))).collect();
+    let shown = RULES.iter().map(|rule| setting(rule.kind, Settings::among(&set, rule.kind))).collect();
     Ok(Answer::ok("Alert settings retrieved successfully", shown))
 }
 
@@ -178,7 +177,7 @@ pub(crate) async fn update_alert_setting(
     let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
     let account = grant.account;
     let set = store::list_settings(&mut mutation.tx, account).await?;
-    let before = set.iter().find(|(known, _)| *known == kind).map_or(Settings::of(kind), |(_, set)| *set);
+    let before = Settings::among(&set, kind);
     let after = given.put(before);
     if after != before {
         store::put_settings(&mut mutation.tx, account, kind, &after).await?;

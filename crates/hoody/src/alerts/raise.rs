@@ -48,8 +48,7 @@ impl Wishes {
             Entry::Occupied(set) => set.into_mut(),
             Entry::Vacant(place) => place.insert(store::list_settings(on, account).await?),
         };
-        let set = set.iter().find(|(known, _)| *known == kind);
-        Ok(set.map_or(Settings::of(kind), |(_, settings)| *settings))
+        Ok(Settings::among(set, kind))
     }
 }
 
