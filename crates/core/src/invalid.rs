@@ -47,6 +47,13 @@ impl Invalid {
         Self::rule("MISSING_REQUIRED_FIELD", format!("Missing required field: {field}"))
     }
 
+    /// What `field` holds is no id: 400 `INVALID_ID_FORMAT`.
+    #[must_use]
+    pub fn id_format(field: &str) -> Self {
+        let message = format!("Invalid ID format: {field} must be 24 lowercase hex digits");
+        Self::rule("INVALID_ID_FORMAT", message)
+    }
+
     /// One schema violation at `instance_path`.
     #[must_use]
     pub fn schema(instance_path: impl Into<String>, message: impl Into<String>) -> Self {

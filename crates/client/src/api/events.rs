@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use hoody_core::id::{EventId, ProjectId, RealmId, ResourceId};
-use hoody_core::time::Timestamp;
 use hoody_core::wire::{
     CleanUpEvents, CleanedEvents, DeleteEvents, DeletedEvents, Event, EventList, EventStats,
 };
@@ -58,10 +57,10 @@ pub struct EventQuery {
     pub project_id: Option<ProjectId>,
     /// The container that it concerns.
     pub container_id: Option<ResourceId>,
-    /// From this instant on.
-    pub start_date: Option<Timestamp>,
-    /// Up to this instant.
-    pub end_date: Option<Timestamp>,
+    /// The first instant or day, ISO 8601.
+    pub start_date: Option<String>,
+    /// The last instant or day, ISO 8601.
+    pub end_date: Option<String>,
     /// Only those in this realm.
     pub realm_id: Option<RealmId>,
 }
@@ -131,8 +130,8 @@ impl Events<'_> {
             .query("resource_id", query.resource_id)
             .query("project_id", query.project_id)
             .query("container_id", query.container_id)
-            .query("start_date", query.start_date)
-            .query("end_date", query.end_date)
+            .query("start_date", query.start_date.as_ref())
+            .query("end_date", query.end_date.as_ref())
             .query("realm_id", query.realm_id)
             .send(self.0)
             .await
@@ -158,8 +157,8 @@ impl Events<'_> {
     /// As [`Events::list`].
     pub async fn stats(
         &self,
-        from: Option<Timestamp>,
-        to: Option<Timestamp>,
+        from: Option<&str>,
+        to: Option<&str>,
         realm: Option<RealmId>,
     ) -> Result<EventStats, Error> {
         Call::get("events/stats")

@@ -81,7 +81,7 @@ fn asked(app: &App, caller: &AnyCaller, query: &Query) -> Result<Option<Asked>, 
         return Err(Invalid::rule("INVALID_PARAMETER_VALUE", message).into());
     }
     let lowest = if query.flag("errors_only", false)? { lowest.max(400) } else { lowest };
-    let method = match query.text("method")?.filter(|text| !text.is_empty()) {
+    let method = match query.given("method")? {
         Some(_) => Some(Method::of(query.choice("method", &METHODS)?)),
         None => None,
     };

@@ -4,8 +4,7 @@
 
 use axum::extract::State;
 use hoody_core::alert::{Kind, RULES, Settings};
-use hoody_core::id::{AlertId, Id, RealmId, ResourceId, noun};
-use hoody_core::invalid::Invalid;
+use hoody_core::id::{AlertId, Id, RealmId, noun};
 use hoody_core::time::Timestamp;
 use hoody_core::wire;
 use serde_json::json;
@@ -59,15 +58,11 @@ fn filter(caller: &AnyCaller, query: &Query) -> Result<store::Filter, Error> {
     kinds.extend(RULES.iter().map(|rule| rule.name));
     let kind = Kind::of(query.choice("kind", &kinds)?);
     let state = query.choice("state", &STATES)?;
-    let subject = query.text("subject_id")?.filter(|text| !text.is_empty());
-    let subject = subject.map(str::parse::<ResourceId>).transpose().map_err(|_| {
-        Invalid::rule("INVALID_ID_FORMAT", "Invalid ID format: subject_id must be 24 lowercase hex digits")
-    })?;
     Ok(store::Filter {
         account: caller.account(),
         kind,
         state: (state != "all").then_some(state),
-        subject,
+        subject: query.id("subject_id")?,
         from: start.unwrap_or(Timestamp::MIN),
         until: end.unwrap_or(Timestamp::MAX),
         realm: realms::select(caller, query.realm("realm_id")?)?,

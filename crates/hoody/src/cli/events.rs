@@ -73,15 +73,15 @@ pub(crate) enum EventsCommand {
     Tail(TailArgs),
 }
 
-/// Between which instants.
+/// Between which instants or days.
 #[derive(Debug, Args)]
 pub(crate) struct Dates {
-    /// From this instant on, e.g. 2026-03-01 or 2026-03-01T12:00:00Z
-    #[arg(long, value_name = "DATE", value_parser = instant)]
-    start_date: Option<Timestamp>,
-    /// Up to this instant
-    #[arg(long, value_name = "DATE", value_parser = instant)]
-    end_date: Option<Timestamp>,
+    /// From this instant or day on, e.g. 2026-03-01 or 2026-03-01T12:00:00Z
+    #[arg(long, value_name = "DATE")]
+    start_date: Option<String>,
+    /// Up to this instant, or to the end of this day
+    #[arg(long, value_name = "DATE")]
+    end_date: Option<String>,
 }
 
 /// Which part of the history.
@@ -170,9 +170,8 @@ pub(crate) async fn run(context: &Context, command: EventsCommand) -> Result<(),
             context.output.show(&event, || View::Details(details(&event)))
         }
         EventsCommand::Stats { dates, realm_id } => {
-            let Dates { start_date, end_date } = dates;
-            let stats = context
-                .call(async |client: &Client| client.events().stats(start_date, end_date, realm_id).await);
+            let (from, to) = (dates.start_date.as_deref(), dates.end_date.as_deref());
+            let stats = context.call(async |client: &Client| client.events().stats(from, to, realm_id).await);
             let stats = stats.await?;
             context.output.show(&stats, || View::Details(counts(&stats)))
         }

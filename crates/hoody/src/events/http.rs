@@ -4,7 +4,7 @@
 
 use axum::extract::State;
 use hoody_core::event::{Cursor, MAX_NAME, is_name};
-use hoody_core::id::{EventId, Id, ProjectId, RealmId, ResourceId, noun};
+use hoody_core::id::{EventId, ProjectId, RealmId, ResourceId, noun};
 use hoody_core::invalid::Invalid;
 use hoody_core::json::Fields;
 use hoody_core::time::{DAY, Timestamp};
@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
 use crate::http::caller::{AnyCaller, Events, EventsDelete};
+use crate::http::query::{parse_date, parse_realm};
 use crate::http::{Answer, Caller, IdPath, JsonBody, Query, Shared};
 use crate::realms;
 
@@ -49,8 +50,8 @@ const NOT_WITH_CURSOR: [&str; 10] = [
     ("resource_id" = Option<ResourceId>, Query),
     ("project_id" = Option<ProjectId>, Query),
     ("container_id" = Option<ResourceId>, Query, description = "There are none: an empty list"),
-    ("start_date" = Option<String>, Query, description = "From this instant on (ISO 8601)"),
-    ("end_date" = Option<String>, Query, description = "Up to this instant (ISO 8601)"),
+    ("start_date" = Option<String>, Query, description = "ISO 8601"),
+    ("end_date" = Option<String>, Query, description = "ISO 8601, included; a day without a time is the whole of it"),
     ("realm_id" = Option<RealmId>, Query, description = "Only those in this realm"),
     ("after" = Option<String>, Query, description = "A cursor: what happened after it, the oldest first"),
     ("bootstrap" = Option<bool>, Query, description = "No events: a cursor to begin with")),
@@ -63,7 +64,7 @@ pub(crate) async fn list_events(
     query: Query,
 ) -> Result<Answer<wire::EventList>, Error> {
     let limit = query.number("limit", 1..=500, 100)?;
-    let after = text(&query, "after")?;
+    let after = query.given("after")?;
     let is_start = query.flag("bootstrap", false)?;
     let scope = scope(&caller, query.realm("realm_id")?)?;
     let list = if after.is_some() || is_start {
@@ -88,18 +89,18 @@ async fn list_part(
     query: &Query,
     part: Part,
 ) -> Result<wire::EventList, Error> {
-    let (from, to) = dates(query)?;
+    let (from, to) = query.dates()?;
     let filter = Filter {
-        event_type: name(text(query, "event_type")?, "event_type")?,
-        resource_type: name(text(query, "resource_type")?, "resource_type")?,
-        resource_id: id(query, "resource_id")?,
-        project_id: id(query, "project_id")?,
+        event_type: name(query.given("event_type")?, "event_type")?,
+        resource_type: name(query.given("resource_type")?, "resource_type")?,
+        resource_id: query.id("resource_id")?,
+        project_id: query.id("project_id")?,
         from,
         to,
         last: None,
     };
     // Nothing here happens to containers.
-    if id::<noun::Resource>(query, "container_id")?.is_some() {
+    if query.id::<noun::Resource>("container_id")?.is_some() {
         return Ok(list_of(app, caller, &[], 0, part));
     }
     let total = store::count_events(&app.db, scope, &filter).await?;
@@ -133,7 +134,7 @@ fn check_cursor_query(query: &Query, is_both: bool) -> Result<(), Error> {
         return Err(conflict("after and bootstrap do not go together".to_owned()));
     }
     for other in NOT_WITH_CURSOR {
-        if text(query, other)?.is_some() {
+        if query.given(other)?.is_some() {
             return Err(conflict(format!("{other} does not go with a cursor")));
         }
     }
@@ -224,8 +225,8 @@ pub(crate) async fn read_cursor(
 
 /// How many events there are, by type and by kind of resource
 #[utoipa::path(get, path = "/api/v1/events/stats", operation_id = "get_event_stats", tag = "events",
-    params(("start_date" = Option<String>, Query, description = "From this instant on (ISO 8601)"),
-    ("end_date" = Option<String>, Query, description = "Up to this instant (ISO 8601)"),
+    params(("start_date" = Option<String>, Query, description = "ISO 8601"),
+    ("end_date" = Option<String>, Query, description = "ISO 8601, included; a day without a time is the whole of it"),
     ("realm_id" = Option<RealmId>, Query, description = "Only those in this realm")),
     security(("bearer" = [])), responses((status = 200, body = wire::Envelope<wire::EventStats>),
     (status = 400, body = wire::ErrorBody), (status = 403, body = wire::ErrorBody)))]
@@ -235,7 +236,7 @@ pub(crate) async fn get_event_stats(
     query: Query,
 ) -> Result<Answer<wire::EventStats>, Error> {
     let scope = scope(&caller, query.realm("realm_id")?)?;
-    let (from, to) = dates(&query)?;
+    let (from, to) = query.dates()?;
     let mut stats = wire::EventStats::default();
     for count in store::count_by_type(&app.db, scope, from, to).await? {
         let n = count.n.unsigned_abs();
@@ -386,16 +387,12 @@ fn parse_delete(body: &Value) -> Result<(Filter, Option<RealmId>), Invalid> {
     let event_type = event_type.and_then(|read| fields.absorb(read)).flatten();
     let resource_type = fields.string("resource_type").map(|text| name(Some(text), "resource_type"));
     let resource_type = resource_type.and_then(|read| fields.absorb(read)).flatten();
-    let resource_id = fields.string("resource_id").map(|text| parse_id(text, "resource_id"));
+    let resource_id = fields.string("resource_id");
+    let resource_id = resource_id.map(|text| text.parse().map_err(|_| Invalid::id_format("resource_id")));
     let resource_id = resource_id.and_then(|read| fields.absorb(read));
     let before = fields.string("before_date").map(|text| parse_date(text, "before_date"));
     let before = before.and_then(|read| fields.absorb(read));
-    let realm = fields.string("realm_id").map(|text| {
-        text.to_ascii_lowercase().parse().map_err(|_| {
-            let rule = "Invalid realm ID format: realm_id must be 24 lowercase hex digits";
-            Invalid::rule("INVALID_REALM_ID_FORMAT", rule)
-        })
-    });
+    let realm = fields.string("realm_id").map(|text| parse_realm(text, "realm_id"));
     let realm = realm.and_then(|read| fields.absorb(read));
     // A filter that was mistyped must not mean that there is none.
     fields.close()?;
@@ -420,11 +417,6 @@ fn parse_clean_up(body: &Value) -> Result<u32, Invalid> {
     }
 }
 
-/// A parameter with something in it.
-pub(super) fn text<'a>(query: &'a Query, name: &str) -> Result<Option<&'a str>, Invalid> {
-    Ok(query.text(name)?.filter(|text| !text.is_empty()))
-}
-
 pub(super) fn name(text: Option<&str>, field: &str) -> Result<Option<String>, Invalid> {
     let Some(text) = text else { return Ok(None) };
     if is_name(text) {
@@ -433,32 +425,4 @@ pub(super) fn name(text: Option<&str>, field: &str) -> Result<Option<String>, In
     let rule =
         format!("{field} must be at most {MAX_NAME} lowercase letters, digits and '_' in words with dots");
     Err(Invalid::rule("INVALID_PARAMETER_VALUE", rule))
-}
-
-fn id<K>(query: &Query, field: &str) -> Result<Option<Id<K>>, Invalid> {
-    text(query, field)?.map(|text| parse_id(text, field)).transpose()
-}
-
-fn parse_id<K>(text: &str, field: &str) -> Result<Id<K>, Invalid> {
-    text.parse().map_err(|_| {
-        let rule = format!("Invalid ID format: {field} must be 24 lowercase hex digits");
-        Invalid::rule("INVALID_ID_FORMAT", rule)
-    })
-}
-
-fn parse_date(text: &str, field: &str) -> Result<Timestamp, Invalid> {
-    let rule = || format!("{field} must be an instant like 2026-03-02T09:15:42.118Z");
-    Timestamp::parse(text).map_err(|_| Invalid::rule("INVALID_PARAMETER_VALUE", rule()))
-}
-
-fn dates(query: &Query) -> Result<(Option<Timestamp>, Option<Timestamp>), Invalid> {
-    let read = |name| text(query, name)?.map(|text| parse_date(text, name)).transpose();
-    let (from, to) = (read("start_date")?, read("end_date")?);
-    if let (Some(from), Some(to)) = (from, to)
-        && from > to
-    {
-        let message = "Invalid date range: start_date cannot be after end_date";
-        return Err(Invalid::rule("INVALID_DATE_RANGE", message));
-    }
-    Ok((from, to))
 }

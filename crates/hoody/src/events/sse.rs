@@ -22,7 +22,7 @@ use http::request::Parts;
 use http::{HeaderValue, header};
 use serde_json::json;
 
-use super::http::{name, scope, text};
+use super::http::{name, scope};
 use super::stream::{self, End, Holder, Stream, Told, Wanted};
 use crate::error::Error;
 use crate::http::caller::{Events, Head, credential};
@@ -45,13 +45,13 @@ pub(crate) async fn stream_events(
     parts: Parts,
 ) -> Result<Response, Error> {
     let scope = scope(&caller, query.realm("realm_id")?)?;
-    let types = text(&query, "event_type")?.unwrap_or_default().split(',').filter(|text| !text.is_empty());
+    let types = query.given("event_type")?.unwrap_or_default().split(',').filter(|text| !text.is_empty());
     let types = Patterns::parse(types)
         .map_err(|why| Invalid::rule("INVALID_PARAMETER_VALUE", format!("event_type: {why}")))?;
-    let resource_type = name(text(&query, "resource_type")?, "resource_type")?;
+    let resource_type = name(query.given("resource_type")?, "resource_type")?;
     let last = parts.headers.get("last-event-id").map(HeaderValue::to_str).transpose();
     let last = last.map_err(|_| Invalid::rule("EVENTS_CURSOR_INVALID", "Last-Event-ID is no cursor"))?;
-    let last = last.filter(|text| !text.is_empty()).or(text(&query, "after")?);
+    let last = last.filter(|text| !text.is_empty()).or(query.given("after")?);
     let after = stream::start(&app, scope, last).await?;
     let holder =
         Holder { credential: credential(Head::of(&parts)?)?.to_owned().into(), attempt: caller.attempt };

@@ -55,11 +55,5 @@ async fn params(parts: &mut Parts, state: &Shared) -> Result<Vec<(String, String
 
 fn id_at<K>(params: &[(String, String)], index: usize) -> Result<Id<K>, Error> {
     let (name, value) = params.get(index).map_or(("id", ""), |(name, value)| (name, value));
-    value.parse().map_err(|_| {
-        Invalid::rule(
-            "INVALID_ID_FORMAT",
-            format!("Invalid ID format: {name} must be 24 lowercase hex digits"),
-        )
-        .into()
-    })
+    value.parse().map_err(|_| Invalid::id_format(name).into())
 }

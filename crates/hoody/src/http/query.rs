@@ -1,7 +1,7 @@
 //! Query strings: names and values, each read with the rule that it must keep.
 
 use axum::extract::FromRequestParts;
-use hoody_core::id::RealmId;
+use hoody_core::id::{Id, RealmId};
 use hoody_core::invalid::Invalid;
 use hoody_core::time::{DAY, Timestamp};
 use http::request::Parts;
@@ -32,6 +32,11 @@ impl Query {
             return Err(invalid(format!("{name} is given more than once")));
         }
         Ok(first)
+    }
+
+    /// The value of `name`, with something in it.
+    pub(crate) fn given(&self, name: &str) -> Result<Option<&str>, Invalid> {
+        Ok(self.text(name)?.filter(|text| !text.is_empty()))
     }
 
     /// Refuses every name but `known`, where a name that is ignored would be a question that is not asked.
@@ -90,23 +95,33 @@ impl Query {
 
     /// An instant, and whether it was given as a day alone.
     fn date(&self, name: &str) -> Result<Option<(Timestamp, bool)>, Invalid> {
-        let Some(text) = self.text(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
-        let at = Timestamp::parse(text);
-        let at = at.map_err(|_| invalid(format!("{name} must be an ISO 8601 instant or a day")))?;
-        Ok(Some((at, !text.contains(['T', 't', ' ']))))
+        let Some(text) = self.given(name)? else { return Ok(None) };
+        Ok(Some((parse_date(text, name)?, !text.contains(['T', 't', ' ']))))
+    }
+
+    /// An id.
+    pub(crate) fn id<K>(&self, name: &str) -> Result<Option<Id<K>>, Invalid> {
+        let id = self.given(name)?.map(str::parse).transpose();
+        id.map_err(|_| Invalid::id_format(name))
     }
 
     /// A realm's id.
     pub(crate) fn realm(&self, name: &str) -> Result<Option<RealmId>, Invalid> {
-        let Some(text) = self.text(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
-        let id = text.to_ascii_lowercase().parse();
-        id.map(Some).map_err(|_| {
-            Invalid::rule(
-                "INVALID_REALM_ID_FORMAT",
-                format!("Invalid realm ID format: {name} must be 24 lowercase hex digits"),
-            )
-        })
+        self.given(name)?.map(|text| parse_realm(text, name)).transpose()
     }
+}
+
+/// The instant in `field`, of a query or of a body that asks; a day is its first.
+pub(crate) fn parse_date(text: &str, field: &str) -> Result<Timestamp, Invalid> {
+    Timestamp::parse(text).map_err(|_| invalid(format!("{field} must be an ISO 8601 instant or a day")))
+}
+
+/// The realm in `field`, of a query or of a body that asks; as in a host, case does not matter.
+pub(crate) fn parse_realm(text: &str, field: &str) -> Result<RealmId, Invalid> {
+    text.to_ascii_lowercase().parse().map_err(|_| {
+        let message = format!("Invalid realm ID format: {field} must be 24 lowercase hex digits");
+        Invalid::rule("INVALID_REALM_ID_FORMAT", message)
+    })
 }
 
 fn invalid(message: String) -> Invalid {

@@ -88,10 +88,7 @@ impl NewMember {
     pub(crate) fn parse(body: &Value) -> Result<Self, Invalid> {
         let mut fields = Fields::of_body(body)?;
         let user_id = match fields.string("user_id") {
-            Some(text) => text.parse().map_err(|_| {
-                let message = "Invalid ID format: user_id must be 24 lowercase hex digits";
-                Invalid::rule("INVALID_ID_FORMAT", message)
-            }),
+            Some(text) => text.parse().map_err(|_| Invalid::id_format("user_id")),
             None => Err(Invalid::missing("user_id")),
         };
         fields.absorb(user_id.clone());

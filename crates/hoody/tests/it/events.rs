@@ -174,6 +174,8 @@ on_both! {
             (format!("start_date={one}&end_date={one}"), &all[2..3]),
             (format!("start_date={two}&event_type=auth.token.created"), &[]),
             (format!("end_date={zero}"), &all[3..]),
+            ("start_date=2026-03-02&end_date=2026-03-02".to_owned(), &all[..]),
+            ("end_date=2026-03-01".to_owned(), &[]),
             ("sort_order=asc&limit=1".to_owned(), &all[5..]),
             ("sort_by=event_type&sort_order=asc&limit=3".to_owned(),
                 &["auth.token.created", "auth.token.deleted", "project.created"]),
@@ -337,6 +339,8 @@ on_both! {
         let some = owner.get(&format!("/api/v1/events/stats?{between}")).await;
         assert_eq!(some.data()["by_type"], json!({ "project.created": 1 }));
         assert_eq!(some.data()["oldest_event"], some.data()["newest_event"]);
+        let that_day = owner.get("/api/v1/events/stats?end_date=2026-03-02").await;
+        assert_eq!(that_day.data()["total_events"], 4);
         let none = owner.get("/api/v1/events/stats?start_date=2027-01-01").await;
         assert_eq!(none.data()["total_events"], 0);
         assert_eq!(none.data()["oldest_event"], Value::Null);
