@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use hoody_core::address::{AddressList, TrustedProxies};
 use hoody_core::host::Domain;
@@ -10,6 +11,7 @@ use hoody_core::id::Id;
 use hoody_core::permissions::Catalogue;
 use hoody_core::pkce::RedirectHosts;
 use hoody_core::time::{SECOND, Timestamp};
+use tokio::time::MissedTickBehavior;
 
 use crate::activity::{self, Activity, ActivitySettings};
 use crate::alerts;
@@ -27,12 +29,18 @@ use crate::jobs;
 use crate::keys::{KeySource, Keys};
 use crate::mail;
 use crate::nodes::{self, Nodes};
+use crate::sessions;
 use crate::signup;
 use crate::users::password::Passwords;
 use crate::vault;
 use crate::webhooks;
 use crate::webhooks::egress::Egress;
 use crate::{history, limits};
+
+/// How much usage of tokens is written at a time.
+const USAGE_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the request log is tidied up.
+const TIDY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The tree of permissions that this server knows.
 pub(crate) fn catalogue() -> &'static Catalogue {
@@ -181,20 +189,37 @@ impl App {
         tokio::spawn(nodes::run(Arc::clone(self)));
         tokio::spawn(crate::keys::watch::run(Arc::clone(self)));
         tokio::spawn(crate::audit::run(Arc::clone(self)));
-        tokio::spawn(write_usage(Arc::clone(self)));
+        self.every(USAGE_INTERVAL, write_usage);
         tokio::spawn(activity::run(Arc::clone(self)));
-        tokio::spawn(tidy_activity(Arc::clone(self)));
-        tokio::spawn(crate::sessions::sweep(Arc::clone(self)));
+        self.every(TIDY_INTERVAL, tidy_activity);
+        self.every(sessions::SWEEP_INTERVAL, sessions::sweep);
         jobs::runner::start(self);
-        tokio::spawn(limits::sweep(Arc::clone(self)));
-        tokio::spawn(history::sweep(Arc::clone(self)));
+        limits::start(self);
+        self.every(history::SWEEP_INTERVAL, history::sweep);
         tokio::spawn(live::run(Arc::clone(self)));
         tokio::spawn(crate::events::activity::run(Arc::clone(self)));
         tokio::spawn(webhooks::sender::run(Arc::clone(self)));
-        tokio::spawn(webhooks::sender::sweep(Arc::clone(self)));
+        self.every(webhooks::sender::SWEEP_INTERVAL, webhooks::sender::sweep);
         tokio::spawn(projector::run(Arc::clone(self)));
-        tokio::spawn(projector::sweep(Arc::clone(self)));
+        self.every(projector::SWEEP_INTERVAL, projector::sweep);
         tokio::spawn(alerts::evaluator::run(Arc::clone(self)));
+    }
+
+    /// Does `work` at once and then after each `interval`, for as long as the process lives.
+    pub(crate) fn every<F>(self: &Arc<Self>, interval: Duration, work: fn(Arc<Self>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let app = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(interval);
+            // What took long is not made up for.
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                work(Arc::clone(&app)).await;
+            }
+        });
     }
 
     /// Closes every connection to the database.
@@ -240,23 +265,12 @@ impl App {
     }
 }
 
-/// Writes usage as it comes, half a second's worth at a time.
 async fn write_usage(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(std::time::Duration::from_millis(500));
-    loop {
-        ticks.tick().await;
-        app.flush_usage().await;
-    }
+    app.flush_usage().await;
 }
 
-/// Keeps the request log in shape.
 async fn tidy_activity(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(std::time::Duration::from_secs(30));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = activity::tidy(&app).await {
-            tracing::warn!(%error, "the request log could not be tidied up");
-        }
+    if let Err(error) = activity::tidy(&app).await {
+        tracing::warn!(%error, "the request log could not be tidied up");
     }
 }

@@ -290,8 +290,8 @@ impl Service {
 
     /// Removes counters and history that are over, as happens now and then.
     pub async fn sweep(&self) {
-        limits::sweep_once(&self.app).await;
-        history::sweep_once(&self.app).await;
+        limits::sweep(Arc::clone(&self.app)).await;
+        history::sweep(Arc::clone(&self.app)).await;
     }
 
     /// Moves the clock on by `millis`.
@@ -312,7 +312,7 @@ impl Service {
 
     /// Removes sessions and codes that are over, as is done now and then.
     pub async fn sweep_codes(&self) {
-        crate::sessions::sweep_once(&self.app).await;
+        crate::sessions::sweep(Arc::clone(&self.app)).await;
     }
 
     /// Reads the feed once and brings the history of events up to it; what stopped it, if anything.

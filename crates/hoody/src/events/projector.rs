@@ -22,7 +22,7 @@ const BATCH: i64 = 200;
 /// How many events one transaction removes for their age.
 const SWEEP_BATCH: i64 = 500;
 /// How often old events are removed.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
+pub(crate) const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 /// The task that one node has.
 const LEASE: &str = "events";
 /// How often to look whether the task is free, and how long to wait after a failure.
@@ -59,15 +59,10 @@ async fn project_if_held(app: &App) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Removes what is too old, for as long as the process lives.
+/// Removes what is too old.
 pub(crate) async fn sweep(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = sweep_all(&app).await {
-            tracing::warn!(?error, "old events could not be removed");
-        }
+    if let Err(error) = sweep_all(&app).await {
+        tracing::warn!(?error, "old events could not be removed");
     }
 }
 

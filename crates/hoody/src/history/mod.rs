@@ -25,7 +25,7 @@ use crate::limits::{self, Subject};
 /// How long a row is kept, in milliseconds.
 const KEPT: i64 = 180 * DAY;
 /// How often older rows are removed.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
+pub(crate) const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 /// For how long an account's sign-in makes an address known, in milliseconds.
 const KNOWN_FOR: i64 = 30 * DAY;
 
@@ -137,17 +137,8 @@ fn network(address: IpAddr) -> String {
     neighbourhood(address).to_string()
 }
 
-/// Removes what is older than 180 days, now and then.
-pub(crate) async fn sweep(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-    loop {
-        ticks.tick().await;
-        sweep_once(&app).await;
-    }
-}
-
 /// Removes what is older than 180 days.
-pub(crate) async fn sweep_once(app: &App) {
+pub(crate) async fn sweep(app: Arc<App>) {
     if let Err(error) = store::delete_before(&app.db, app.now().plus(-KEPT)).await {
         tracing::warn!(%error, "old rows of the security history could not be removed");
     }

@@ -24,7 +24,7 @@ pub(crate) fn start(app: &Arc<App>) {
     for kind in KINDS {
         tokio::spawn(run(Arc::clone(app), kind));
     }
-    tokio::spawn(sweep(Arc::clone(app)));
+    app.every(SWEEP_INTERVAL, sweep);
 }
 
 /// Does everything of every kind that is due now, one by one; how many attempts that were. For tests.
@@ -134,12 +134,8 @@ fn shortened(text: &str) -> String {
 }
 
 async fn sweep(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = store::sweep(&app.db, app.now()).await {
-            tracing::warn!(%error, "jobs that are over could not be removed");
-        }
+    if let Err(error) = store::sweep(&app.db, app.now()).await {
+        tracing::warn!(%error, "jobs that are over could not be removed");
     }
 }
 

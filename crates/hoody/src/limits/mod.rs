@@ -298,21 +298,17 @@ impl OverLimit {
 /// How often counters whose window is over are removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 
-/// Removes counters whose window is over, now and then.
-pub(crate) async fn sweep(app: Arc<App>) {
+/// Has counters whose window is over removed now and then.
+pub(crate) fn start(app: &Arc<App>) {
     for limit in ALL {
         // Shown from the start, so that the first refusal is seen as one.
         metrics::counter!(REFUSALS, "limit" => limit.name).absolute(0);
     }
-    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-    loop {
-        ticks.tick().await;
-        sweep_once(&app).await;
-    }
+    app.every(SWEEP_INTERVAL, sweep);
 }
 
 /// Removes every counter whose window is over.
-pub(crate) async fn sweep_once(app: &App) {
+pub(crate) async fn sweep(app: Arc<App>) {
     let now = app.now();
     app.over_limit.sweep(now);
     if let Err(error) = store::delete_expired(&app.db, now).await {

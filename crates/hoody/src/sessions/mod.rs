@@ -28,7 +28,7 @@ use crate::{device, pkce, tokens};
 const CLIENTS: [&str; 6] = ["web", "ssh", "webssh", "cli", "sdk", "agent"];
 
 /// How often sessions that are over are removed.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
+pub(crate) const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// What a client's name for itself is noted as.
 pub(crate) fn client_name(given: Option<&str>) -> &'static str {
@@ -114,17 +114,8 @@ pub(crate) fn sign_pair(keys: &Keys, rotation: &Rotation) -> wire::RefreshData {
     }
 }
 
-/// Removes sessions and codes that nobody can use any more, now and then.
+/// Removes sessions and codes that nobody can use any more.
 pub(crate) async fn sweep(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-    loop {
-        ticks.tick().await;
-        sweep_once(&app).await;
-    }
-}
-
-/// Removes what is over by now.
-pub(crate) async fn sweep_once(app: &App) {
     let now = app.now();
     let swept = async {
         store::delete_ended(&app.db, now).await?;

@@ -34,7 +34,7 @@ const LONGEST_PAUSE: i64 = 5 * MINUTE;
 /// How often a node looks for what others left, and for what failed and is due again.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often what is over and old is removed.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
+pub(crate) const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// Puts events on their way to the endpoints that want them: in the transaction that makes them events.
 pub(crate) async fn put_on_way(app: &App, tx: &mut Tx, events: &[Event]) -> Result<bool, DbError> {
@@ -78,14 +78,10 @@ pub(crate) async fn run(app: Arc<App>) {
     }
 }
 
-/// Removes what is over and old, for as long as the process lives.
+/// Removes what is over and old.
 pub(crate) async fn sweep(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = store::sweep(&app.db, app.now().plus(-KEPT_FOR)).await {
-            tracing::warn!(%error, "old deliveries of webhooks could not be removed");
-        }
+    if let Err(error) = store::sweep(&app.db, app.now().plus(-KEPT_FOR)).await {
+        tracing::warn!(%error, "old deliveries of webhooks could not be removed");
     }
 }
 
