@@ -9,6 +9,7 @@ use hoody_client::time::Timestamp;
 use hoody_client::wire::{ActivityRow, TokenUsage, UsesInTime};
 use hoody_client::{ActivityList, ActivityQuery, Client};
 
+use super::cell::text_or;
 use super::context::Context;
 use super::failure::Failure;
 use super::output::View;
@@ -148,7 +149,6 @@ async fn logs(context: &Context, query: &ActivityQuery) -> Result<(), Failure> {
 }
 
 fn row(row: &ActivityRow) -> Vec<String> {
-    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let credential = row.token_id.map(|id| format!("token {id}"));
     let credential = credential.or_else(|| row.session_id.map(|id| format!("session {id}")));
     vec![
@@ -157,11 +157,11 @@ fn row(row: &ActivityRow) -> Vec<String> {
         row.method.clone(),
         row.path.clone(),
         row.ip_address.clone(),
-        or_none(row.deny_reason.clone()),
-        or_none(credential),
-        or_none(row.realm_id.map(|realm| realm.to_string())),
+        text_or(row.deny_reason.as_ref(), "-"),
+        text_or(credential, "-"),
+        text_or(row.realm_id, "-"),
         format!("{} ms", row.duration_us.div_ceil(1_000)),
-        or_none(row.user_agent.clone()),
+        text_or(row.user_agent.as_ref(), "-"),
     ]
 }
 
@@ -235,13 +235,12 @@ impl Shown {
 
 async fn stats(context: &Context) -> Result<(), Failure> {
     let stats = context.call(async |client: &Client| client.activity().stats().await).await?;
-    let at = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
     context.output.show(&stats, || {
         View::Details(vec![
             ("requests", stats.total_records.to_string()),
             ("bytes", stats.total_size_bytes.to_string()),
-            ("oldest", at(stats.oldest_record)),
-            ("newest", at(stats.newest_record)),
+            ("oldest", text_or(stats.oldest_record, "-")),
+            ("newest", text_or(stats.newest_record, "-")),
             ("kept for", format!("{} days", stats.retention_days)),
         ])
     })
@@ -255,10 +254,9 @@ pub(crate) async fn usage(context: &Context, args: &UsageArgs) -> Result<(), Fai
 }
 
 fn drawn(usage: &TokenUsage) -> Vec<(&'static str, String)> {
-    let at = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
     let mut lines = vec![
-        ("first seen", at(usage.first_seen)),
-        ("last seen", at(usage.last_seen)),
+        ("first seen", text_or(usage.first_seen, "never")),
+        ("last seen", text_or(usage.last_seen, "never")),
         (
             "requests",
             format!("{} in {} days, {} of them refused or failed", usage.total, usage.days, usage.errors),

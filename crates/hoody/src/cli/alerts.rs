@@ -9,6 +9,7 @@ use hoody_client::time::Timestamp;
 use hoody_client::wire::{Alert, AlertSetting, UpdateAlertSetting};
 use hoody_client::{AlertQuery, Client};
 
+use super::cell::{text_or, yes_no};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::View;
@@ -201,17 +202,12 @@ fn row(alert: &Alert) -> Vec<String> {
         alert.state.clone(),
         alert.id.to_string(),
         alert.first_at.to_string(),
-        alert.ip_address.clone().unwrap_or_else(|| "-".to_owned()),
+        text_or(alert.ip_address.as_ref(), "-"),
         yes_no(alert.is_muted),
     ]
 }
 
-fn yes_no(is: bool) -> String {
-    if is { "yes".to_owned() } else { "no".to_owned() }
-}
-
 fn details(alert: &Alert) -> Vec<(&'static str, String)> {
-    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         ("id", alert.id.to_string()),
         ("kind", alert.kind.clone()),
@@ -220,12 +216,12 @@ fn details(alert: &Alert) -> Vec<(&'static str, String)> {
         ("message", alert.message.clone()),
         ("explanation", alert.explanation.clone()),
         ("about", alert.subject_type.clone()),
-        ("its id", or_none(alert.subject_id.map(|id| id.to_string()))),
-        ("its name", or_none(alert.subject_name.clone())),
+        ("its id", text_or(alert.subject_id, "-")),
+        ("its name", text_or(alert.subject_name.as_ref(), "-")),
         ("count", alert.count.to_string()),
         ("first", alert.first_at.to_string()),
         ("last", alert.last_at.to_string()),
-        ("address", or_none(alert.ip_address.clone())),
+        ("address", text_or(alert.ip_address.as_ref(), "-")),
         ("details", alert.details.to_string()),
         ("muted", yes_no(alert.is_muted)),
     ]
@@ -280,15 +276,14 @@ async fn settings(context: &Context) -> Result<(), Failure> {
 }
 
 fn setting_row(setting: &AlertSetting) -> Vec<String> {
-    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         setting.kind.clone(),
         yes_no(setting.is_enabled),
         setting.threshold.to_string(),
-        or_none(setting.muted_until.map(|at| at.to_string())),
+        text_or(setting.muted_until, "-"),
         yes_no(setting.mail),
         yes_no(setting.webhook),
-        or_none(setting.disables.map(yes_no)),
+        text_or(setting.disables.map(yes_no), "-"),
         setting.threshold_unit.clone(),
         setting.explanation.clone(),
     ]

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use hoody_client::Client;
 use hoody_client::id::{RealmId, TokenId};
 use hoody_client::time::Timestamp;
-use hoody_client::wire::{AuthToken, CurrentToken, RealmChange, Secret, UpdateProfile};
+use hoody_client::wire::{AuthToken, RealmChange, Secret, UpdateProfile};
 use serde_json::{Value, json};
 
 use super::activity::{self, UsageArgs};
@@ -17,6 +17,7 @@ use super::login::{self, LoginArgs, RefreshArgs};
 use super::output::View;
 use super::signup::{self, EmailCommand, PasswordCommand, SignUpArgs};
 use super::token_args::{CopyArgs, CreateArgs, UpdateArgs, nullable, storage};
+use super::token_view::{current_details, details, named, object, paths, realms, row, tree, without};
 use super::two_factor::{self, TwoFactorCommand};
 use super::users;
 use crate::clock::Clock;
@@ -384,46 +385,6 @@ async fn list(context: &Context, is_tree: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The tokens with how far each is indented: what a token made comes below it. One whose maker is not
-/// listed stands at the left.
-fn tree(tokens: &[AuthToken]) -> Vec<(usize, &AuthToken)> {
-    let is_listed = |id| tokens.iter().any(|token| token.id == id);
-    let mut waiting: Vec<_> = tokens
-        .iter()
-        .filter(|token| !token.created_by_token_id.is_some_and(is_listed))
-        .rev()
-        .map(|token| (0, token))
-        .collect();
-    let mut shown = Vec::with_capacity(tokens.len());
-    while let Some((depth, token)) = waiting.pop() {
-        shown.push((depth, token));
-        let children = tokens.iter().rev().filter(|child| child.created_by_token_id == Some(token.id));
-        waiting.extend(children.map(|child| (depth + 1, child)));
-    }
-    shown
-}
-
-fn row(depth: usize, token: &AuthToken) -> Vec<String> {
-    let indent = "  ".repeat(depth.saturating_sub(1)) + if depth > 0 { "└ " } else { "" };
-    vec![
-        token.id.to_string(),
-        indent + &token.alias,
-        token.prefix.clone(),
-        yes_no(token.is_enabled),
-        token.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
-        token.last_used_ip.clone().unwrap_or_else(|| "-".to_owned()),
-        token.expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
-        token.ip_whitelist.join(","),
-        realms(token),
-        maker(token),
-    ]
-}
-
-/// What made a token.
-fn maker(token: &AuthToken) -> String {
-    token.created_by_token_id.map_or_else(|| "a session".to_owned(), |id| id.to_string())
-}
-
 async fn delete(context: &Context, id: TokenId) -> Result<(), Failure> {
     context.confirm(&format!("Delete token {id}?")).await?;
     context.call(async |client: &Client| client.tokens().delete(id).await).await?;
@@ -513,142 +474,4 @@ async fn templates(context: &Context) -> Result<(), Failure> {
             .collect(),
         empty: "No templates.",
     })
-}
-
-fn current_details(current: &CurrentToken) -> View {
-    let View::Details(mut fields) = details(&current.token) else { return View::Details(Vec::new()) };
-    let limits = &current.restrictions;
-    fields.push(("needs a realm's host", yes_no(limits.requires_realm_scope)));
-    fields.push((
-        "realm of this host",
-        limits.active_realm_id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
-    ));
-    if let Some(effective) = &limits.effective {
-        // Bounded by what it descends from, which may have been narrowed since it was made.
-        let none_if_empty = |text: String| if text.is_empty() { "none".to_owned() } else { text };
-        fields.extend([
-            ("may in fact", paths(&effective.permissions)),
-            ("from", none_if_empty(effective.ip_whitelist.join(", "))),
-            ("until", effective.expires_at.map_or_else(|| "never ends".to_owned(), |at| at.to_string())),
-            ("vault in fact", yes_no(effective.vault_access)),
-            ("events in fact", yes_no(effective.event_access)),
-        ]);
-    }
-    View::Details(fields)
-}
-
-fn details(token: &AuthToken) -> View {
-    let when = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
-    let mut fields = vec![
-        ("id", token.id.to_string()),
-        ("alias", token.alias.clone()),
-        ("enabled", yes_no(token.is_enabled)),
-        ("expires", when(token.expires_at)),
-        ("addresses", token.ip_whitelist.join(", ")),
-        ("realms", realms(token)),
-        ("base host", yes_no(token.allow_no_realm && token.realm_ids.is_empty())),
-        ("permissions", paths(&token.permissions)),
-        ("vault", yes_no(token.vault_access)),
-        ("events", yes_no(token.event_access)),
-        ("made by", maker(token)),
-        ("depth", token.delegation_depth.to_string()),
-        ("last used", when(token.last_used_at)),
-        ("last address", token.last_used_ip.clone().unwrap_or_else(|| "-".to_owned())),
-        ("created", token.created_at.to_string()),
-        ("updated", token.updated_at.to_string()),
-    ];
-    if let Some(key) = &token.public_key {
-        fields.push(("public key", key.clone()));
-    }
-    if token.public_storage.is_some() {
-        fields.push(("public storage", object(token.public_storage.as_ref())));
-    }
-    View::Details(fields)
-}
-
-fn named(token: &AuthToken) -> String {
-    format!("{:?} ({})", token.alias, token.id)
-}
-
-fn realms(token: &AuthToken) -> String {
-    if token.realm_ids.is_empty() {
-        return "no list of realms".to_owned();
-    }
-    token.realm_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// The granted leaves of a tree as dotted paths.
-fn paths(tree: &Value) -> String {
-    let found = leaves(tree);
-    if found.is_empty() { "none".to_owned() } else { found.join(" ") }
-}
-
-fn leaves(tree: &Value) -> Vec<String> {
-    fn walk(tree: &Value, at: &str, found: &mut Vec<String>) {
-        match tree {
-            Value::Bool(true) => found.push(at.to_owned()),
-            Value::Object(below) => {
-                for (name, tree) in below {
-                    let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
-                    walk(tree, &path, found);
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut found = Vec::new();
-    walk(tree, "", &mut found);
-    found
-}
-
-/// The leaves that `asked` has and `got` has not.
-fn without(asked: &Value, got: &Value) -> Vec<String> {
-    let got = leaves(got);
-    leaves(asked).into_iter().filter(|path| !got.contains(path)).collect()
-}
-
-fn object(object: Option<&serde_json::Map<String, Value>>) -> String {
-    object.map_or_else(|| "-".to_owned(), |object| Value::Object(object.clone()).to_string())
-}
-
-/// Yes or no, for people.
-pub(crate) fn yes_no(is_so: bool) -> String {
-    if is_so { "yes" } else { "no" }.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn token(own: u8, maker: Option<u8>) -> AuthToken {
-        let id = |byte: u8| TokenId::from_bytes([byte; 12]).to_string();
-        let token = json!({
-            "id": id(own), "alias": format!("t{own}"), "prefix": "hdy_", "ip_whitelist": ["*"], "realm_ids": [],
-            "allow_no_realm": true, "permissions": {}, "expires_at": null, "is_enabled": true,
-            "vault_access": false, "event_access": true, "last_used_at": null, "last_used_ip": null,
-            "created_by_token_id": maker.map(id), "delegation_depth": 0,
-            "created_at": "2026-03-02T09:15:42.118Z", "updated_at": "2026-03-02T09:15:42.118Z",
-        });
-        serde_json::from_value(token).unwrap()
-    }
-
-    #[test]
-    fn what_a_token_made_stands_below_it() {
-        let tokens = [
-            token(6, Some(2)),
-            token(5, Some(9)),
-            token(4, None),
-            token(3, Some(2)),
-            token(2, Some(1)),
-            token(1, None),
-        ];
-        let aliases: Vec<_> = tree(&tokens).iter().map(|(depth, one)| row(*depth, one)[1].clone()).collect();
-        assert_eq!(aliases, ["t5", "t4", "t1", "└ t2", "  └ t6", "  └ t3"]);
-    }
-
-    #[test]
-    fn what_was_asked_for_and_not_given_is_named() {
-        let asked = json!({ "projects": { "read": true, "delete": true }, "resources": { "vault": false } });
-        assert_eq!(without(&asked, &json!({ "projects": { "read": true } })), ["projects.delete"]);
-    }
 }

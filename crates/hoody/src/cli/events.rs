@@ -8,6 +8,7 @@ use hoody_client::time::Timestamp;
 use hoody_client::wire::{DeleteEvents, Event, EventStats};
 use hoody_client::{Client, Error, EventQuery, EventStream, SortOrder, StreamQuery, Streamed};
 
+use super::cell::{list_or, text_or};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Format, View};
@@ -227,14 +228,13 @@ async fn list(context: &Context, args: ListArgs) -> Result<(), Failure> {
 }
 
 fn row(event: &Event) -> Vec<String> {
-    let realms: Vec<_> = event.realm_ids.iter().map(ToString::to_string).collect();
     vec![
         event.created_at.to_string(),
         event.event_type.clone(),
         format!("{} {}", event.resource_type, event.resource_id),
         by(event),
         event.id.to_string(),
-        if realms.is_empty() { "none".to_owned() } else { realms.join(",") },
+        list_or(&event.realm_ids, "none"),
         event.payload.to_string(),
     ]
 }
@@ -253,11 +253,10 @@ fn details(event: &Event) -> Vec<(&'static str, String)> {
 }
 
 fn counts(stats: &EventStats) -> Vec<(&'static str, String)> {
-    let at = |instant: Option<Timestamp>| instant.map_or_else(|| "none".to_owned(), |at| at.to_string());
     let mut lines = vec![
         ("events", stats.total_events.to_string()),
-        ("oldest", at(stats.oldest_event)),
-        ("newest", at(stats.newest_event)),
+        ("oldest", text_or(stats.oldest_event, "none")),
+        ("newest", text_or(stats.newest_event, "none")),
     ];
     lines.extend(stats.by_type.iter().map(|(kind, n)| ("", format!("{n} {kind}"))));
     lines

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use hoody_client::Client;
 
-use super::auth::yes_no;
+use super::cell::{text_or, yes_no};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::View;
@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Context, command: IpCommand) -> Result<(), Fai
         View::Details(vec![
             ("address", info.ip.clone()),
             ("protocol", info.protocol.clone()),
-            ("user agent", info.user_agent.clone().unwrap_or_else(|| "-".to_owned())),
+            ("user agent", text_or(info.user_agent.as_ref(), "-")),
             ("signed in", yes_no(info.is_logged)),
         ])
     })

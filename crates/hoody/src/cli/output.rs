@@ -10,6 +10,7 @@ use hoody_client::wire::User;
 use serde::Serialize;
 use tracing_subscriber::prelude::*;
 
+use super::cell::{text_or, yes_no};
 use super::failure::{Exit, Failure};
 
 /// How results look (`contract/cli.md` 4).
@@ -264,13 +265,11 @@ pub(crate) fn settings(rows: impl Iterator<Item = (&'static str, String, String)
 /// The accounts of this server.
 pub(crate) fn users(users: &[User]) {
     let row = |user: &User| {
-        let email = user.email.clone().unwrap_or_else(|| "-".to_owned());
-        let is_banned = if user.is_banned { "yes" } else { "no" };
         vec![
             user.id.to_string(),
             user.username.clone(),
-            email,
-            is_banned.to_owned(),
+            text_or(user.email.as_ref(), "-"),
+            yes_no(user.is_banned),
             user.created_at.to_string(),
         ]
     };

@@ -9,7 +9,7 @@ use hoody_client::wire::{
 use hoody_client::{Client, MemberQuery, ProjectQuery, SortOrder};
 use serde_json::Value;
 
-use super::auth::yes_no;
+use super::cell::{list_or, text_or, yes_no};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::View;
@@ -412,12 +412,11 @@ fn details(project: &Project) -> Vec<(&'static str, String)> {
 }
 
 fn limit(project: &Project) -> String {
-    project.max_containers.map_or_else(|| "none".to_owned(), |count| count.to_string())
+    text_or(project.max_containers, "none")
 }
 
 fn realms(project: &Project) -> String {
-    let ids: Vec<String> = project.realm_ids.iter().map(ToString::to_string).collect();
-    if ids.is_empty() { "none".to_owned() } else { ids.join(",") }
+    list_or(&project.realm_ids, "none")
 }
 
 fn named(project: &Project) -> String {

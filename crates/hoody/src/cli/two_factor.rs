@@ -10,6 +10,7 @@ use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 use serde_json::json;
 
+use super::cell::{text_or, yes_no};
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::login;
@@ -253,12 +254,11 @@ async fn status(context: &Context) -> Result<(), Failure> {
 }
 
 fn details(status: &TwoFactorStatus) -> View {
-    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
     View::Details(vec![
-        ("on", yes(status.enabled)),
-        ("since", status.enabled_at.map_or_else(|| "-".to_owned(), |at| at.to_string())),
+        ("on", yes_no(status.enabled)),
+        ("since", text_or(status.enabled_at, "-")),
         ("backup codes left", status.backup_codes_remaining.to_string()),
-        ("needed for tokens", yes(status.enabled && status.require_for_tokens)),
+        ("needed for tokens", yes_no(status.enabled && status.require_for_tokens)),
     ])
 }
 

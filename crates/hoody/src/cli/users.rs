@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use hoody_client::{Client, HistoryQuery};
 
-use super::auth::yes_no;
+use super::cell::{text_or, yes_no};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::View;
@@ -163,8 +163,8 @@ fn event_row(event: &SecurityEvent) -> Vec<String> {
         event.created_at.to_string(),
         event.event.clone(),
         event.outcome.clone(),
-        event.ip_address.clone().unwrap_or_else(|| "operator".to_owned()),
-        event.client.clone().unwrap_or_else(|| "-".to_owned()),
+        text_or(event.ip_address.as_ref(), "operator"),
+        text_or(event.client.as_ref(), "-"),
         event.id.to_string(),
     ]
 }
@@ -270,9 +270,9 @@ fn full(user: &User) -> Vec<(&'static str, String)> {
     vec![
         ("id", user.id.to_string()),
         ("username", user.username.clone()),
-        ("e-mail", user.email.clone().unwrap_or_else(|| "-".to_owned())),
+        ("e-mail", text_or(user.email.as_ref(), "-")),
         ("alias", user.alias.clone()),
-        ("public key", user.public_key.clone().unwrap_or_else(|| "-".to_owned())),
+        ("public key", text_or(user.public_key.as_ref(), "-")),
         ("banned", yes_no(user.is_banned)),
         ("created", user.created_at.to_string()),
         ("updated", user.updated_at.to_string()),
@@ -284,7 +284,7 @@ fn reduced(user: &ReducedUser) -> Vec<(&'static str, String)> {
         ("id", user.id.to_string()),
         ("username", user.username.clone()),
         ("alias", user.alias.clone()),
-        ("public key", user.public_key.clone().unwrap_or_else(|| "-".to_owned())),
+        ("public key", text_or(user.public_key.as_ref(), "-")),
         ("created", user.created_at.to_string()),
         ("updated", user.updated_at.to_string()),
     ]

@@ -11,6 +11,7 @@ use hoody_client::wire::{Secret, SetVaultKey, VaultKey};
 use hoody_core::names;
 use serde_json::{Map, Value};
 
+use super::cell::text_or;
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Format, View};
@@ -150,14 +151,14 @@ async fn list(context: &Context, realm: Option<RealmId>) -> Result<(), Failure> 
 }
 
 fn row(key: &VaultKey) -> Vec<String> {
-    let metadata = key.metadata.clone().map(|metadata| Value::Object(metadata).to_string());
+    let metadata = key.metadata.clone().map(Value::Object);
     vec![
         key.key.clone(),
         key.size_bytes.to_string(),
         key.updated_at.to_string(),
         key.created_at.to_string(),
-        key.realm_id.map_or_else(|| "none".to_owned(), |realm| realm.to_string()),
-        metadata.unwrap_or_else(|| "none".to_owned()),
+        text_or(key.realm_id, "none"),
+        text_or(metadata, "none"),
     ]
 }
 

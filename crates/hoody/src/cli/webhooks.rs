@@ -5,6 +5,7 @@ use hoody_client::Client;
 use hoody_client::id::{DeliveryId, RealmId, WebhookId};
 use hoody_client::wire::{CreateWebhook, UpdateWebhook, Webhook, WebhookDelivery};
 
+use super::cell::{list_or, text_or, yes_no};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::View;
@@ -192,38 +193,35 @@ async fn list(context: &Context) -> Result<(), Failure> {
 }
 
 fn events(webhook: &Webhook) -> String {
-    if webhook.event_types.is_empty() { "all".to_owned() } else { webhook.event_types.join(",") }
+    list_or(&webhook.event_types, "all")
 }
 
 fn details(webhook: &Webhook) -> Vec<(&'static str, String)> {
-    let realms: Vec<_> = webhook.realm_ids.iter().map(ToString::to_string).collect();
-    let or = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         ("id", webhook.id.to_string()),
         ("url", webhook.url.clone()),
         ("description", webhook.description.clone()),
         ("events", events(webhook)),
-        ("realms", if realms.is_empty() { "all".to_owned() } else { realms.join(",") }),
-        ("enabled", if webhook.is_enabled { "yes".to_owned() } else { "no".to_owned() }),
-        ("switched off because", or(webhook.disabled_reason.clone())),
-        ("failing since", or(webhook.failing_since.map(|at| at.to_string()))),
-        ("earlier secret until", or(webhook.previous_secret_until.map(|at| at.to_string()))),
+        ("realms", list_or(&webhook.realm_ids, "all")),
+        ("enabled", yes_no(webhook.is_enabled)),
+        ("switched off because", text_or(webhook.disabled_reason.as_ref(), "-")),
+        ("failing since", text_or(webhook.failing_since, "-")),
+        ("earlier secret until", text_or(webhook.previous_secret_until, "-")),
     ]
 }
 
 fn delivery_row(delivery: &WebhookDelivery) -> Vec<String> {
-    let or = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         delivery.last_attempt_at.unwrap_or(delivery.created_at).to_string(),
         delivery.event_type.clone(),
         delivery.state.clone(),
         delivery.attempts.to_string(),
-        or(delivery.status.map(|status| status.to_string())),
+        text_or(delivery.status, "-"),
         delivery.id.to_string(),
         delivery.event_id.to_string(),
-        or(delivery.duration_ms.map(|ms| ms.to_string())),
-        or(delivery.error.clone()),
-        or(delivery.answer.clone()),
+        text_or(delivery.duration_ms, "-"),
+        text_or(delivery.error.as_ref(), "-"),
+        text_or(delivery.answer.as_ref(), "-"),
     ]
 }
 

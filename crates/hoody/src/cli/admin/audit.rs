@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::audit::store::{self, Signed};
 use crate::audit::verify::{Report, verify};
+use crate::cli::cell::{text_or, yes_no};
 use crate::cli::output::{self, View};
 use crate::config::ServerFlags;
 
@@ -105,13 +106,12 @@ async fn run_verify(app: &Arc<App>, file: Option<&Path>) -> anyhow::Result<()> {
 }
 
 fn details(report: &Report) -> Vec<(&'static str, String)> {
-    let is_whole = if report.problems.is_empty() { "yes" } else { "no" };
     let mut details = vec![
-        ("whole", is_whole.to_owned()),
+        ("whole", yes_no(report.problems.is_empty())),
         ("rows", report.rows.to_string()),
         ("position", report.position.to_string()),
-        ("last", report.last_at.map_or_else(|| "-".to_owned(), |at| at.to_string())),
-        ("link", report.link.clone().unwrap_or_else(|| "-".to_owned())),
+        ("last", text_or(report.last_at, "-")),
+        ("link", text_or(report.link.as_ref(), "-")),
         ("checkpoints", report.checkpoints.to_string()),
         ("not sealed yet", report.unsealed.to_string()),
     ];

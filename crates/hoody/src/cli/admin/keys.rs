@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::cli::cell::yes_no;
 use crate::cli::output::{self, View};
 use crate::cli::prompt;
 use crate::clock::{Clock, entropy};
@@ -144,7 +145,7 @@ fn row(key: &Shown) -> Vec<String> {
     vec![
         key.id.clone(),
         key.state.to_owned(),
-        if key.is_here { "yes" } else { "no" }.to_owned(),
+        yes_no(key.is_here),
         format!("{} of {}", key.nodes_with, key.nodes),
         key.hanging.clone(),
         since.clone(),

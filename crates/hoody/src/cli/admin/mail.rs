@@ -8,6 +8,7 @@ use hoody_core::id::JobId;
 use serde_json::json;
 
 use crate::app::App;
+use crate::cli::cell::text_or;
 use crate::cli::output::{self, View};
 use crate::jobs::store::{self, Listed};
 use crate::mail::KIND;
@@ -85,15 +86,14 @@ fn next(mail: &Listed) -> Option<hoody_core::time::Timestamp> {
 }
 
 fn row(mail: &Listed, username: Option<String>) -> Vec<String> {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         mail.id.to_string(),
-        or_dash(username),
+        text_or(username, "-"),
         mail.state.clone(),
         mail.attempts.to_string(),
-        or_dash(next(mail).map(|at| at.to_string())),
-        or_dash(mail.last_error.clone()),
+        text_or(next(mail), "-"),
+        text_or(mail.last_error.as_ref(), "-"),
         mail.created_at.to_string(),
-        or_dash(mail.done_at.map(|at| at.to_string())),
+        text_or(mail.done_at, "-"),
     ]
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::app::App;
+use crate::cli::cell::yes_no;
 use crate::cli::output::{self, View};
 use crate::config::ServerFlags;
 use crate::nodes::store;
@@ -59,12 +60,11 @@ pub(super) async fn run(app: &App) -> anyhow::Result<()> {
 }
 
 fn row(node: &Shown) -> Vec<String> {
-    let is_alive = if node.is_alive { "yes" } else { "no" };
     vec![
         node.id.clone(),
         node.name.clone(),
         node.version.clone(),
-        is_alive.to_owned(),
+        yes_no(node.is_alive),
         node.behind.to_string(),
         format!("{} ms", node.lag_ms),
         node.key_ids.join(" "),
