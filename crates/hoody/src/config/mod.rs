@@ -1,20 +1,22 @@
 //! The settings of `serve` and `admin`: flag, environment, file, default, in this order (`design.md` 6).
 //!
-//! Each setting knows where its value came from, so that `--print-config` can say it. From the
-//! environment only the names listed here are read. A key of the file that is not listed is an error.
+//! Each setting knows where its value came from, so that `--print-config` can say it.
 
-use std::collections::BTreeMap;
+mod source;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use clap::Args;
 use hoody_core::address::{AddressList, TrustedProxies};
 use hoody_core::host::Domain;
 use hoody_core::lineage::MAX_DEPTH;
 use hoody_core::pkce::RedirectHosts;
 use hoody_core::wire::Secret;
 use zeroize::Zeroizing;
+
+use source::Values;
+pub(crate) use source::{Environment, ServerFlags, Source, environment};
 
 use crate::activity::ActivitySettings;
 use crate::app::Settings;
@@ -24,96 +26,6 @@ use crate::keys::{KeySource, default_file};
 use crate::mail::{self, SmtpServer, Transport};
 use crate::signup;
 use crate::users::first::FirstAccount;
-
-/// The flags of `serve` and `admin`.
-#[derive(Debug, Args, Clone, Default)]
-#[command(next_help_heading = "Server settings (flag, then environment, then --config, then default)")]
-pub(crate) struct ServerFlags {
-    /// Where to listen [env: HOODY_LISTEN] [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR", global = true)]
-    listen: Option<String>,
-    /// Where data, key and lock are kept [env: HOODY_DATA_DIR] [default: ./hoody-data]
-    #[arg(long, value_name = "DIR", global = true)]
-    data_dir: Option<String>,
-    /// sqlite:FILE or postgres://… [env: HOODY_DATABASE_URL] [default: hoody.db in the data directory]
-    #[arg(long, value_name = "URL", global = true)]
-    database_url: Option<String>,
-    /// The host name below which `{realm}.` selects a realm [env: HOODY_DOMAIN] [default: api.localhost]
-    #[arg(long, value_name = "HOST", global = true)]
-    domain: Option<String>,
-    /// What links point to [env: HOODY_PUBLIC_URL] [default: http://{domain}:{port}]
-    #[arg(long, value_name = "URL", global = true)]
-    public_url: Option<String>,
-    /// Hosts that authorization codes may be sent to, by https [env: HOODY_REDIRECT_HOSTS] [default: none]
-    #[arg(long, value_name = "HOST,…", global = true)]
-    redirect_hosts: Option<String>,
-    /// Who may make an account: open, invitation or closed [env: HOODY_SIGN_UP] [default: closed]
-    #[arg(long, value_name = "WHO", global = true)]
-    sign_up: Option<String>,
-    /// Where mails go: smtp://HOST:PORT (with STARTTLS) or smtps://HOST:PORT [env: HOODY_SMTP_URL] [default: files in mail/ of the data directory]
-    #[arg(long, value_name = "URL", global = true)]
-    smtp_url: Option<String>,
-    /// Name and password for it, one a line [env: HOODY_SMTP_CREDENTIALS_FILE, or HOODY_SMTP_USERNAME and HOODY_SMTP_PASSWORD] [default: none]
-    #[arg(long, value_name = "FILE", global = true)]
-    smtp_credentials_file: Option<String>,
-    /// Whom mails are from, e.g. "Hoody <auth@example.com>" [env: HOODY_MAIL_FROM] [default: "hoody" at {domain}]
-    #[arg(long, value_name = "ADDRESS", global = true)]
-    mail_from: Option<String>,
-    /// Proxies whose X-Forwarded-For is believed [env: HOODY_TRUSTED_PROXIES] [default: none]
-    #[arg(long, value_name = "CIDR,…", global = true)]
-    trusted_proxies: Option<String>,
-    /// Where webhooks may go beside the Internet, also by http [env: HOODY_WEBHOOK_ALLOW] [default: none]
-    #[arg(long, value_name = "CIDR,…", global = true)]
-    webhook_allow: Option<String>,
-    /// How deep tokens may make tokens, 1 to 16 [env: HOODY_MAX_DELEGATION_DEPTH] [default: 3]
-    #[arg(long, value_name = "N", global = true)]
-    max_delegation_depth: Option<String>,
-    /// How much memory credentials in use may take, e.g. 64MiB [env: HOODY_GRANT_CACHE] [default: 256MiB]
-    #[arg(long, value_name = "SIZE", global = true)]
-    grant_cache: Option<String>,
-    /// Speak HTTPS with this certificate chain, PEM; read again when it changes [env: HOODY_TLS_CERT] [default: none]
-    #[arg(long, value_name = "FILE", global = true)]
-    tls_cert: Option<String>,
-    /// The certificate's key, PEM [env: HOODY_TLS_KEY] [default: none]
-    #[arg(long, value_name = "FILE", global = true)]
-    tls_key: Option<String>,
-    /// Speak HTTPS with a certificate made here, for a first try [env: HOODY_TLS_SELF_SIGNED] [default: false]
-    #[arg(long, value_name = "BOOL", global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    tls_self_signed: Option<String>,
-    /// One key a line, 64 hex digits [env: HOODY_MASTER_KEY_FILE, HOODY_MASTER_KEY] [default: master.key in the data directory]
-    #[arg(long, value_name = "FILE", global = true)]
-    master_key_file: Option<String>,
-    /// Serve Prometheus metrics here, and nowhere else [env: HOODY_METRICS_LISTEN] [default: none]
-    #[arg(long, value_name = "ADDR", global = true)]
-    metrics_listen: Option<String>,
-    /// Log every request of a known account: on or off [env: HOODY_ACTIVITY] [default: on]
-    #[arg(long, value_name = "ON", global = true)]
-    activity: Option<String>,
-    /// When a request is logged: batched (0.25 s) or committed (before its answer) [env: HOODY_ACTIVITY_DURABILITY] [default: batched]
-    #[arg(long, value_name = "HOW", global = true)]
-    activity_durability: Option<String>,
-    /// How long the request log is kept, in days [env: HOODY_ACTIVITY_RETENTION] [default: 365d]
-    #[arg(long, value_name = "DAYS", global = true)]
-    activity_retention: Option<String>,
-    /// What is logged, e.g. info or hoody=debug [env: HOODY_LOG] [default: info]
-    #[arg(long, value_name = "FILTER", global = true)]
-    log: Option<String>,
-    /// How it is logged: text or json [env: HOODY_LOG_FORMAT] [default: text]
-    #[arg(long, value_name = "FORMAT", global = true)]
-    log_format: Option<String>,
-    /// A TOML file with these names [env: HOODY_CONFIG] [default: none]
-    #[arg(long = "config", value_name = "FILE", global = true, id = "server_config")]
-    config: Option<String>,
-}
-
-/// Where a value came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    Flag,
-    Environment,
-    File,
-    Default,
-}
 
 /// The settings of a server.
 #[derive(Debug)]
@@ -131,162 +43,11 @@ pub(crate) struct Config {
     pub(crate) shown: Vec<(&'static str, String, Source)>,
 }
 
-/// The environment, or a map in tests.
-pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
-
 /// How deep tokens may make tokens unless told otherwise: an agent, its helpers, their tools.
 pub(crate) const MAX_DELEGATION_DEPTH: u32 = 3;
 
 /// Memory for credentials in use: some 260,000 of them.
 const GRANT_CACHE: &str = "256MiB";
-
-const NAMES: &[(&str, &str)] = &[
-    ("listen", "HOODY_LISTEN"),
-    ("data-dir", "HOODY_DATA_DIR"),
-    ("database-url", "HOODY_DATABASE_URL"),
-    ("domain", "HOODY_DOMAIN"),
-    ("public-url", "HOODY_PUBLIC_URL"),
-    ("redirect-hosts", "HOODY_REDIRECT_HOSTS"),
-    ("sign-up", "HOODY_SIGN_UP"),
-    ("smtp-url", "HOODY_SMTP_URL"),
-    ("smtp-credentials-file", "HOODY_SMTP_CREDENTIALS_FILE"),
-    ("mail-from", "HOODY_MAIL_FROM"),
-    ("trusted-proxies", "HOODY_TRUSTED_PROXIES"),
-    ("webhook-allow", "HOODY_WEBHOOK_ALLOW"),
-    ("max-delegation-depth", "HOODY_MAX_DELEGATION_DEPTH"),
-    ("grant-cache", "HOODY_GRANT_CACHE"),
-    ("tls-cert", "HOODY_TLS_CERT"),
-    ("tls-key", "HOODY_TLS_KEY"),
-    ("tls-self-signed", "HOODY_TLS_SELF_SIGNED"),
-    ("master-key-file", "HOODY_MASTER_KEY_FILE"),
-    ("metrics-listen", "HOODY_METRICS_LISTEN"),
-    ("activity", "HOODY_ACTIVITY"),
-    ("activity-durability", "HOODY_ACTIVITY_DURABILITY"),
-    ("activity-retention", "HOODY_ACTIVITY_RETENTION"),
-    ("log", "HOODY_LOG"),
-    ("log-format", "HOODY_LOG_FORMAT"),
-];
-
-/// The process's environment.
-pub(crate) fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-struct Values {
-    found: BTreeMap<&'static str, (String, Source)>,
-}
-
-impl Values {
-    fn collect(flags: &ServerFlags, env: Environment<'_>) -> anyhow::Result<Self> {
-        let file = read_file(flags.config.clone().or_else(|| env("HOODY_CONFIG")))?;
-        let mut found = BTreeMap::new();
-        for &(name, variable) in NAMES {
-            let value = (flags.get(name).map(|value| (value, Source::Flag)))
-                .or_else(|| env(variable).map(|value| (value, Source::Environment)))
-                .or_else(|| file.get(name).map(|value| (value.clone(), Source::File)));
-            if let Some(value) = value {
-                found.insert(name, value);
-            }
-        }
-        Ok(Self { found })
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.found.get(name).map(|(value, _)| value.as_str())
-    }
-
-    fn parse<T>(
-        &self,
-        name: &str,
-        default: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> anyhow::Result<T> {
-        parse(self.get(name).unwrap_or(default)).map_err(|why| match self.found.get(name) {
-            Some((_, source)) => anyhow::anyhow!("{name} (from {}): {why}", source.describe(name)),
-            None => anyhow::anyhow!("{name}: {why}"),
-        })
-    }
-}
-
-impl Source {
-    /// `flag --listen`, `HOODY_LISTEN`, `file`, `default`.
-    pub(crate) fn describe(self, name: &str) -> String {
-        match self {
-            Self::Flag => format!("flag --{name}"),
-            Self::Environment => {
-                let variable = NAMES.iter().find(|(known, _)| *known == name);
-                // The one name that only the environment has: HOODY_MASTER_KEY.
-                let other = || format!("HOODY_{}", name.to_uppercase().replace('-', "_"));
-                variable.map_or_else(other, |(_, variable)| (*variable).to_owned())
-            }
-            Self::File => "file".to_owned(),
-            Self::Default => "default".to_owned(),
-        }
-    }
-}
-
-impl ServerFlags {
-    fn get(&self, name: &str) -> Option<String> {
-        let flag = match name {
-            "listen" => &self.listen,
-            "data-dir" => &self.data_dir,
-            "database-url" => &self.database_url,
-            "domain" => &self.domain,
-            "public-url" => &self.public_url,
-            "redirect-hosts" => &self.redirect_hosts,
-            "sign-up" => &self.sign_up,
-            "smtp-url" => &self.smtp_url,
-            "smtp-credentials-file" => &self.smtp_credentials_file,
-            "mail-from" => &self.mail_from,
-            "trusted-proxies" => &self.trusted_proxies,
-            "webhook-allow" => &self.webhook_allow,
-            "max-delegation-depth" => &self.max_delegation_depth,
-            "grant-cache" => &self.grant_cache,
-            "tls-cert" => &self.tls_cert,
-            "tls-key" => &self.tls_key,
-            "tls-self-signed" => &self.tls_self_signed,
-            "master-key-file" => &self.master_key_file,
-            "metrics-listen" => &self.metrics_listen,
-            "activity" => &self.activity,
-            "activity-durability" => &self.activity_durability,
-            "activity-retention" => &self.activity_retention,
-            "log" => &self.log,
-            "log-format" => &self.log_format,
-            _ => &None,
-        };
-        flag.clone()
-    }
-}
-
-fn read_file(path: Option<String>) -> anyhow::Result<BTreeMap<String, String>> {
-    let Some(path) = path else { return Ok(BTreeMap::new()) };
-    let text =
-        std::fs::read_to_string(&path).with_context(|| format!("the config file {path} cannot be read"))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        // Not the error itself: it quotes the line, which may hold a password.
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        anyhow::anyhow!("the config file {path} is not TOML: line {line}: {}", error.message())
-    })?;
-    let mut values = BTreeMap::new();
-    for (name, value) in table {
-        if !NAMES.iter().any(|(known, _)| *known == name) {
-            let known: Vec<_> = NAMES.iter().map(|(known, _)| *known).collect();
-            bail!("{path}: unknown key {name:?}; the keys are {}", known.join(", "));
-        }
-        let text = match value {
-            toml::Value::String(text) => text,
-            toml::Value::Array(items) => {
-                let texts: Option<Vec<_>> = items.iter().map(toml::Value::as_str).collect();
-                texts.with_context(|| format!("{path}: {name} must be a list of texts"))?.join(",")
-            }
-            toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Boolean(value) => value.to_string(),
-            _ => bail!("{path}: {name} must be a text"),
-        };
-        values.insert(name, text);
-    }
-    Ok(values)
-}
 
 impl Config {
     /// Puts the settings together.
@@ -604,6 +365,8 @@ fn without_password(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn load(flags: &ServerFlags, env: &[(&str, &str)]) -> anyhow::Result<Config> {
