@@ -6,9 +6,12 @@
 
 mod built;
 mod error;
+mod flush;
 mod migrate;
 mod open;
 mod row;
+
+use std::sync::Arc;
 
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
@@ -16,6 +19,7 @@ use sqlx::{Arguments, Pool, Postgres, SqlSafeStr as _, SqlStr, Sqlite, Transacti
 
 pub(crate) use built::Built;
 pub(crate) use error::DbError;
+use flush::Flusher;
 pub(crate) use migrate::{migrate_sqlite_to, versions};
 pub(crate) use open::Location;
 pub(crate) use row::Row;
@@ -27,7 +31,7 @@ const SWEEP_BATCH: u32 = 1_000;
 #[derive(Debug, Clone)]
 pub(crate) enum Db {
     Sqlite { writer: Pool<Sqlite>, readers: Pool<Sqlite> },
-    Postgres { writers: Pool<Postgres>, readers: Pool<Postgres> },
+    Postgres { writers: Pool<Postgres>, readers: Pool<Postgres>, flusher: Arc<Flusher> },
 }
 
 /// One transaction. Dropped without [`Tx::commit`], it changes nothing.
@@ -38,10 +42,13 @@ pub(crate) enum Tx {
 }
 
 /// What a poll of the feed finds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Head {
     /// The last position.
     pub(crate) pos: i64,
+    /// What tells it from the same position of another history: when it was written, and of what. `None`
+    /// where nothing was written or it was trimmed.
+    pub(crate) mark: Option<(i64, Vec<u8>)>,
     /// The highest position that somebody waits for to be applied on every node.
     pub(crate) awaited: i64,
     /// The time of a database that has a clock of its own, in milliseconds.
@@ -182,6 +189,31 @@ impl Db {
         }
     }
 
+    /// As [`begin`](Self::begin), but on PostgreSQL a COMMIT does not wait for the disk: it frees its locks, the
+    /// feed's head among them, and then [`flush`](Self::flush) must be waited for. So mutations wait for the
+    /// disk together and not one after the other.
+    pub(crate) async fn begin_unflushed(&self) -> Result<Tx, DbError> {
+        const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit TO off";
+        match self {
+            Self::Sqlite { .. } => self.begin().await,
+            Self::Postgres { writers, .. } => {
+                let begin = || writers.begin_with(BEGIN);
+                Ok(Tx::Postgres(past_dead_connections(writers, begin).await?))
+            }
+        }
+    }
+
+    /// Makes durable what was committed before, whoever committed it.
+    ///
+    /// # Errors
+    /// When it is not known to be durable.
+    pub(crate) async fn flush(&self) -> Result<(), DbError> {
+        match self {
+            Self::Sqlite { .. } => Ok(()),
+            Self::Postgres { writers, flusher, .. } => flusher.flush(writers).await,
+        }
+    }
+
     /// Removes everything that `sql` deletes, a batch in each transaction so that nobody waits for it. The
     /// number after those of `args` is how many rows the statement may delete.
     pub(crate) async fn sweep(&self, sql: &'static str, mut args: Vec<Arg>) -> Result<(), DbError> {
@@ -201,17 +233,26 @@ impl Db {
     pub(crate) async fn head(&self) -> Result<Head, DbError> {
         let sql = match self {
             Self::Sqlite { .. } => {
-                "SELECT h.pos AS pos, w.pos AS awaited, CAST(NULL AS BIGINT) AS now \
-                 FROM feed_head h JOIN feed_wait w ON w.id = h.id WHERE h.id = 1"
+                "SELECT h.pos AS pos, w.pos AS awaited, CAST(NULL AS BIGINT) AS now, f.at, f.resource_id \
+                 FROM feed_head h JOIN feed_wait w ON w.id = h.id \
+                 LEFT JOIN feed f ON f.pos = h.pos AND f.seq = 0 WHERE h.id = 1"
             }
             Self::Postgres { .. } => {
                 "SELECT h.pos AS pos, w.pos AS awaited, \
-                 CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now \
-                 FROM feed_head h JOIN feed_wait w ON w.id = h.id WHERE h.id = 1"
+                 CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now, f.at, f.resource_id \
+                 FROM feed_head h JOIN feed_wait w ON w.id = h.id \
+                 LEFT JOIN feed f ON f.pos = h.pos AND f.seq = 0 WHERE h.id = 1"
             }
         };
         let row = On::from(self).one(sql, args![]).await?;
-        Ok(Head { pos: row.get("pos")?, awaited: row.get("awaited")?, now: row.get("now")? })
+        let at: Option<i64> = row.get("at")?;
+        let resource: Option<Vec<u8>> = row.get("resource_id")?;
+        Ok(Head {
+            pos: row.get("pos")?,
+            mark: at.zip(resource),
+            awaited: row.get("awaited")?,
+            now: row.get("now")?,
+        })
     }
 
     /// Closes every connection.
@@ -221,7 +262,7 @@ impl Db {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres { writers, readers } => {
+            Self::Postgres { writers, readers, .. } => {
                 readers.close().await;
                 writers.close().await;
             }

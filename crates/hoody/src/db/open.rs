@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -10,6 +11,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
+use super::flush::Flusher;
 use super::{Arg, Db, DbError, On, args, migrate};
 
 /// Where the database is. Its text may hold a password, so it cannot be printed.
@@ -110,7 +112,10 @@ impl Location {
                 let writers = connect(postgres_pool(POSTGRES_WRITERS), &options).await?;
                 let readers = connect(postgres_pool(POSTGRES_READERS), &options).await?;
                 let tail = connect(postgres_pool(1), &options).await?;
-                (Db::Postgres { writers: writers.clone(), readers }, Db::Postgres { writers, readers: tail })
+                let flusher = Arc::<Flusher>::default();
+                let tail =
+                    Db::Postgres { writers: writers.clone(), readers: tail, flusher: Arc::clone(&flusher) };
+                (Db::Postgres { writers, readers, flusher }, tail)
             }
         };
         let database_id = database_id(&db, entropy).await?;
@@ -142,7 +147,7 @@ impl Location {
                 let options = options.options([("synchronous_commit", commit)]);
                 let writers = connect(postgres_pool(ACTIVITY_WRITERS), &options).await?;
                 let readers = connect(postgres_pool(ACTIVITY_READERS), &options).await?;
-                Db::Postgres { writers, readers }
+                Db::Postgres { writers, readers, flusher: Arc::default() }
             }
         })
     }

@@ -90,7 +90,7 @@ async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
     // Until this poll is through.
     let failed_before = std::mem::replace(failed, true);
     let polled_at = app.clock.boot_millis();
-    let Head { pos: head, awaited, now: database_now } = in_time(app.tail_db.head()).await?;
+    let Head { pos: head, mark: head_mark, awaited, now: database_now } = in_time(app.tail_db.head()).await?;
     if let Some(database_now) = database_now {
         app.clock.follow(database_now);
     }
@@ -98,17 +98,16 @@ async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
     let has_moved = head != applied || failed_before;
     if applied < 0 {
         // Nothing was read before the first poll, so there is nothing to forget.
-    } else if head < applied || has_moved && in_time(store::mark(&app.tail_db, applied)).await? != *mark {
-        // Also when the other history has come further than this node was: a fail-over that lost commits.
+    } else if head < applied || mark_of(app, applied, head, &head_mark).await? != *mark {
+        // Also when the other history has come as far as this node was, or further: a crash or a fail-over
+        // that lost commits.
         tracing::warn!(head, applied, "the feed went back: the database was restored; forgetting everything");
         app.grants.forget_all();
         app.live.reset(head);
     } else if head > applied {
         apply(app, applied, head).await?;
     }
-    if has_moved {
-        *mark = in_time(store::mark(&app.tail_db, head)).await?;
-    }
+    *mark = head_mark;
     app.tail.applied.store(head, Ordering::SeqCst);
     if has_moved {
         app.tail.moved.send_replace(head);
@@ -117,6 +116,16 @@ async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
     app.grants.refresh(polled_at);
     wait::answer(app, awaited, head);
     Ok(())
+}
+
+/// What stands at `applied` now; `head_mark` is what stands at the head.
+async fn mark_of(
+    app: &App,
+    applied: i64,
+    head: i64,
+    head_mark: &store::Mark,
+) -> Result<store::Mark, DbError> {
+    if applied == head { Ok(head_mark.clone()) } else { in_time(store::mark(&app.tail_db, applied)).await }
 }
 
 async fn apply(app: &App, applied: i64, head: i64) -> Result<(), DbError> {

@@ -401,6 +401,17 @@ on_both! {
         stream.ends("EVENTS_HISTORY_RESET", "restored").await;
     }
 
+    /// A crash may take back what other nodes saw and nobody was told of; something else stands there then.
+    async fn a_stream_into_another_history_of_the_same_length_ends(app: TestApp) {
+        let owner = app.user("ada").await;
+        make(&owner, "web", &[]).await;
+        app.service.poll().await;
+        let mut stream = Stream::open(&owner, "").await;
+        app.service.tamper("UPDATE feed SET at = at + 1 WHERE pos = (SELECT pos FROM feed_head)").await;
+        app.service.poll().await;
+        stream.ends("EVENTS_HISTORY_RESET", "restored").await;
+    }
+
     async fn requests_are_told_live_to_those_who_ask_for_them_alone(app: TestApp) {
         let owner = app.user("ada").await;
         let token = owner.mint(json!({})).await;
