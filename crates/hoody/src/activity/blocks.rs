@@ -74,6 +74,8 @@ pub(super) async fn read(
                     return Err(ReadError::Moved);
                 }
                 give(*id, &block)?;
+                // A block has thousands of rows: requests get their turn.
+                tokio::task::yield_now().await;
             }
         }
     }

@@ -23,6 +23,9 @@ use crate::db::DbError;
 /// How long rows are gathered. With the time that storing them takes, what a kill -9 loses.
 const GATHER: Duration = Duration::from_millis(50);
 
+/// After how many rows requests get their turn: packing them takes some 50 µs.
+const TURN: usize = 128;
+
 /// Where this node is.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
@@ -85,7 +88,7 @@ pub(super) async fn flush(app: &App) -> Result<(), DbError> {
                 writer.spare = spare;
                 return Ok(());
             };
-            writer.pack(activity, taken);
+            writer.pack(activity, taken).await;
         }
         writer.store(activity, app.now()).await?;
         if let Some(batch) = writer.batch.take() {
@@ -104,14 +107,17 @@ pub(super) async fn flush(app: &App) -> Result<(), DbError> {
 
 impl Writer {
     /// Gives what was taken its numbers, and packs it for each account and hour.
-    fn pack(&mut self, activity: &Activity, taken: Taken) {
+    async fn pack(&mut self, activity: &Activity, taken: Taken) {
         let is_heard = activity.live.receiver_count() > 0;
         let mut builders: HashMap<(UserId, i64), Builder> = HashMap::new();
         let mut rows = Vec::new();
         let mut texts = Cleaned::default();
         let mut from = 0;
         let mut seq = self.written;
-        for entry in &taken.buffer.entries {
+        for (index, entry) in taken.buffer.entries.iter().enumerate() {
+            if index % TURN == TURN - 1 {
+                tokio::task::yield_now().await;
+            }
             let path = &taken.buffer.texts[from..from + entry.path];
             from += entry.path;
             let agent = entry.agent.map(|length| &taken.buffer.texts[from..from + length]);

@@ -28,6 +28,8 @@ use crate::nodes::lease::{self, Lease};
 
 /// How many rows of each run of the log are judged in one transaction.
 const ROWS: i64 = 5_000;
+/// After how many of them requests get their turn.
+const TURN: usize = 128;
 /// How many rows of the feed are.
 const TOLD: i64 = 500;
 /// How often the log is looked at. An alert within a second is promised.
@@ -100,8 +102,13 @@ async fn judge(app: &Arc<App>, memory: &mut Memory, lease: Lease) -> Result<Opti
     }
     metrics::counter!("hoody_alerts_rows_total").increment(rows.len() as u64);
     let mut batch = Batch::new(memory);
-    for row in rows.iter().filter(|row| row.account != NOBODY) {
-        batch.take_row(&mut mutation.tx, row).await?;
+    for (index, row) in rows.iter().enumerate() {
+        if index % TURN == TURN - 1 {
+            tokio::task::yield_now().await;
+        }
+        if row.account != NOBODY {
+            batch.take_row(&mut mutation.tx, row).await?;
+        }
     }
     for told in &told {
         batch.take_told(&mut mutation.tx, told).await?;
