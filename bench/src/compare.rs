@@ -194,19 +194,21 @@ fn hot_path(runtime: &Runtime, plan: &Plan, report: &mut Report) {
     ));
     // The same servers at a fixed rate: half of what hoody can.
     let rate = (per_second(&results[1]) / 2.0).round();
-    let fixed: Vec<Contestant> = contestants
-        .into_iter()
-        .map(|mut contestant| {
-            contestant.load["rate"] = rate.into();
-            contestant
-        })
-        .collect();
-    let (results, disturbed) = rounds(plan, &fixed);
-    report.latency(
+    let mut fixed = contestants;
+    for contestant in &mut fixed {
+        contestant.load["rate"] = rate.into();
+    }
+    report.turns(
         &format!("Latency at {rate:.0} requests a second, half of what hoody can"),
-        fixed.iter().map(|contestant| contestant.name.as_str()).zip(&results),
+        "Latency at half the limit",
+        fixed.iter().map(|contestant| contestant.name.as_str()),
+        &take_turns(&fixed, plan),
     );
-    warn(report, disturbed, plan);
+}
+
+fn take_turns(contestants: &[Contestant], plan: &Plan) -> Value {
+    let seconds = plan.rounds as f64 * plan.seconds;
+    contest::take_turns(contestants.iter().map(|contestant| (&contestant.server, &contestant.load)), seconds)
 }
 
 fn in_process(runtime: &Runtime, report: &mut Report) {
@@ -214,8 +216,8 @@ fn in_process(runtime: &Runtime, report: &mut Report) {
     report.text(&format!("| | ns |\n|---|---|\n{}", crate::in_process::run(runtime)));
 }
 
-/// Checks of tokens with long lists, and checks while somebody else signs in, makes and deletes tokens and
-/// lists the log; at a fixed rate, so that what waits is seen.
+/// Checks of tokens with long lists, and checks while somebody else makes and deletes tokens, lists the log and
+/// signs in; at a fixed rate, so that what waits is seen.
 fn under_change(runtime: &Runtime, plan: &Plan, report: &mut Report) {
     let directory = directory();
     let server = hoody(directory.path(), &[]).expect("hoody starts");
@@ -228,66 +230,40 @@ fn under_change(runtime: &Runtime, plan: &Plan, report: &mut Report) {
         write_lines(runtime.block_on(make_tokens(&server.base, 10, &json!({ "ip_whitelist": many }))));
     let full = load(CHECK, &tokens, plan.seconds);
     server.measure(&full);
-    let most = server.measure(&full);
-    let rate = (per_second(&[most]) / 4.0).round();
-    let mut fixed = full.clone();
-    fixed["rate"] = rate.into();
-    let mut results: [Vec<Value>; 4] = Default::default();
-    let mut changes = Vec::new();
+    let mut results: [Vec<Value>; 2] = Default::default();
     for _ in 0..plan.rounds {
         results[0].push(server.measure(&full));
         results[1].push(server.measure(&load(CHECK, &listed, plan.seconds)));
-        results[2].push(server.measure(&fixed));
-        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let changing = runtime.spawn(change(server.base.clone(), std::sync::Arc::clone(&stop)));
-        let changed = server.measure(&fixed);
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        changes.push(
-            runtime.block_on(changing).expect("the changes") as f64
-                / changed["seconds"].as_f64().unwrap_or(1.0),
-        );
-        results[3].push(changed);
     }
-    let at = |which: usize, key: &str| {
-        median(results[which].iter().map(|round| round[key].as_f64().unwrap_or(0.0)))
+    let rate = (per_second(&results[0]) / 4.0).round();
+    let mut fixed = full;
+    fixed["rate"] = rate.into();
+    let mut beside = fixed.clone();
+    beside["writer"] = runtime.block_on(contest::sign_in(&server.base)).into();
+    let per_cpu = |which: usize| {
+        median(results[which].iter().map(|round| round["per_cpu_second"].as_f64().unwrap_or(0.0)))
     };
-    report.section("With long lists, and beside a writer");
+    report.section("With long lists");
     report.text(&format!(
-        "SQLite, request log on. The writer makes a token, deletes it, signs in now and then and reads the log, one request \
-         after the other, on the same server core. \n\n\
+        "SQLite, request log on.\n\n\
          | | requests per second of server CPU |\n|---|---|\n\
-         | tokens without lists | {:.0} |\n| tokens of 1,000 address ranges each | {:.0} |\n\n\
-         | at {rate:.0} requests a second | p50 µs | p99 µs | p99.9 µs | longest µs |\n|---|---|---|---|---|\n\
-         | nothing else happens | {:.0} | {:.0} | {:.0} | {:.0} |\n\
-         | beside a writer, {:.0} changes a second | {:.0} | {:.0} | {:.0} | {:.0} |\n",
-        at(0, "per_cpu_second"), at(1, "per_cpu_second"),
-        at(2, "p50_us"), at(2, "p99_us"), at(2, "p999_us"), at(2, "max_us"),
-        median(changes.into_iter()),
-        at(3, "p50_us"), at(3, "p99_us"), at(3, "p999_us"), at(3, "max_us"),
+         | tokens without lists | {:.0} |\n| tokens of 1,000 address ranges each | {:.0} |",
+        per_cpu(0),
+        per_cpu(1),
     ));
-}
-
-/// Makes a token, deletes it, reads the log and signs in; until it is told to stop. How many changes that
-/// were.
-async fn change(base: String, stop: std::sync::Arc<std::sync::atomic::AtomicBool>) -> u64 {
-    let client = reqwest::Client::new();
-    let mut session = contest::sign_in(&base).await;
-    let tokens = format!("{base}/api/v1/auth/tokens");
-    let log = format!("{base}/api/v1/users/auth/activity");
-    let mut changes = 0;
-    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-        let made = client.post(&tokens).bearer_auth(&session).json(&json!({})).send().await.expect("a token");
-        let made: Value = made.json().await.expect("json");
-        let Some(id) = made["data"]["id"].as_str() else { panic!("no token: {made}") };
-        let id = id.to_owned();
-        client.delete(format!("{tokens}/{id}")).bearer_auth(&session).send().await.expect("it is deleted");
-        client.get(&log).bearer_auth(&session).send().await.expect("the log");
-        changes += 2;
-        if changes % 500 == 0 {
-            session = contest::sign_in(&base).await;
-        }
-    }
-    changes
+    let seconds = plan.rounds as f64 * plan.seconds;
+    let turns = contest::take_turns([(&server, &fixed), (&server, &beside)].into_iter(), seconds);
+    let changes = turns["sides"][1]["changes"].as_f64().unwrap_or(0.0) / seconds;
+    report.turns(
+        &format!("Beside a writer, at {rate:.0} checks a second"),
+        "Beside a writer",
+        ["nothing else happens", &format!("beside a writer, {changes:.0} changes a second")].into_iter(),
+        &turns,
+    );
+    report.text(
+        "The writer makes a token, deletes it and reads the log, one request after the other, and signs in after every \
+         hundredth change; SQLite, request log on, everything on the same server core.",
+    );
 }
 
 /// Tokens made by many clients at once, each of them durable before it is answered.

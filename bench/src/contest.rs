@@ -103,18 +103,9 @@ impl Server {
     /// server and the load took of the machine meanwhile, in cores. `is_disturbed` when that was more than a
     /// twentieth of it.
     pub fn measure(&self, load: &Value) -> Value {
-        let mut load = load.clone();
-        load["address"] = self.base.trim_start_matches("http://").into();
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), load.to_string()).expect("a file");
-        let own = std::env::current_exe().expect("this program");
         let (cpu, busy) = (self.cpu_seconds(), busy());
-        let output =
-            Command::new("taskset").args(["-c", LOAD_CORE]).arg(own).arg("load").arg(file.path()).output();
-        let output = output.expect("the load runs");
+        let mut result = run_load("load", &self.addressed(load));
         let (cpu, busy) = (self.cpu_seconds() - cpu, self::busy() - busy);
-        let mut result: Value = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|_| panic!("the load failed: {}", String::from_utf8_lossy(&output.stderr)));
         let seconds = result["seconds"].as_f64().expect("seconds");
         let others = (busy - cpu - result["cpu"].as_f64().expect("seconds")) / seconds;
         result["server_cpu"] = json!(cpu);
@@ -123,6 +114,31 @@ impl Server {
         result["is_disturbed"] = json!(others > 0.1);
         result
     }
+
+    /// `load` for this server.
+    fn addressed(&self, load: &Value) -> Value {
+        let mut load = load.clone();
+        load["address"] = self.base.trim_start_matches("http://").into();
+        load
+    }
+}
+
+/// Loads servers in turns (`turns.rs`), `seconds` each.
+pub fn take_turns<'a>(sides: impl Iterator<Item = (&'a Server, &'a Value)>, seconds: f64) -> Value {
+    let sides: Vec<Value> = sides.map(|(server, load)| server.addressed(load)).collect();
+    run_load("turns", &json!({ "sides": sides, "seconds": seconds }))
+}
+
+/// Runs the load as a process of its own on its core; what it says.
+fn run_load(what: &str, load: &Value) -> Value {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), load.to_string()).expect("a file");
+    let own = std::env::current_exe().expect("this program");
+    let mut command = Command::new("taskset");
+    let output = command.args(["-c", LOAD_CORE]).arg(own).arg(what).arg(file.path()).output();
+    let output = output.expect("the load runs");
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("the load failed: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// How long both cores were busy, with whatever, and how long the machine was given to others, in seconds.

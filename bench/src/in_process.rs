@@ -10,6 +10,8 @@ use hoody_core::time::Timestamp;
 use serde_json::{Value, json};
 
 const TOKENS: usize = 1_000;
+/// How many are in use, the fewest first.
+const IN_USE: [u64; 2] = [10_000, 1_000_000];
 const PEER: &str = "127.0.0.1:40000";
 
 /// Measures and returns rows of a Markdown table.
@@ -41,7 +43,62 @@ pub fn run(runtime: &tokio::runtime::Runtime) -> String {
         }),
     );
     row("the whole request without a socket", whole(runtime, &service, &tokens));
+    drop((service, directory));
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = runtime.block_on(plant(directory.path()));
+    let mut in_use: Vec<String> = Vec::new();
+    for count in IN_USE {
+        let more: Vec<String> = (in_use.len() as u64..count).map(|number| service.planted(number)).collect();
+        runtime.block_on(read_all(&service, &more));
+        in_use.extend(more);
+        let drawn = draw(&in_use);
+        row(
+            &format!("form, digest, lookup, decide, usage: {count} tokens in use, at random"),
+            median(&drawn, |token| {
+                assert!(service.decide_hot(black_box(token), "projects.read"));
+            }),
+        );
+    }
     rows
+}
+
+/// A service with as many tokens in its database as will be in use.
+async fn plant(directory: &std::path::Path) -> Service {
+    let url = format!("sqlite:{}", directory.join("hoody.db").display());
+    let now = Timestamp::from_millis(1_772_442_942_118);
+    let service = Service::open_logging(&url, directory, "", now, None).await;
+    service.create_user("bench", None, crate::contest::PASSWORD).await;
+    let (_, id) = first_token(&service).await;
+    service.plant_like(&id, IN_USE[1]).await;
+    service.poll().await;
+    service
+}
+
+/// Has every one of them read from the database.
+async fn read_all(service: &Service, tokens: &[String]) {
+    const AT_ONCE: usize = 64;
+    for some in tokens.chunks(AT_ONCE) {
+        let peer = PEER.parse().expect("a peer");
+        let asked = some.iter().map(|token| {
+            service.call(peer, request("GET", "/api/v1/auth/check", Some(token), None))
+        });
+        for response in futures_util::future::join_all(asked).await {
+            assert_eq!(response.status(), 204);
+        }
+        // As every node does all the time: what is not fresh answers nothing.
+        service.poll().await;
+    }
+}
+
+/// As many of these as are measured in a run, at random; text and all, so that only what the service does
+/// finds cold memory.
+fn draw(tokens: &[String]) -> Vec<String> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % tokens.len()
+    };
+    (0..CALLS).map(|_| tokens[next()].clone()).collect()
 }
 
 /// Signs in and makes a token: the session, and the token's id.
@@ -102,9 +159,10 @@ fn request(
     request.body(body).expect("a request")
 }
 
+const CALLS: usize = 200_000;
+
 /// Nanoseconds for each call of `work`, the median of eleven runs of 200,000 calls.
 fn median(tokens: &[String], work: impl Fn(&str)) -> f64 {
-    const CALLS: usize = 200_000;
     let mut runs: Vec<f64> = (0..11)
         .map(|_| {
             let began = Instant::now();

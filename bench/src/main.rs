@@ -11,6 +11,8 @@ mod load;
 mod report;
 mod scale;
 mod server;
+mod times;
+mod turns;
 
 use std::process::ExitCode;
 
@@ -31,7 +33,12 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["bare", address] => runtime.block_on(server::bare(address)),
         ["in-process"] => print!("{}", in_process::run(&runtime)),
-        ["load", file] => println!("{}", load::run(&read_load(file))),
+        ["load", file] => println!("{}", load::run(&read_load(&read_json(file)))),
+        ["turns", file] => {
+            let turns = read_json(file);
+            let loads: Vec<_> = turns["sides"].as_array().expect("sides").iter().map(read_load).collect();
+            println!("{}", turns::run(&loads, turns["seconds"].as_f64().expect("seconds")));
+        }
         ["compare", rounds, seconds, parts @ ..] => {
             let number = |name: &str, otherwise: u64| {
                 std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
@@ -51,7 +58,7 @@ fn main() -> ExitCode {
         }
         _ => {
             eprintln!(
-                "usage: hoody-bench bare ADDR | in-process | load FILE | serve … | compare ROUNDS SECONDS PART…\n\
+                "usage: hoody-bench bare ADDR | in-process | load FILE | turns FILE | serve … | compare ROUNDS SECONDS PART…\n\
                  parts: hot process change scale-TOKENS issuing peers log alert log-sqlite log-postgres"
             );
             return ExitCode::from(2);
@@ -60,17 +67,22 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn read_load(file: &str) -> load::Load {
-    let load: Value = serde_json::from_slice(&std::fs::read(file).expect("a file")).expect("json");
+fn read_json(file: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(file).expect("a file")).expect("json")
+}
+
+fn read_load(load: &Value) -> load::Load {
     let text = |key: &str| load[key].as_str().expect("a text").to_owned();
+    let credentials = std::fs::read_to_string(text("credentials")).expect("credentials");
     load::Load {
         address: text("address").parse().expect("an address"),
         target: text("target"),
-        credentials: std::fs::read_to_string(text("credentials")).expect("credentials"),
+        credentials: credentials.lines().map(str::to_owned).collect(),
         from: serde_json::from_value(load["from"].clone()).unwrap_or(0),
         connections: serde_json::from_value(load["connections"].clone()).expect("a number"),
         seconds: load["seconds"].as_f64().expect("seconds"),
         rate: load["rate"].as_f64(),
         most: load["most"].as_u64(),
+        writer: load["writer"].as_str().map(str::to_owned),
     }
 }

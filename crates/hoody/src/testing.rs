@@ -124,7 +124,8 @@ impl Service {
             trusted_proxies: TrustedProxies::parse(trusted_proxies).expect("addresses"),
             webhook_allow: None,
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
-            grant_cache: 64 << 20,
+            // The benchmark has a million in use.
+            grant_cache: 512 << 20,
             exposure_warning: None,
             tls: None,
             activity,
@@ -162,7 +163,8 @@ impl Service {
             trusted_proxies: TrustedProxies::default(),
             webhook_allow: None,
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
-            grant_cache: 64 << 20,
+            // The benchmark has a million in use.
+            grant_cache: 512 << 20,
             exposure_warning: None,
             tls: None,
             activity: ActivitySettings::default(),
