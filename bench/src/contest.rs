@@ -126,7 +126,29 @@ impl Server {
 /// Loads servers in turns (`turns.rs`), `seconds` each.
 pub fn take_turns<'a>(sides: impl Iterator<Item = (&'a Server, &'a Value)>, seconds: f64) -> Value {
     let sides: Vec<Value> = sides.map(|(server, load)| server.addressed(load)).collect();
+    let _awake = Awake::keep();
     run_load("turns", &json!({ "sides": sides, "seconds": seconds }))
+}
+
+/// Keeps the servers' core from sleeping while it lives, at the lowest priority there is: a virtual core that
+/// sleeps is given away, and comes back when its host likes, after milliseconds.
+struct Awake(Option<Child>);
+
+impl Awake {
+    fn keep() -> Self {
+        let own = std::env::current_exe().expect("this program");
+        let mut command = Command::new("chrt");
+        Self(command.args(["--idle", "0", "taskset", "-c", SERVER_CORE]).arg(own).arg("awake").spawn().ok())
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 /// Runs the load as a process of its own on its core; what it says.

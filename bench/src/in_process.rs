@@ -79,9 +79,9 @@ async fn read_all(service: &Service, tokens: &[String]) {
     const AT_ONCE: usize = 64;
     for some in tokens.chunks(AT_ONCE) {
         let peer = PEER.parse().expect("a peer");
-        let asked = some.iter().map(|token| {
-            service.call(peer, request("GET", "/api/v1/auth/check", Some(token), None))
-        });
+        let asked = some
+            .iter()
+            .map(|token| service.call(peer, request("GET", "/api/v1/auth/check", Some(token), None)));
         for response in futures_util::future::join_all(asked).await {
             assert_eq!(response.status(), 204);
         }

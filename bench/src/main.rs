@@ -32,6 +32,9 @@ fn main() -> ExitCode {
         .expect("a runtime");
     match words.as_slice() {
         ["bare", address] => runtime.block_on(server::bare(address)),
+        ["awake"] => loop {
+            std::hint::spin_loop();
+        },
         ["in-process"] => print!("{}", in_process::run(&runtime)),
         ["load", file] => println!("{}", load::run(&read_load(&read_json(file)))),
         ["turns", file] => {
@@ -58,7 +61,7 @@ fn main() -> ExitCode {
         }
         _ => {
             eprintln!(
-                "usage: hoody-bench bare ADDR | in-process | load FILE | turns FILE | serve … | compare ROUNDS SECONDS PART…\n\
+                "usage: hoody-bench bare ADDR | awake | in-process | load FILE | turns FILE | serve … | compare ROUNDS SECONDS PART…\n\
                  parts: hot process change scale-TOKENS issuing peers log alert log-sqlite log-postgres"
             );
             return ExitCode::from(2);

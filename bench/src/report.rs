@@ -85,7 +85,8 @@ impl Report {
         self.section(title);
         let _ = writeln!(
             self.text,
-            "A request's time counts from when it was due. Turns of 250 ms, {:.0} s each in all. The load's own thread, \
+            "A request's time counts from when it was due. Turns of 250 ms, {:.0} s each in all, the \
+             servers' core kept awake by a process of the lowest priority. The load's own thread, \
              reading the clock between the turns with a core to itself, was stopped for {:.1} % of the time, {:.1} times a \
              second for more than a millisecond: that much of every figure is the machine's. So the 99th percentile is given \
              for all requests, and for the median window of 50 ms (a batch of the request log is written as often). In \

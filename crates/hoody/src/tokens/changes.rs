@@ -12,7 +12,7 @@ use hoody_core::token::{RealmChange, TokenChange};
 use hoody_core::wire;
 
 use super::delegation::{self, Placed, is_visible, keep_below};
-use super::http::{NOT_FOUND, check_limit, check_size, duplicate_alias};
+use super::http::{NOT_FOUND, check_room, duplicate_alias};
 use super::{Token, put_realm, store};
 use crate::app::catalogue;
 use crate::error::Error;
@@ -57,9 +57,6 @@ pub(crate) async fn update_token(
         && store::is_alias_taken(&mut mutation.tx, token.account, &token.alias, id).await?
     {
         return Err(duplicate_alias(&token.alias));
-    }
-    if !before.is_active(mutation.now) {
-        check_limit(&mut mutation, &token).await?;
     }
     let token = write(mutation, before, token).await?;
     Ok(Answer::ok("Auth token updated successfully", token.shown(None)))
@@ -230,8 +227,9 @@ pub(crate) async fn write(mut mutation: Mutation, before: &Token, mut token: Tok
     token.updated_at = mutation.now;
     store::update_token(&mut mutation.tx, &token).await?;
     // What makes a token smaller or shuts it off is never refused for that.
-    if token.size() > before.size() {
-        check_size(&mut mutation, &token).await?;
+    let is_active_again = token.is_active(mutation.now) && !before.is_active(mutation.now);
+    if is_active_again || token.size() > before.size() {
+        check_room(&mut mutation, &token).await?;
     }
     let event = match (before.is_enabled, token.is_enabled) {
         (true, false) => "auth.token.disabled",

@@ -11,6 +11,7 @@ use hoody_core::token::{NewToken, TokenCopy};
 use hoody_core::wire;
 
 use super::delegation::{self, Placed, place_below};
+use super::store::Held;
 use super::{MAX_ACTIVE, MAX_HELD, MAX_TOKENS, Token, put_realm, store};
 use crate::app::{App, catalogue};
 use crate::clock::entropy;
@@ -232,7 +233,6 @@ async fn mint(
     mut token: Token,
     names: &Names,
 ) -> Result<wire::AuthToken, Error> {
-    check_limit(&mut mutation, &token).await?;
     let (key, keys) = app.keys.minting();
     let secret = TokenSecret::mint(entropy(), &keys);
     let digest = secret.digest(&keys);
@@ -247,7 +247,7 @@ async fn mint(
             let payload = serde_json::json!({ "alias": token.alias });
             let change = Change::new("auth.token.created", token.account, "auth_token", token.id);
             mutation.tell(change.in_realms(&token.realm_ids).with(payload));
-            check_size(&mut mutation, &token).await?;
+            check_room(&mut mutation, &token).await?;
             mutation.commit().await?;
             return Ok(token.shown(Some(&secret)));
         }
@@ -263,25 +263,18 @@ pub(super) fn duplicate_alias(alias: &str) -> Error {
     Invalid::rule("DUPLICATE_ALIAS", message).into()
 }
 
-/// Refuses one more active token than its maker may have. The account is locked, so the count holds.
-pub(super) async fn check_limit(mutation: &mut Mutation, token: &Token) -> Result<(), Error> {
-    let now = mutation.now;
-    if !token.is_active(now) {
-        return Ok(());
+/// Refuses what was just written when the account's tokens are too many or too large to be listed, or those
+/// of one maker that are active are too many. The account is locked, so the counts hold.
+pub(super) async fn check_room(mutation: &mut Mutation, token: &Token) -> Result<(), Error> {
+    let (creator, now) = (token.created_by_token_id, mutation.now);
+    let Held { count, bytes, active } = store::measure(&mut mutation.tx, token.account, creator, now).await?;
+    if token.is_active(now) && active > MAX_ACTIVE {
+        let maker =
+            if creator.is_none() { "This account already has" } else { "This token has already made" };
+        let message =
+            format!("{maker} the maximum number of active API tokens ({MAX_ACTIVE}). Delete some first");
+        return Err(Error::Conflict { code: "AUTH_TOKEN_LIMIT_REACHED", message });
     }
-    let creator = token.created_by_token_id;
-    if store::count_made_by(&mut mutation.tx, token.account, creator, now).await? < MAX_ACTIVE {
-        return Ok(());
-    }
-    let maker = if creator.is_none() { "This account already has" } else { "This token has already made" };
-    let message =
-        format!("{maker} the maximum number of active API tokens ({MAX_ACTIVE}). Delete some first");
-    Err(Error::Conflict { code: "AUTH_TOKEN_LIMIT_REACHED", message })
-}
-
-/// Refuses what was just written when the account's tokens are too many or too large to be listed.
-pub(super) async fn check_size(mutation: &mut Mutation, token: &Token) -> Result<(), Error> {
-    let (count, bytes) = store::measure(&mut mutation.tx, token.account).await?;
     let tenths = if token.created_by_token_id.is_none() { 10 } else { 9 };
     let (most, most_held) = (MAX_TOKENS * tenths / 10, MAX_HELD * tenths / 10);
     let limit = if count > most {

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use crate::app::catalogue;
 
 /// How many tokens that have not expired an account's sessions may have made, and each token.
-pub(crate) const MAX_ACTIVE: u64 = 1_000;
+pub(crate) const MAX_ACTIVE: i64 = 1_000;
 /// How many tokens an account may have, expired ones too: all of them are in one list. Tokens that make
 /// tokens stop at nine tenths of this and of [`MAX_HELD`], so that they never shut the account out.
 pub(crate) const MAX_TOKENS: i64 = 10_000;

@@ -51,12 +51,10 @@ const BY_PUBLIC_KEY: &str = "SELECT t.public_key, t.public_storage FROM tokens t
      ORDER BY CASE WHEN t.user_id = $2 THEN 0 ELSE 1 END, t.created_at, t.id LIMIT 1";
 const COUNT_ACTIVE: &str =
     "SELECT COUNT(*) AS n FROM tokens WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > $2)";
-const COUNT_OWN: &str = "SELECT COUNT(*) AS n FROM tokens WHERE user_id = $1 \
-     AND created_by_token_id IS NULL AND (expires_at IS NULL OR expires_at > $2)";
-const COUNT_CHILDREN: &str = "SELECT COUNT(*) AS n FROM tokens WHERE user_id = $1 \
-     AND created_by_token_id = $3 AND (expires_at IS NULL OR expires_at > $2)";
 const HELD: &str = "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(COALESCE(octet_length(public_storage), 0) \
-     + octet_length(ip_whitelist) + octet_length(realm_ids)), 0) AS BIGINT) AS bytes \
+     + octet_length(ip_whitelist) + octet_length(realm_ids)), 0) AS BIGINT) AS bytes, \
+     COUNT(CASE WHEN created_by_token_id IS NOT DISTINCT FROM $2 \
+     AND (expires_at IS NULL OR expires_at > $3) THEN 1 END) AS active \
      FROM tokens WHERE user_id = $1";
 const ALIAS_TAKEN: &str = "SELECT 1 AS one FROM tokens WHERE user_id = $1 AND alias = $2 AND id <> $3";
 const INSERT: &str = "INSERT INTO tokens (id, user_id, digest, key_id, alias, public_key, public_storage, \
@@ -105,24 +103,25 @@ pub(crate) async fn count_active(
     Ok(on.into().one(COUNT_ACTIVE, args![account, now]).await?.get::<i64>("n")?.unsigned_abs())
 }
 
-/// How many tokens that have not expired were made by `creator`, or by the account's sessions.
-pub(crate) async fn count_made_by(
+/// What an account has in tokens.
+pub(crate) struct Held {
+    /// How many, expired ones too.
+    pub(crate) count: i64,
+    /// How many bytes their lists and storages have.
+    pub(crate) bytes: i64,
+    /// How many of one maker have not expired.
+    pub(crate) active: i64,
+}
+
+/// What the account has in tokens; as active are counted those that `creator` made, or nobody's.
+pub(crate) async fn measure(
     on: impl Into<On<'_>>,
     account: UserId,
     creator: Option<TokenId>,
     now: Timestamp,
-) -> Result<u64, DbError> {
-    let row = match creator {
-        None => on.into().one(COUNT_OWN, args![account, now]).await?,
-        Some(creator) => on.into().one(COUNT_CHILDREN, args![account, now, creator]).await?,
-    };
-    Ok(row.get::<i64>("n")?.unsigned_abs())
-}
-
-/// How many tokens the account has, expired ones too, and how many bytes their lists and storages have.
-pub(crate) async fn measure(on: impl Into<On<'_>>, account: UserId) -> Result<(i64, i64), DbError> {
-    let row = on.into().one(HELD, args![account]).await?;
-    Ok((row.get("n")?, row.get("bytes")?))
+) -> Result<Held, DbError> {
+    let row = on.into().one(HELD, args![account, creator, now]).await?;
+    Ok(Held { count: row.get("n")?, bytes: row.get("bytes")?, active: row.get("active")? })
 }
 
 /// Whether another token than `but` has this alias. Holds until COMMIT for whoever locked the account.
