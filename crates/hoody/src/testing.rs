@@ -474,13 +474,25 @@ impl Service {
         serde_json::to_string(&end).expect("JSON")
     }
 
-    /// The paths of rows as they are stored from now on.
-    pub fn listen_to_activity(&self) -> impl FnMut() -> Vec<String> + use<> {
-        let mut live = self.app.activity.listen();
-        move || {
-            let batches = std::iter::from_fn(|| live.try_recv().ok());
-            batches.flat_map(|rows| rows.iter().map(|row| row.path.clone()).collect::<Vec<_>>()).collect()
-        }
+    /// The paths of what is new in the request log of all accounts since a place, but only of the last
+    /// `limit` rows of each run; and the place after everything.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn latest_activity(&self, place: &str, limit: i64) -> (Vec<String>, String) {
+        let position = serde_json::from_str(place).expect("a place");
+        let read = activity_tail::read_latest(&self.app.activity, &position, limit, |_| true).await;
+        let (rows, next) = read.expect("the log can be read");
+        let paths = rows.into_iter().map(|row| row.path);
+        (paths.collect(), serde_json::to_string(&next).expect("JSON"))
+    }
+
+    /// Tells the streams that ask for it what is new in the request log; whether any does.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn tell_activity(&self) -> bool {
+        events::activity::tell_new(&self.app).await.expect("the log can be read")
     }
 
     /// The number in the column `n` of the one row that `sql` gives, in the database of the request log.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! request → queue (memory) → writer → small blocks ──┐ hourly, by one node
-//!                              └→ who listens live    └→ large blocks, what tokens did, old days dropped
+//!                                                     └→ large blocks, what tokens did, old days dropped
 //! ```
 //!
 //! Rows are packed in blocks (`core::activity::block`): a batch makes one for each account in it, `keeper`
@@ -21,14 +21,12 @@ pub(crate) mod tail;
 mod token_usage;
 mod writer;
 
-use std::sync::Arc;
-
 use hoody_core::activity::{self, Record, Series};
 use hoody_core::grant::Credential;
 use hoody_core::id::{Id, UserId, noun};
 use hoody_core::time::{DAY, SECOND, Timestamp};
 use hoody_core::wire;
-use tokio::sync::{Mutex, broadcast};
+use tokio::sync::Mutex;
 
 pub(crate) use keeper::tidy;
 pub(crate) use queue::{Queue, What};
@@ -44,8 +42,6 @@ pub(crate) const NOBODY: UserId = UserId::from_bytes([0; 12]);
 
 /// The number of a row within its run.
 const SEQ_BITS: u32 = 40;
-/// How many batches a listener may be behind.
-const LIVE_BATCHES: usize = 256;
 
 /// How the log is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +68,6 @@ pub(crate) struct Activity {
     pub(crate) queue: Option<Queue>,
     pub(crate) retention_days: i64,
     writer: Mutex<Writer>,
-    live: broadcast::Sender<Arc<[Logged]>>,
 }
 
 /// One row, as it is read.
@@ -105,14 +100,7 @@ impl Activity {
             queue: settings.is_on.then(|| Queue::new(settings.is_committed)),
             retention_days: settings.retention_days,
             writer: Mutex::new(Writer::default()),
-            live: broadcast::Sender::new(LIVE_BATCHES),
         }
-    }
-
-    /// Every row that this node stores from now on, right after it is stored. Costs nothing while nobody
-    /// listens. Who is more than 256 batches behind is told so by the channel.
-    pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<[Logged]>> {
-        self.live.subscribe()
     }
 
     /// Rows before this instant are not shown; whole days of them are dropped.

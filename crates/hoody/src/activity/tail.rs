@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use hoody_core::activity::block::Block;
 use hoody_core::activity::{Record, hour};
+use hoody_core::id::UserId;
 use serde::{Deserialize, Serialize};
 
 use super::blocks::{self, ReadError, settled};
@@ -36,25 +37,41 @@ pub(crate) async fn read_after(
     position: &Position,
     limit: i64,
 ) -> Result<(Vec<Logged>, Position), DbError> {
-    settled(|| try_read(activity, position, limit)).await
+    let first = |after: i64, written: i64| (after, written.min(after.saturating_add(limit)));
+    settled(|| try_read(activity, position, first, |_| true)).await
 }
 
-async fn try_read(
+/// Rows after `position` of the accounts that `is_asked` names, but of each run only those among its last
+/// `limit`; and the place after everything. For who wants to know what happens now, not all that happened.
+pub(crate) async fn read_latest(
     activity: &Activity,
     position: &Position,
     limit: i64,
+    is_asked: impl Fn(&UserId) -> bool,
+) -> Result<(Vec<Logged>, Position), DbError> {
+    let last = |after: i64, written: i64| (after.max(written.saturating_sub(limit)), written);
+    settled(|| try_read(activity, position, last, &is_asked)).await
+}
+
+/// `part` says which numbers of a run are read, when it is read up to the first and written up to the
+/// second: those after the one, up to the other.
+async fn try_read(
+    activity: &Activity,
+    position: &Position,
+    part: impl Fn(i64, i64) -> (i64, i64),
+    is_asked: impl Fn(&UserId) -> bool,
 ) -> Result<(Vec<Logged>, Position), ReadError> {
     let mut rows = Vec::new();
     let mut next = Position::default();
     let spans = tables::list(&activity.db, Kind::Blocks).await?;
     let days = tables::list(&activity.db, Kind::Bodies).await?;
     for run in store::runs(&activity.db).await? {
-        let after = position.0.get(&run.run).copied().unwrap_or(0);
-        let upto = run.written.min(after.saturating_add(limit));
+        let read = position.0.get(&run.run).copied().unwrap_or(0);
+        let (after, upto) = part(read, run.written);
         if upto > after {
-            rows.extend(read_run(activity, (&spans, &days), &run, after, upto).await?);
+            rows.extend(read_run(activity, (&spans, &days), &run, (after, upto), &is_asked).await?);
         }
-        next.0.insert(run.run, upto.max(after));
+        next.0.insert(run.run, upto.max(read));
     }
     rows.sort_by_key(|row| (row.at, row.run, row.seq));
     Ok((rows, next))
@@ -64,14 +81,14 @@ async fn read_run(
     activity: &Activity,
     (spans, days): (&[i64], &[i64]),
     run: &Run,
-    after: i64,
-    upto: i64,
+    (after, upto): (i64, i64),
+    is_asked: impl Fn(&UserId) -> bool,
 ) -> Result<Vec<Logged>, ReadError> {
     let first = Kind::Blocks.span(hour(run.started_at));
     let mut rows = Vec::new();
     for span in spans.iter().copied().filter(|span| *span >= first) {
         let mut found = store::blocks_of_run(&activity.db, span, run.run, after, upto).await?;
-        found.retain(|(_, block)| days.contains(&Kind::Bodies.span(block.hour)));
+        found.retain(|(account, block)| is_asked(account) && days.contains(&Kind::Bodies.span(block.hour)));
         let accounts: HashMap<_, _> = found.iter().map(|(account, block)| (block.id, *account)).collect();
         let give = |id, block: &Block<'_>| {
             let Some(account) = accounts.get(&id) else { return Ok(()) };

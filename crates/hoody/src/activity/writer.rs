@@ -16,7 +16,7 @@ use hoody_core::time::Timestamp;
 
 use super::queue::{Buffer, Taken};
 use super::tables::{self, Kind};
-use super::{Activity, Logged, store};
+use super::{Activity, store};
 use crate::app::{App, catalogue};
 use crate::db::DbError;
 
@@ -49,8 +49,6 @@ struct Batch {
     last_seq: i64,
     lost: u64,
     upto: u64,
-    /// For who listens.
-    rows: Vec<(UserId, Logged)>,
 }
 
 /// Writes for as long as the process lives.
@@ -88,29 +86,21 @@ pub(super) async fn flush(app: &App) -> Result<(), DbError> {
                 writer.spare = spare;
                 return Ok(());
             };
-            writer.pack(activity, taken).await;
+            writer.pack(taken).await;
         }
         writer.store(activity, app.now()).await?;
         if let Some(batch) = writer.batch.take() {
             metrics::counter!("hoody_activity_rows_total")
                 .increment(batch.blocks.iter().map(|(_, block)| block.count).sum());
             queue.stored(batch.upto);
-            let run = writer.run.unwrap_or_default();
-            if !batch.rows.is_empty() {
-                let rows: Vec<_> = batch.rows.into_iter().map(|(_, row)| Logged { run, ..row }).collect();
-                // Whoever listened may have left.
-                let _ = activity.live.send(rows.into());
-            }
         }
     }
 }
 
 impl Writer {
     /// Gives what was taken its numbers, and packs it for each account and hour.
-    async fn pack(&mut self, activity: &Activity, taken: Taken) {
-        let is_heard = activity.live.receiver_count() > 0;
+    async fn pack(&mut self, taken: Taken) {
         let mut builders: HashMap<(UserId, i64), Builder> = HashMap::new();
-        let mut rows = Vec::new();
         let mut texts = Cleaned::default();
         let mut from = 0;
         let mut seq = self.written;
@@ -139,16 +129,13 @@ impl Writer {
                 micros: entry.micros,
             };
             builders.entry((entry.account, hour(at))).or_default().push(&record);
-            if is_heard {
-                rows.push((entry.account, Logged::of(0, entry.account, &record)));
-            }
         }
         let blocks =
             builders.into_iter().filter_map(|((account, _), builder)| Some((account, builder.finish()?)));
         let mut blocks: Vec<_> = blocks.collect();
         // In the order of their ids: the index grows at its end.
         blocks.sort_unstable_by_key(|(_, block)| block.last_seq);
-        self.batch = Some(Batch { blocks, last_seq: seq, lost: taken.lost, upto: taken.upto, rows });
+        self.batch = Some(Batch { blocks, last_seq: seq, lost: taken.lost, upto: taken.upto });
         self.spare = taken.buffer;
         self.spare.entries.clear();
         self.spare.texts.clear();

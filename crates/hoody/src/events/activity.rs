@@ -1,43 +1,76 @@
-//! `activity.logged`: the requests that this node logs, told live to those who ask for it by name, and kept
-//! in the request log alone. While nobody asks, nothing is listened to.
+//! `activity.logged`: the requests that all nodes log, told live to those who ask for it by name, and kept
+//! in the request log alone. This node follows the log itself, wherever a row was written; while nobody
+//! asks, nothing is read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hoody_core::event::Place;
 use hoody_core::grant::Credential;
 use hoody_core::id::Id;
-use tokio::sync::broadcast::error::RecvError;
 
 use super::Event;
 use crate::activity::Logged;
+use crate::activity::tail::{self, Position};
 use crate::app::App;
+use crate::db::DbError;
 
 /// The type of these events.
 pub(crate) const LOGGED: &str = "activity.logged";
 
+/// How often the log is looked at.
+const INTERVAL: Duration = Duration::from_millis(250);
+/// How many of the last rows of each run are told at a time. Live and no more: what is passed over is in
+/// the request log.
+const ROWS: i64 = 20_000;
+/// After so many rows the readers get their turn.
+const TOGETHER: usize = 64;
+
 /// Tells for as long as the process lives.
 pub(crate) async fn run(app: Arc<App>) {
     let mut asking = app.live.watch_activity();
-    loop {
-        if asking.wait_for(|count| *count > 0).await.is_err() {
-            return;
+    let mut is_well = true;
+    while asking.wait_for(|count| *count > 0).await.is_ok() {
+        let told = tell_new(&app).await;
+        if let Err(error) = &told
+            && is_well
+        {
+            tracing::warn!(%error, "the request log cannot be read for the event streams; once more soon");
         }
-        let mut rows = app.activity.listen();
-        loop {
-            tokio::select! {
-                batch = rows.recv() => match batch {
-                    Ok(batch) => batch.iter().for_each(|row| app.live.tell(event(row))),
-                    // Live and no more: what was missed is in the request log.
-                    Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return,
-                },
-                quiet = asking.wait_for(|count| *count == 0) => match quiet {
-                    Ok(_) => break,
-                    Err(_) => return,
-                },
-            }
+        is_well = told.is_ok();
+        if !matches!(told, Ok(false)) {
+            tokio::time::sleep(INTERVAL).await;
         }
     }
+}
+
+/// Begins to follow the log, unless that is done already: every row that is stored after this is told.
+pub(crate) async fn begin(app: &App) -> Result<(), DbError> {
+    let mut at = app.live.activity_at().await;
+    if at.is_none() {
+        *at = Some(Position::at_the_end(&app.activity).await?);
+    }
+    Ok(())
+}
+
+/// Tells those who ask what is new; whether anybody asks.
+pub(crate) async fn tell_new(app: &App) -> Result<bool, DbError> {
+    let mut at = app.live.activity_at().await;
+    let asking = app.live.activity_askers();
+    if asking.is_empty() {
+        *at = None;
+        return Ok(false);
+    }
+    // Without a place the first who asks is about to set it.
+    let Some(place) = &*at else { return Ok(true) };
+    let is_asked = |account: &_| asking.contains(account);
+    let (rows, next) = tail::read_latest(&app.activity, place, ROWS, is_asked).await?;
+    *at = Some(next);
+    for rows in rows.chunks(TOGETHER) {
+        rows.iter().for_each(|row| app.live.tell(event(row)));
+        tokio::task::yield_now().await;
+    }
+    Ok(true)
 }
 
 fn event(row: &Logged) -> Event {

@@ -4,7 +4,7 @@
 //! every listener of their account. A queue is bounded: who reads too slowly is told that it lost its
 //! place, and reads on from the history. With nobody listening nothing is read.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hoody_core::event::Place;
@@ -12,12 +12,15 @@ use hoody_core::id::UserId;
 use tokio::sync::{Notify, watch};
 
 use super::{Event, store};
+use crate::activity::tail::Position;
 use crate::app::App;
 use crate::db::DbError;
 use crate::error::Error;
 
 /// How many events wait for one listener before it has lost its place.
 const QUEUE: usize = 256;
+/// So many wait before what is told live alone is passed over, so that it costs nobody the place.
+const LIVE_QUEUE: usize = 128;
 /// How many listeners one account may have on a node.
 pub(crate) const MAX_OF_ACCOUNT: usize = 100;
 /// How many listeners a node has.
@@ -33,6 +36,8 @@ pub(crate) struct Live {
     stopping: watch::Sender<bool>,
     /// How many ask for the requests that are logged.
     activity: watch::Sender<usize>,
+    /// Up to where the request log was told; `None` while nobody asks.
+    activity_at: tokio::sync::Mutex<Option<Position>>,
 }
 
 #[derive(Debug, Default)]
@@ -87,7 +92,12 @@ pub(crate) struct Listener {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { state: Mutex::default(), stopping: watch::Sender::new(false), activity: watch::Sender::new(0) }
+        Self {
+            state: Mutex::default(),
+            stopping: watch::Sender::new(false),
+            activity: watch::Sender::new(0),
+            activity_at: tokio::sync::Mutex::default(),
+        }
     }
 }
 
@@ -104,6 +114,18 @@ impl Live {
     /// How many ask for the requests that are logged.
     pub(crate) fn watch_activity(&self) -> watch::Receiver<usize> {
         self.activity.subscribe()
+    }
+
+    /// Up to where the request log was told. Who moves it on holds the guard meanwhile.
+    pub(crate) async fn activity_at(&self) -> tokio::sync::MutexGuard<'_, Option<Position>> {
+        self.activity_at.lock().await
+    }
+
+    /// The accounts whose requests somebody asks for.
+    pub(crate) fn activity_askers(&self) -> HashSet<UserId> {
+        let state = self.lock();
+        let asked = state.queues.iter().filter(|(_, queues)| queues.iter().any(|queue| queue.hears_activity));
+        asked.map(|(account, _)| *account).collect()
     }
 
     /// Tells the listeners of its account what is told live alone.
@@ -164,7 +186,7 @@ impl Queue {
             return;
         }
         let mut waiting = self.lock();
-        if waiting.end.is_some() {
+        if waiting.end.is_some() || event.is_ephemeral && waiting.events.len() >= LIVE_QUEUE {
             return;
         }
         if waiting.events.len() < QUEUE {

@@ -180,7 +180,7 @@ async fn open(app: &Arc<App>, socket: &SocketRef, TryData(auth): TryData<Auth>) 
     let types = Patterns::parse(types).map_err(|why| Invalid::validation(format!("event_type: {why}")))?;
     let after = stream::start(app, scope, auth.after.as_deref()).await?;
     let holder = Holder { credential: token.expose().to_owned().into(), attempt: caller.attempt };
-    let stream = Stream::open(app, holder, Wanted { scope, types, resource_type: None, after })?;
+    let stream = Stream::open(app, holder, Wanted { scope, types, resource_type: None, after }).await?;
     socket.extensions.insert(Opened(Arc::new(Mutex::new(Some(stream)))));
     Ok(())
 }

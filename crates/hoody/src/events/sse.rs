@@ -55,7 +55,7 @@ pub(crate) async fn stream_events(
     let after = stream::start(&app, scope, last).await?;
     let holder =
         Holder { credential: credential(Head::of(&parts)?)?.to_owned().into(), attempt: caller.attempt };
-    let stream = Stream::open(&app, holder, Wanted { scope, types, resource_type, after })?;
+    let stream = Stream::open(&app, holder, Wanted { scope, types, resource_type, after }).await?;
     Ok(answer(stream))
 }
 

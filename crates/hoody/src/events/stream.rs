@@ -15,7 +15,7 @@ use hoody_core::wire;
 use tokio::time::{Interval, MissedTickBehavior};
 use zeroize::Zeroizing;
 
-use super::activity::LOGGED;
+use super::activity::{self, LOGGED};
 use super::live::{Heard, Listener, Lost};
 use super::{DELETED, Event, Scope, http, store};
 use crate::app::App;
@@ -97,11 +97,14 @@ impl Stream {
     /// A stream for a holder whose credential was let in a moment ago.
     ///
     /// # Errors
-    /// When account or node have too many streams.
-    pub(crate) fn open(app: &Arc<App>, holder: Holder, wanted: Wanted) -> Result<Self, Error> {
+    /// When account or node have too many streams, or the database does not answer.
+    pub(crate) async fn open(app: &Arc<App>, holder: Holder, wanted: Wanted) -> Result<Self, Error> {
         // Each request is one: only for those who ask for it.
         let hears_activity = wanted.types.name(LOGGED);
         let (listener, now) = Listener::register(app, wanted.scope.account, hears_activity)?;
+        if hears_activity {
+            activity::begin(app).await?;
+        }
         let start = Cursor { place: now, at: 0 };
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

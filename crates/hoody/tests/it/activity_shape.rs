@@ -96,14 +96,21 @@ on_both! {
         }
     }
 
-    async fn a_listener_hears_rows_once_they_are_stored(app: TestApp) {
+    async fn who_wants_the_latest_hears_rows_once_they_are_stored_and_does_not_fall_behind(app: TestApp) {
         let owner = app.user("ada").await;
         assert!(app.service.flush_activity().await);
-        let mut heard = app.service.listen_to_activity();
+        let end = app.service.activity_end().await;
         owner.check("").await.expect(StatusCode::NO_CONTENT);
-        assert!(heard().is_empty());
+        assert_eq!(app.service.latest_activity(&end, 10).await, (Vec::new(), end.clone()));
         assert!(app.service.flush_activity().await);
-        assert_eq!(heard(), ["/api/v1/auth/check"]);
+        assert_eq!(app.service.latest_activity(&end, 10).await.0, ["/api/v1/auth/check"]);
+        let project = |n: u64| format!("/api/v1/projects/{n:024x}");
+        for n in 0..9 {
+            owner.get(&project(n)).await.expect(StatusCode::NOT_FOUND);
+        }
+        assert!(app.service.flush_activity().await);
+        let (paths, next) = app.service.latest_activity(&end, 2).await;
+        assert_eq!((paths, next), (vec![project(7), project(8)], app.service.activity_end().await));
     }
 
     /// Threat 40: when the log cannot be written, requests slow down and none is left out in silence.

@@ -89,6 +89,21 @@ impl Stream {
         }
     }
 
+    /// The paths of single projects in what is told of requests, until a project of this alias was made.
+    async fn projects_until(&mut self, alias: &str) -> Vec<String> {
+        let mut told = Vec::new();
+        loop {
+            let Said::Event(event) = self.next().await else { panic!("no event") };
+            if event["payload"]["alias"] == alias {
+                return told;
+            }
+            let path = event["payload"]["path"].as_str().unwrap_or_default();
+            if path.starts_with("/api/v1/projects/") {
+                told.push(path.to_owned());
+            }
+        }
+    }
+
     /// Fails the test unless the stream ends with this code, in time.
     async fn ends(&mut self, code: &str, why: &str) {
         let began = Instant::now();
@@ -448,6 +463,61 @@ on_both! {
         // Kept nowhere but in the request log.
         let kept = "SELECT COUNT(*) AS n FROM events WHERE event_type = 'activity.logged'";
         assert_eq!(app.service.number(kept).await, 0);
+    }
+
+    async fn requests_of_every_node_are_told_once_each(app: TestApp) {
+        let second = app.another_node().await;
+        let owner = app.user("ada").await;
+        let there = owner.at(&second);
+        assert!(!app.service.tell_activity().await, "nobody asks");
+        let mut asked = Stream::open(&owner, "event_type=activity.logged,project.created").await;
+        let mut expected = Vec::new();
+        for round in 0..6 {
+            for (node, client) in [&owner, &there].into_iter().enumerate() {
+                let path = format!("/api/v1/projects/{round:012x}{node:012x}");
+                client.get(&path).await.expect(StatusCode::NOT_FOUND);
+                expected.push(path);
+            }
+            // What is not stored is not told, and what is stored late is told then.
+            assert!(round == 0 || second.flush_activity().await);
+            assert!(round == 1 || app.service.flush_activity().await);
+            assert!(app.service.tell_activity().await);
+            if round == 0 {
+                make(&owner, "unstored", &[]).await;
+                app.service.poll().await;
+                assert_eq!(asked.projects_until("unstored").await, [expected[0].clone()]);
+            }
+        }
+        make(&owner, "end", &[]).await;
+        app.service.poll().await;
+        let mut told = asked.projects_until("end").await;
+        told.sort();
+        expected.remove(0);
+        expected.sort();
+        assert_eq!(told, expected);
+        drop(asked);
+        assert!(!app.service.tell_activity().await, "nobody asks any more");
+        there.get("/api/v1/projects/000000000000000000000009").await.expect(StatusCode::NOT_FOUND);
+        assert!(second.flush_activity().await && app.service.flush_activity().await);
+        let mut again = Stream::open(&owner, "event_type=activity.logged,project.created").await;
+        make(&owner, "again", &[]).await;
+        app.service.poll().await;
+        assert!(app.service.tell_activity().await);
+        assert_eq!(again.projects_until("again").await, [""; 0], "what was before is not told");
+    }
+
+    async fn requests_that_are_not_read_in_time_cost_no_stream_its_place(app: TestApp) {
+        let owner = app.user("ada").await;
+        app.service.poll().await;
+        let mut asked = Stream::open(&owner, "event_type=activity.logged,project.created").await;
+        for n in 0..300 {
+            owner.get(&format!("/api/v1/projects/{n:024x}")).await.expect(StatusCode::NOT_FOUND);
+        }
+        assert!(app.service.flush_activity().await && app.service.tell_activity().await);
+        make(&owner, "end", &[]).await;
+        app.service.poll().await;
+        let told = asked.projects_until("end").await;
+        assert!((1..300).contains(&told.len()), "{} were told", told.len());
     }
 
     async fn streams_end_when_the_node_stops(app: TestApp) {
