@@ -1,5 +1,6 @@
 //! Alerts through the binary: from a refused request to a webhook's door, and through a crash.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -8,10 +9,14 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::support::{PASSWORD, PATIENCE, Server, eventually, on_both};
+use crate::cluster::Cluster;
+use crate::support::{Client, PASSWORD, PATIENCE, Place, Server, WHOLE_MACHINE, eventually, on_both};
 
 /// What one alert may take on a machine that is busy with other tests. What it takes is printed.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// For how long a dead node holds its leases, how often another looks, and then some for a busy machine.
+const TAKEN_OVER: Duration = Duration::from_secs(9 + 1 + 5);
 
 /// An endpoint: what comes to it, with the instant.
 async fn endpoint() -> (String, mpsc::UnboundedReceiver<(Instant, Value)>) {
@@ -99,4 +104,117 @@ on_both! {
         assert!((2..10_000).contains(&counted), "{counted} were refused");
         server.stop().await;
     }
+}
+
+/// How many of the things on all pages at `path` there are of each token, which `field` names.
+async fn by_token(ada: &Client, path: &str, field: &str) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for page in 1.. {
+        let reply = ada.get(&format!("{path}&limit=200&page={page}")).await;
+        let rows = reply.expect(StatusCode::OK).body["data"].as_array().unwrap();
+        for row in rows {
+            // An alert counts, a row is one.
+            let n = row["count"].as_u64().unwrap_or(1);
+            *counts.entry(row[field].as_str().unwrap().to_owned()).or_default() += n;
+        }
+        if rows.len() < 200 {
+            break;
+        }
+    }
+    counts
+}
+
+/// Uses a token on a node again and again, until the node or the task ends.
+async fn use_on(node: &Server, token: &Client) -> tokio::task::JoinHandle<()> {
+    let token = token.at(&node.base);
+    tokio::spawn(async move {
+        while let Ok(reply) = token.try_get("/api/v1/auth/check").await {
+            assert!([401, 503].contains(&reply.status.as_u16()), "{}", reply.text);
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_node_that_evaluates_is_killed_another_repeats_nothing_and_misses_nothing() {
+    let _whole = WHOLE_MACHINE.lock().await;
+    let Some(place) = Place::postgres().await else { return };
+    let mut cluster = Cluster::start(place, 2).await;
+    let ada = cluster.nodes[0].client().with(&cluster.sign_in().await);
+    let mut tokens = Vec::new();
+    for _ in 0..6 {
+        let (id, token) = ada.mint(json!({})).await;
+        ada.send(Method::DELETE, &format!("/api/v1/auth/tokens/{id}?wait=all"), None)
+            .await
+            .expect(StatusCode::OK);
+        tokens.push((id, token));
+    }
+    let mut fresh = tokens.split_off(4);
+    let alerts = "/api/v1/alerts?kind=dead_token_used";
+    let mut took = Vec::new();
+    let mut using = Vec::new();
+    // The nodes by when they were started, the dead ones counted.
+    let mut numbers = vec![0, 1];
+    for round in 0..2 {
+        for node in &cluster.nodes {
+            for (_, token) in &tokens {
+                using.push(use_on(node, token).await);
+            }
+        }
+        let holder = "SELECT CAST((SELECT COUNT(*) FROM nodes AS older WHERE older.started_at < nodes.started_at) \
+                      AS BIGINT) FROM nodes JOIN leases ON holder = nodes.id WHERE leases.name = 'alerts'";
+        let there = cluster.nodes[1].client().with(ada.credential.as_deref().unwrap());
+        let known = eventually("uses are counted while more come", PATIENCE, async || {
+            let counted = by_token(&there, alerts, "subject_id").await;
+            tokens.iter().all(|(id, _)| counted.contains_key(id)).then_some(counted)
+        });
+        assert_eq!(known.await.len(), tokens.len());
+        let held: Vec<(i64,)> = cluster.place.rows(holder).await;
+        let [(holder,)] = held[..] else { panic!("{held:?}") };
+        let holder = numbers.iter().position(|number| *number == holder).unwrap();
+        numbers.remove(holder);
+        let killed = cluster.nodes.remove(holder);
+        killed.kill().await;
+        let gone = Instant::now();
+        let left = &cluster.nodes[0];
+        let (id, token) = fresh.pop().unwrap();
+        token.at(&left.base).check().await.refused(401, "INVALID_TOKEN");
+        let ada = left.client().with(ada.credential.as_deref().unwrap());
+        eventually("the other node evaluates", TAKEN_OVER, async || {
+            by_token(&ada, alerts, "subject_id").await.contains_key(&id).then_some(())
+        })
+        .await;
+        took.push(gone.elapsed());
+        tokens.push((id, token));
+        cluster.nodes.push(cluster.node(2 + round).await);
+        numbers.push(2 + i64::try_from(round).unwrap());
+    }
+    using.iter().for_each(tokio::task::JoinHandle::abort);
+    let ada = cluster.nodes[0].client().with(ada.credential.as_deref().unwrap());
+    // What a killed node had not stored is in neither; all that is stored is counted, once.
+    let logged = eventually("every row that is stored is counted", PATIENCE, async || {
+        let counted = by_token(&ada, alerts, "subject_id").await;
+        let logged =
+            by_token(&ada, "/api/v1/users/auth/activity?min_status=401&max_status=401", "token_id").await;
+        assert!(counted.iter().all(|(id, n)| logged.get(id) >= Some(n)), "{counted:?} of {logged:?}");
+        (counted == logged).then_some(logged)
+    })
+    .await;
+    assert_eq!(logged.len(), tokens.len());
+    let list = ada.get(&format!("{alerts}&limit=200")).await;
+    assert_eq!(list.body["data"].as_array().unwrap().len(), tokens.len(), "one alert a token: {}", list.text);
+    eventually("each alert is told once", PATIENCE, async || {
+        let told = ada.get("/api/v1/events?event_type=alert.raised&limit=200").await;
+        let told = told.body["data"]["events"].as_array()?;
+        let mut told: Vec<_> =
+            told.iter().filter_map(|event| event["payload"]["subject_id"].as_str()).collect();
+        told.sort_unstable();
+        assert!(told.is_sorted_by(|one, next| one < next), "{told:?}");
+        told.iter().eq(logged.keys()).then_some(())
+    })
+    .await;
+    eprintln!(
+        "the other node took over {took:?} after the death of the evaluator; {} uses",
+        logged.values().sum::<u64>()
+    );
 }
