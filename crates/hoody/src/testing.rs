@@ -9,9 +9,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::FutureExt as _;
+use hoody_core::activity::Filter;
 use hoody_core::address::{AddressList, TrustedProxies};
 use hoody_core::grant::{Attempt, Credential, Rule, decide};
 use hoody_core::host::Domain;
+use hoody_core::id::UserId;
 use hoody_core::pkce::RedirectHosts;
 use hoody_core::secret::{RANDOM_BYTES, TokenKeys, TokenSecret};
 use hoody_core::time::{DAY, Timestamp};
@@ -446,6 +448,15 @@ impl Service {
         activity::tidy(&self.app).await.expect("the log is tidied up");
     }
 
+    /// Puts what tokens did on each day before today together, reading so many counted hours at a time.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn put_days_together(&self, limit: i64) {
+        let today = hoody_core::activity::day(self.app.now());
+        activity::put_days_together(&self.app.activity, today, limit).await.expect("days are put together");
+    }
+
     /// How many rows of the request log wait to be stored.
     #[must_use]
     pub fn waiting_activity(&self) -> usize {
@@ -485,6 +496,26 @@ impl Service {
         let (rows, next) = read.expect("the log can be read");
         let paths = rows.into_iter().map(|row| row.path);
         (paths.collect(), serde_json::to_string(&next).expect("JSON"))
+    }
+
+    /// The latest rows of an account with this status or a higher one, by their paths, and how many there
+    /// are; found by asking of so many blocks at a time: first, to aim at, most, next in order.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn find_activity(
+        &self,
+        account: UserId,
+        min_status: u16,
+        (first, aim, most, next): (i64, u32, i64, i64),
+    ) -> (Vec<String>, u64) {
+        let filter = Filter { min_status, ..Filter::default() };
+        let (from, until) = (Timestamp::from_millis(0), self.app.now());
+        let asked = activity::query::Asked { account, from, until, filter };
+        let sizes = activity::query::Sizes { first, aim, most, next };
+        let found = activity::query::page_by(&self.app.activity, &asked, (0, 10_000), sizes).await;
+        let found = found.expect("the log can be read");
+        (found.rows.into_iter().map(|row| row.path).collect(), found.total)
     }
 
     /// Tells the streams that ask for it what is new in the request log; whether any does.

@@ -8,7 +8,7 @@ pub mod usage;
 
 use crate::grant::Credential;
 use crate::id::RealmId;
-use crate::time::{DAY, MINUTE, Timestamp};
+use crate::time::{DAY, MINUTE, SECOND, Timestamp};
 
 /// The methods that are told apart, by their number in a packed row; whatever else comes is `OTHER`.
 const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "OTHER"];
@@ -112,9 +112,28 @@ pub fn day(at: Timestamp) -> i64 {
     at.millis().div_euclid(DAY)
 }
 
+/// How far back from here about `aim` more things lie, where the last `count` lay within `millis`; at least
+/// a second, at most 400 days.
+#[must_use]
+pub fn reach(count: usize, millis: i64, aim: u32) -> i64 {
+    let count = i64::try_from(count).unwrap_or(i64::MAX).max(1);
+    // Where nothing lay it is looked farther.
+    let far = millis.max(1).saturating_mul(i64::from(aim.max(2))) / count;
+    far.clamp(SECOND, 400 * DAY)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_looked_as_far_back_as_there_seems_to_be_enough() {
+        assert_eq!(reach(64, 64 * MINUTE, 1_000), 1_000 * MINUTE);
+        assert_eq!(reach(1_000, MINUTE, 1_000), MINUTE);
+        assert_eq!(reach(64, 0, 1_000), SECOND, "it gets on");
+        assert_eq!(reach(0, DAY, 1_000), 400 * DAY, "nothing was found: everything is looked at");
+        assert_eq!(reach(usize::MAX, i64::MAX, u32::MAX), SECOND);
+    }
 
     #[test]
     fn methods_have_names_and_the_unknown_is_other() {

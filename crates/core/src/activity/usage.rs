@@ -1,4 +1,5 @@
-//! What is counted of a token's use: by status, by permission, by address, and when first and last.
+//! What is counted of a token's use: by status, by permission, by address, and when first and last; and
+//! hour by hour how much there was.
 
 use std::collections::BTreeMap;
 
@@ -134,6 +135,70 @@ impl Usage {
     }
 }
 
+/// The uses of one token in an hour or in several of one day.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// All of them together.
+    pub whole: Usage,
+    /// Of each hour: how many, and how many of them were answered with 400 or more.
+    pub hours: BTreeMap<i64, (u64, u64)>,
+}
+
+impl Uses {
+    /// Those of one hour.
+    #[must_use]
+    pub fn of_hour(hour: i64, whole: Usage) -> Self {
+        let hours = BTreeMap::from([(hour, (whole.total(), whole.errors()))]);
+        Self { whole, hours }
+    }
+
+    /// Counts what another has counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.whole.merge(&other.whole);
+        for (hour, (total, errors)) in &other.hours {
+            let of_hour = self.hours.entry(*hour).or_default();
+            of_hour.0 += total;
+            of_hour.1 += errors;
+        }
+    }
+
+    /// As it is stored for the time that begins with the hour `first`: what [`Usage::pack`] gives, then the
+    /// hours.
+    #[must_use]
+    pub fn pack(self, first: i64) -> Vec<u8> {
+        let mut bytes = self.whole.pack();
+        put(&mut bytes, self.hours.len() as u64);
+        for (hour, (total, errors)) in &self.hours {
+            put_signed(&mut bytes, hour - first);
+            put(&mut bytes, *total);
+            put(&mut bytes, *errors);
+        }
+        bytes
+    }
+
+    /// Reads what was stored for the time that begins with the hour `first`. Without hours it is that one.
+    ///
+    /// # Errors
+    /// When the bytes are something else.
+    pub fn read(bytes: &[u8], first: i64) -> Result<Self, Unreadable> {
+        Self::parse(&mut Reader(bytes), first).ok_or(Unreadable)
+    }
+
+    fn parse(reader: &mut Reader<'_>, first: i64) -> Option<Self> {
+        let whole = Usage::parse(reader)?;
+        if reader.0.is_empty() {
+            return Some(Self::of_hour(first, whole));
+        }
+        let hours = reader.count()?;
+        let hours = (0..hours).map(|_| {
+            let hour = first.checked_add(reader.signed()?)?;
+            Some((hour, (reader.number()?, reader.number()?)))
+        });
+        let hours = hours.collect::<Option<_>>()?;
+        Some(Self { whole, hours })
+    }
+}
+
 fn count(counts: &mut BTreeMap<String, u64>, name: &str, uses: u64) {
     match counts.get_mut(name) {
         Some(counted) => *counted += uses,
@@ -199,8 +264,38 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+        fn a_day_has_what_its_hours_have(
+            uses in proptest::collection::vec((0_i64..24, 0_i64..1_000, 200_u16..500, 0_u8..80), 0..200)
+        ) {
+            const FIRST: i64 = 492_312;
+            let mut hours: BTreeMap<i64, Usage> = BTreeMap::new();
+            for (hour, at, status, address) in &uses {
+                let at = (FIRST + hour) * 3_600_000 + at;
+                let address = format!("10.0.0.{address}");
+                hours.entry(FIRST + hour).or_default().add(&record(at, *status, &address));
+            }
+            let mut day = Uses::default();
+            for (hour, usage) in &hours {
+                // As it is stored for an hour.
+                let read = Uses::read(&usage.clone().pack(), *hour).unwrap();
+                prop_assert_eq!(&read.hours, &BTreeMap::from([(*hour, (usage.total(), usage.errors()))]));
+                day.merge(&read);
+            }
+            let read = Uses::read(&day.clone().pack(FIRST), FIRST).unwrap();
+            let expected = hours.iter().map(|(hour, usage)| (*hour, (usage.total(), usage.errors())));
+            prop_assert_eq!(&read.hours, &expected.collect::<BTreeMap<_, _>>());
+            prop_assert_eq!(read.whole.total(), uses.len() as u64);
+            prop_assert_eq!(&read.whole.statuses, &day.whole.statuses);
+            prop_assert_eq!(&read.whole.permissions, &day.whole.permissions);
+            prop_assert_eq!(read.whole.seen, day.whole.seen.or(Some((Timestamp::MIN, Timestamp::MIN))));
+            let addresses = read.whole.addresses.values().sum::<u64>() + read.whole.other_addresses;
+            prop_assert_eq!(addresses, uses.len() as u64);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, first: i64) {
             let _ = Usage::read(&bytes);
+            let _ = Uses::read(&bytes, first);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::{StreamExt as _, stream};
 use hoody_core::activity::block::{Block, Unreadable};
 
 use super::store;
@@ -10,6 +11,10 @@ use crate::db::{Db, DbError};
 
 /// How often is looked again. Blocks are put together seldom, and each only once.
 const TRIES: usize = 8;
+
+/// How many days are read at the same time: each lies elsewhere on the disk, which takes several questions
+/// at once.
+const DAYS_AT_ONCE: usize = 4;
 
 /// A block that is to be read.
 #[derive(Debug, Clone, Copy)]
@@ -60,23 +65,31 @@ pub(super) async fn read(
     for Wanted { id, hour, n } in wanted {
         by_day.entry(hour.div_euclid(24)).or_default().insert(id, n);
     }
-    for (day, blocks) in by_day {
+    let mut reads = Vec::new();
+    for (day, blocks) in &by_day {
         let ids: Vec<_> = blocks.keys().copied().collect();
         for ids in ids.chunks(store::BODIES_AT_ONCE) {
-            let bodies = store::bodies(db, day, ids).await?;
-            if bodies.len() != ids.len() {
+            let (ids, blocks) = (ids.to_vec(), blocks);
+            reads.push(
+                async move { Ok::<_, DbError>((store::bodies(db, *day, &ids).await?, ids.len(), blocks)) },
+            );
+        }
+    }
+    let mut reads = stream::iter(reads).buffered(DAYS_AT_ONCE);
+    while let Some(read) = reads.next().await {
+        let (bodies, count, blocks) = read?;
+        if bodies.len() != count {
+            return Err(ReadError::Moved);
+        }
+        for (id, body) in &bodies {
+            let block = Block::read(body)?;
+            let said = blocks.get(id).and_then(|n| usize::try_from(*n).ok());
+            if said != Some(block.count()) {
                 return Err(ReadError::Moved);
             }
-            for (id, body) in &bodies {
-                let block = Block::read(body)?;
-                let said = blocks.get(id).and_then(|n| usize::try_from(*n).ok());
-                if said != Some(block.count()) {
-                    return Err(ReadError::Moved);
-                }
-                give(*id, &block)?;
-                // A block has thousands of rows: requests get their turn.
-                tokio::task::yield_now().await;
-            }
+            give(*id, &block)?;
+            // A block has thousands of rows: requests get their turn.
+            tokio::task::yield_now().await;
         }
     }
     Ok(())

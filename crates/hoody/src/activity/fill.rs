@@ -66,7 +66,7 @@ impl Filler {
         let mut tx = activity.db.begin().await?;
         store::advance(&mut tx, self.run, (before, self.seq), 0, self.app.now()).await?;
         store::insert_blocks(&mut tx, self.run, 2, &blocks).await?;
-        store::insert_usage(&mut tx, of_hour, place(self.run, self.seq), usage).await?;
+        store::insert_hours(&mut tx, of_hour, place(self.run, self.seq), usage).await?;
         tx.commit().await?;
         Ok(size)
     }

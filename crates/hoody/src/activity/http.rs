@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use axum::extract::State;
-use hoody_core::activity::usage::Usage;
+use hoody_core::activity::usage::{Usage, Uses};
 use hoody_core::activity::{Filter, HOUR, Method, day, hour};
 use hoody_core::id::{RealmId, TokenId, noun};
 use hoody_core::invalid::Invalid;
@@ -155,23 +155,18 @@ pub(crate) async fn get_token_usage(
     let token = delegation::find_visible(&app.db, &caller, id).await?.ok_or(NOT_FOUND)?;
     let now = app.now();
     let cutoff = app.activity.cutoff(now);
-    let hours = token_usage::by_hour(&app.activity, caller.account(), token.id, cutoff).await?;
-    let usage = told(token.id, &hours, now, days);
+    let by_day = token_usage::by_day(&app.activity, caller.account(), token.id, cutoff).await?;
+    let usage = told(token.id, &by_day, now, days);
     Ok(Answer::ok("Token usage retrieved successfully", usage))
 }
 
-fn told(token_id: TokenId, hours: &BTreeMap<i64, Usage>, now: Timestamp, days: i64) -> wire::TokenUsage {
+fn told(token_id: TokenId, by_day: &BTreeMap<i64, Uses>, now: Timestamp, days: i64) -> wire::TokenUsage {
     let first_day = day(now) - days + 1;
-    let seen = hours.values().filter_map(|usage| usage.seen);
+    let seen = by_day.values().filter_map(|uses| uses.whole.seen);
     let (first, last): (Vec<_>, Vec<_>) = seen.unzip();
     let mut whole = Usage::default();
-    let mut by_day: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
-    for (hour, usage) in hours.range(first_day * 24..) {
-        whole.merge(usage);
-        let of_day = by_day.entry(hour.div_euclid(24)).or_default();
-        of_day.0 += usage.total();
-        of_day.1 += usage.errors();
-    }
+    let by_day: Vec<_> = by_day.range(first_day..).collect();
+    by_day.iter().for_each(|(_, uses)| whole.merge(&uses.whole));
     whole.keep_addresses(ADDRESSES);
     let (total, errors) = (whole.total(), whole.errors());
     let ranked = |counts: BTreeMap<String, u64>| {
@@ -179,7 +174,8 @@ fn told(token_id: TokenId, hours: &BTreeMap<i64, Usage>, now: Timestamp, days: i
         counts.sort_by(|(a, most), (b, least)| least.cmp(most).then_with(|| a.cmp(b)));
         counts
     };
-    let recent = hours.range((hour(now) - HOURS + 1).max(first_day * 24)..);
+    let hours = by_day.iter().flat_map(|(_, uses)| &uses.hours);
+    let recent = hours.filter(|(at, _)| **at > hour(now) - HOURS);
     wire::TokenUsage {
         token_id,
         first_seen: first.into_iter().min(),
@@ -198,18 +194,18 @@ fn told(token_id: TokenId, hours: &BTreeMap<i64, Usage>, now: Timestamp, days: i
             .collect(),
         other_addresses: whole.other_addresses,
         by_hour: recent
-            .map(|(hour, usage)| wire::UsesInTime {
+            .map(|(hour, (total, errors))| wire::UsesInTime {
                 start: Timestamp::from_millis(hour * HOUR),
-                total: usage.total(),
-                errors: usage.errors(),
+                total: *total,
+                errors: *errors,
             })
             .collect(),
         by_day: by_day
             .into_iter()
-            .map(|(day, (total, errors))| wire::UsesInTime {
-                start: Timestamp::from_millis(day * DAY),
-                total,
-                errors,
+            .map(|(day, uses)| wire::UsesInTime {
+                start: Timestamp::from_millis(*day * DAY),
+                total: uses.whole.total(),
+                errors: uses.whole.errors(),
             })
             .collect(),
     }

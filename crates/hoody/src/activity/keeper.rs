@@ -1,13 +1,14 @@
 //! Keeps the log in shape, on one node at a time: small blocks are put together, what tokens did is
-//! counted hour by hour, days that are over are dropped.
+//! counted hour by hour, the hours of a day that is over become one row for each token, days that are too
+//! old are dropped.
 //!
 //! Each step is one short transaction that changes nothing if somebody else has changed the same blocks:
 //! a node that thinks that it still has the lease does no harm.
 
 use std::collections::HashMap;
 
-use hoody_core::activity::block::{Block, Builder};
-use hoody_core::activity::usage::Usage;
+use hoody_core::activity::block::{Block, Builder, Unreadable};
+use hoody_core::activity::usage::{Usage, Uses};
 use hoody_core::activity::{HOUR, Record, hour};
 use hoody_core::grant::Credential;
 use hoody_core::id::TokenId;
@@ -15,7 +16,7 @@ use hoody_core::time::{DAY, MINUTE};
 
 use super::Activity;
 use super::blocks::{self, ReadError, Wanted};
-use super::store::{self, Open};
+use super::store::{self, Counted, Open};
 use super::tables::{self, Kind};
 use crate::app::App;
 use crate::db::DbError;
@@ -30,6 +31,8 @@ const TOGETHER: i64 = 512;
 /// How long after its end an hour is taken to be complete, in milliseconds. What comes later is taken up
 /// by the next round.
 const GRACE: i64 = MINUTE;
+/// How many counted hours of tokens are put together at a time.
+const HOURS_TOGETHER: i64 = 2_048;
 /// How many addresses of a token are told apart while an hour is counted.
 const ADDRESSES_COUNTED: usize = 256;
 
@@ -59,6 +62,7 @@ pub(crate) async fn tidy(app: &App) -> Result<(), DbError> {
             }
         }
     }
+    put_days_together(activity, current.div_euclid(24), HOURS_TOGETHER).await?;
     // Not at once: a question that was asked before midnight may still be looking.
     let cutoff = activity.cutoff(now.plus(-HOUR));
     tables::drop_before(&activity.db, cutoff).await?;
@@ -136,7 +140,7 @@ async fn count_tokens(activity: &Activity, open: &Open) -> Result<(), DbError> {
     let ids: Vec<_> = large.iter().map(|block| block.id).collect();
     let mut tx = activity.db.begin().await?;
     if store::set_state(&mut tx, open.hour, 1, &ids).await? {
-        store::insert_usage(&mut tx, open.hour, last.id, packed).await?;
+        store::insert_hours(&mut tx, open.hour, last.id, packed).await?;
         tx.commit().await?;
     }
     Ok(())
@@ -146,4 +150,61 @@ fn count(record: &Record<'_>, tokens: &mut HashMap<TokenId, Usage>) {
     if let Some(Credential::Token(token)) = record.credential {
         tokens.entry(token).or_default().add(record);
     }
+}
+
+/// Puts the hours of each token on each day before `today` into one row, so many hours at a time: who asks
+/// what it did in a month reads thirty rows, not one of each hour, each of which lies elsewhere.
+pub(crate) async fn put_days_together(activity: &Activity, today: i64, limit: i64) -> Result<(), DbError> {
+    for day in store::open_days(&activity.db).await?.take_while(|day| *day < today) {
+        put_day_together(activity, day, limit).await?;
+    }
+    Ok(())
+}
+
+async fn put_day_together(activity: &Activity, day: i64, together: i64) -> Result<(), DbError> {
+    // What came too late for its table is dropped with it.
+    let is_kept = tables::list(&activity.db, Kind::Usage).await?.contains(&Kind::Usage.span(day * 24));
+    let (mut after, mut limit) = (None, together);
+    loop {
+        let mut hours = store::hours_of_day(&activity.db, day, after, limit).await?;
+        let Some(last) = hours.last().map(|hour| hour.token) else { return Ok(()) };
+        let is_all = (hours.len() as i64) < limit;
+        if !is_all {
+            // The last one may have more; alone, it is read whole.
+            hours.retain(|hour| hour.token != last);
+        }
+        let (Some(first), Some(last)) = (hours.first(), hours.last()) else {
+            limit *= 2;
+            continue;
+        };
+        let tokens = (first.token, last.token);
+        let mut tx = activity.db.begin().await?;
+        if store::delete_hours(&mut tx, day, tokens).await? != hours.len() as u64 {
+            // Somebody counts or puts together at this moment.
+            return Ok(());
+        }
+        if is_kept {
+            store::insert_day(&mut tx, day, days_of(&hours, day)?).await?;
+        }
+        tx.commit().await?;
+        if is_all {
+            return Ok(());
+        }
+        (after, limit) = (Some(tokens.1), together);
+    }
+}
+
+/// The uses of each token, which come one token after the other, as they are stored for the day.
+fn days_of(hours: &[Counted], day: i64) -> Result<Vec<(TokenId, i64, Vec<u8>)>, DbError> {
+    let of_token = |hours: &[Counted]| {
+        let mut uses = Uses::default();
+        for hour in hours {
+            uses.merge(&Uses::read(&hour.body, hour.hour)?);
+        }
+        let id = hours.iter().map(|hour| hour.id).max().unwrap_or_default();
+        Ok((hours[0].token, id, uses.pack(day * 24)))
+    };
+    let days: Result<_, Unreadable> =
+        hours.chunk_by(|one, next| one.token == next.token).map(of_token).collect();
+    days.map_err(|_| DbError::Unreadable("activity_hours"))
 }

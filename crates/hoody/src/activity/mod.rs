@@ -13,7 +13,7 @@ mod blocks;
 pub(crate) mod fill;
 pub(crate) mod http;
 mod keeper;
-mod query;
+pub(crate) mod query;
 mod queue;
 mod store;
 mod tables;
@@ -28,7 +28,7 @@ use hoody_core::time::{DAY, SECOND, Timestamp};
 use hoody_core::wire;
 use tokio::sync::Mutex;
 
-pub(crate) use keeper::tidy;
+pub(crate) use keeper::{put_days_together, tidy};
 pub(crate) use queue::{Queue, What};
 pub(crate) use writer::run;
 

@@ -6,9 +6,9 @@
 //! in time; those of one do not.
 
 use hoody_core::activity::block::{Block, Unreadable};
-use hoody_core::activity::{Filter, HOUR, hour};
+use hoody_core::activity::{self, Filter, HOUR, hour};
 use hoody_core::id::UserId;
-use hoody_core::time::Timestamp;
+use hoody_core::time::{DAY, Timestamp};
 
 use super::blocks::{self, ReadError, settled};
 use super::store::{self, Header};
@@ -18,26 +18,26 @@ use crate::db::{Db, DbError};
 
 /// Rows are reached by pages up to this one, and counted up to the one after it.
 pub(super) const WINDOW: u64 = 10_000;
-/// How much is said of blocks at a time: little first, most requests need no more.
-const CHUNKS: [i64; 2] = [64, 1_000];
+/// How much is said of blocks at a time.
+const SIZES: Sizes = Sizes { first: 64, aim: 4_000, most: 16_000, next: 1_000 };
 /// How many blocks are read at a time.
 const READ: usize = 64;
 
 /// Which rows of which account.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
-    pub(super) account: UserId,
-    pub(super) from: Timestamp,
+pub(crate) struct Asked {
+    pub(crate) account: UserId,
+    pub(crate) from: Timestamp,
     /// The last instant.
-    pub(super) until: Timestamp,
-    pub(super) filter: Filter,
+    pub(crate) until: Timestamp,
+    pub(crate) filter: Filter,
 }
 
 /// Some rows, the latest first, and how many there are in all, counted to [`WINDOW`] and one.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) rows: Vec<Logged>,
-    pub(super) total: u64,
+pub(crate) struct Found {
+    pub(crate) rows: Vec<Logged>,
+    pub(crate) total: u64,
 }
 
 /// How much there is.
@@ -56,6 +56,19 @@ struct Candidate {
     matching: u64,
 }
 
+/// Of how many blocks is asked at a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Of the latest: most requests need no more.
+    pub(crate) first: i64,
+    /// Then of about so many, in as much time as they seem to lie in.
+    pub(crate) aim: u32,
+    /// Where there are so many, the guess was wrong.
+    pub(crate) most: i64,
+    /// Then of so many, in order.
+    pub(crate) next: i64,
+}
+
 /// Rows `offset` to `offset + limit` of those that are asked for. Together at most [`WINDOW`].
 pub(super) async fn page(
     activity: &Activity,
@@ -63,11 +76,26 @@ pub(super) async fn page(
     offset: u64,
     limit: u64,
 ) -> Result<Found, DbError> {
-    settled(|| try_page(activity, asked, offset, limit)).await
+    page_by(activity, asked, (offset, limit), SIZES).await
 }
 
-async fn try_page(activity: &Activity, asked: &Asked, offset: u64, limit: u64) -> Result<Found, ReadError> {
-    let candidates = candidates(&activity.db, asked, Some(WINDOW)).await?;
+/// The same, asking of so many blocks at a time.
+pub(crate) async fn page_by(
+    activity: &Activity,
+    asked: &Asked,
+    part: (u64, u64),
+    sizes: Sizes,
+) -> Result<Found, DbError> {
+    settled(|| try_page(activity, asked, part, sizes)).await
+}
+
+async fn try_page(
+    activity: &Activity,
+    asked: &Asked,
+    (offset, limit): (u64, u64),
+    sizes: Sizes,
+) -> Result<Found, ReadError> {
+    let candidates = candidates(&activity.db, asked, Some(WINDOW), sizes).await?;
     let total = candidates.iter().map(|found| found.matching).sum::<u64>().min(WINDOW + 1);
     if offset >= total || limit == 0 {
         return Ok(Found { rows: Vec::new(), total });
@@ -79,31 +107,60 @@ async fn try_page(activity: &Activity, asked: &Asked, offset: u64, limit: u64) -
 }
 
 /// Blocks with wanted rows, the latest first: all, or so many that the first `window` rows are in them.
-async fn candidates(db: &Db, asked: &Asked, window: Option<u64>) -> Result<Vec<Candidate>, ReadError> {
+async fn candidates(
+    db: &Db,
+    asked: &Asked,
+    window: Option<u64>,
+    sizes: Sizes,
+) -> Result<Vec<Candidate>, ReadError> {
     let mut found: Vec<Candidate> = Vec::new();
     let spans = tables::list(db, Kind::Blocks).await?;
     let hours = Kind::Blocks.span(hour(asked.from))..=Kind::Blocks.span(hour(asked.until));
+    let mut reach = None;
     for span in spans.into_iter().filter(|span| hours.contains(span)) {
         // A block that begins before the end of the range may end up to an hour after it.
-        let mut before = (asked.until.plus(HOUR), i64::MAX);
-        let mut chunk = if found.is_empty() { CHUNKS[0] } else { CHUNKS[1] };
+        let end = Timestamp::from_millis(Kind::Blocks.end(span).saturating_mul(DAY));
+        let mut before = (asked.until.plus(HOUR).min(end), i64::MAX);
         loop {
-            let headers = store::headers(db, span, asked.account, asked.from, before, chunk).await?;
-            let is_last = i64::try_from(headers.len()).unwrap_or(i64::MAX) < chunk;
-            if let Some(last) = headers.last() {
-                before = (last.last_at, last.id);
-            }
+            let (headers, rest) = look(db, asked, span, before, &mut reach, sizes).await?;
             judge(db, asked, headers, &mut found).await?;
+            let Some(rest) = rest else { break };
+            before = rest;
             if window.is_some_and(|window| is_enough(&found, before.0, window)) {
                 return Ok(found);
             }
-            if is_last {
-                break;
-            }
-            chunk = CHUNKS[1];
         }
     }
     Ok(found)
+}
+
+/// What is said of the next blocks before a place, the latest first, and the place before them; `None` when
+/// there are no more. `reach` is how far back the next look goes.
+async fn look(
+    db: &Db,
+    asked: &Asked,
+    span: i64,
+    before: (Timestamp, i64),
+    reach: &mut Option<i64>,
+    sizes: Sizes,
+) -> Result<(Vec<Header>, Option<(Timestamp, i64)>), DbError> {
+    let mut ordered = sizes.first;
+    if let Some(far) = *reach {
+        let since = before.0.plus(-far).max(asked.from);
+        let headers = store::headers_since(db, span, asked.account, since, before, sizes.most).await?;
+        if (headers.len() as i64) < sizes.most {
+            *reach = Some(activity::reach(headers.len(), before.0.millis() - since.millis(), sizes.aim));
+            return Ok((headers, (since > asked.from).then_some((since, i64::MIN))));
+        }
+        ordered = sizes.next;
+    }
+    let headers = store::headers(db, span, asked.account, asked.from, before, ordered).await?;
+    let ends =
+        headers.first().zip(headers.last()).map(|(first, last)| (first.last_at, last.last_at, last.id));
+    let Some((newest, oldest, id)) = ends else { return Ok((headers, None)) };
+    *reach = Some(activity::reach(headers.len(), newest.millis() - oldest.millis(), sizes.aim));
+    let is_last = (headers.len() as i64) < ordered;
+    Ok((headers, (!is_last).then_some((oldest, id))))
 }
 
 /// Counts the wanted rows of each block; those that the range cuts are read.
@@ -251,7 +308,7 @@ pub(super) async fn totals(activity: &Activity, asked: &Asked) -> Result<Totals,
 }
 
 async fn totals_of_part(activity: &Activity, asked: &Asked) -> Result<Totals, ReadError> {
-    let candidates = candidates(&activity.db, asked, None).await?;
+    let candidates = candidates(&activity.db, asked, None, SIZES).await?;
     let mut part = Totals::default();
     for Candidate { header, matching } in &candidates {
         part.rows += matching;
@@ -259,7 +316,7 @@ async fn totals_of_part(activity: &Activity, asked: &Asked) -> Result<Totals, Re
         part.bytes += header.size.unsigned_abs() * matching / header.n.unsigned_abs().max(1);
     }
     // The latest block that ends need not have the latest of these rows, but the page knows.
-    let last = try_page(activity, asked, 0, 1).await?;
+    let last = try_page(activity, asked, (0, 1), SIZES).await?;
     part.newest = last.rows.first().map(|row| row.at);
     let earliest = candidates.iter().min_by_key(|found| found.header.first_at);
     if let Some(earliest) = earliest {

@@ -1,5 +1,8 @@
 //! The statements of the request log. `{span}` names a table of [`super::tables`].
 
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
 use hoody_core::activity::block::{Packed, counts};
 use hoody_core::activity::{Series, hour};
 use hoody_core::id::{TokenId, UserId};
@@ -23,10 +26,15 @@ const FORGET_RUNS: &str = "DELETE FROM activity_runs WHERE seen_at < $1 \
 const INSERT_BLOCKS: &str = "INSERT INTO activity_blocks_{span} (id, run, account, hour, first_seq, \
      first_at, last_at, n, size, state, counts) VALUES {rows}";
 const INSERT_BODIES: &str = "INSERT INTO activity_bodies_{span} (id, body) VALUES {rows}";
+const INSERT_HOURS: &str = "INSERT INTO activity_hours (day, token, hour, id, body) VALUES {rows}";
 const INSERT_USAGE: &str = "INSERT INTO activity_usage_{span} (token, hour, id, body) VALUES {rows}";
 const HEADERS: &str = "SELECT id, hour, first_at, last_at, n, size, counts \
      FROM activity_blocks_{span} WHERE account = $1 AND last_at >= $2 AND last_at <= $3 \
      AND (last_at < $3 OR id < $4) ORDER BY last_at DESC, id DESC LIMIT $5";
+/// Not in order: so they are read in the order in which they lie on the disk, which reads ahead.
+const HEADERS_SINCE: &str = "SELECT id, hour, first_at, last_at, n, size, counts \
+     FROM activity_blocks_{span} WHERE account = $1 AND last_at >= $2 AND last_at <= $3 \
+     AND (last_at < $3 OR id < $4) LIMIT $5";
 const TOTALS: &str = "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) AS n, \
      CAST(COALESCE(SUM(size), 0) AS BIGINT) AS size, MIN(first_at) AS first_at, MAX(last_at) AS last_at \
      FROM activity_blocks_{span} WHERE account = $1 AND last_at >= $2";
@@ -43,6 +51,12 @@ const DELETE_BLOCKS: &str = "DELETE FROM activity_blocks_{span} WHERE state = $1
 const DELETE_BODIES: &str = "DELETE FROM activity_bodies_{span} WHERE id IN {list}";
 const SET_STATE: &str = "UPDATE activity_blocks_{span} SET state = $1 WHERE state = $2 AND id IN {list}";
 const USAGE: &str = "SELECT hour, body FROM activity_usage_{span} WHERE token = $1 AND hour >= $2";
+const OPEN_DAYS: &str = "SELECT MIN(day) AS first, MAX(day) AS last FROM activity_hours";
+const HOURS: &str = "SELECT hour, id, body FROM activity_hours WHERE token = $1 AND hour >= $2";
+const HOUR_IDS: &str = "SELECT hour, id FROM activity_hours WHERE token = $1 AND hour >= $2";
+const HOURS_OF_DAY: &str = "SELECT token, hour, id, body FROM activity_hours \
+     WHERE day = $1 AND token > $2 ORDER BY token, hour, id LIMIT $3";
+const DELETE_HOURS: &str = "DELETE FROM activity_hours WHERE day = $1 AND token >= $2 AND token <= $3";
 
 /// How many bodies are read at a time.
 pub(super) const BODIES_AT_ONCE: usize = 64;
@@ -164,14 +178,26 @@ pub(super) async fn insert_blocks(
 }
 
 /// Stores what tokens did in an hour.
-pub(super) async fn insert_usage(
+pub(super) async fn insert_hours(
     tx: &mut Tx,
     hour: i64,
     id: i64,
     usage: Vec<(TokenId, Vec<u8>)>,
 ) -> Result<(), DbError> {
-    let span = Kind::Usage.span(hour);
-    let rows = usage.into_iter().map(|(token, body)| (span, args![token, hour, id, body]));
+    let day = hour.div_euclid(24);
+    let rows = usage.into_iter().map(|(token, body)| (day, args![day, token, hour, id, body]));
+    insert(tx, INSERT_HOURS, rows.collect()).await
+}
+
+/// Stores what tokens did in a day: with the id of the last thing that was put together.
+pub(super) async fn insert_day(
+    tx: &mut Tx,
+    day: i64,
+    usage: Vec<(TokenId, i64, Vec<u8>)>,
+) -> Result<(), DbError> {
+    let first = day * 24;
+    let span = Kind::Usage.span(first);
+    let rows = usage.into_iter().map(|(token, id, body)| (span, args![token, first, id, body]));
     insert(tx, INSERT_USAGE, rows.collect()).await
 }
 
@@ -208,6 +234,23 @@ pub(super) async fn headers(
     let args = args![account, from, last_at, id, limit];
     let rows = On::from(db).list_built(Built::of(HEADERS, span), args).await?;
     rows.iter().map(read_header).collect()
+}
+
+/// The same, when there are fewer than `limit`; otherwise so many of them, no matter which. The first answer
+/// from the disk comes several times sooner than in order.
+pub(super) async fn headers_since(
+    db: &Db,
+    span: i64,
+    account: UserId,
+    from: Timestamp,
+    (last_at, id): (Timestamp, i64),
+    limit: i64,
+) -> Result<Vec<Header>, DbError> {
+    let args = args![account, from, last_at, id, limit];
+    let rows = On::from(db).list_built(Built::of(HEADERS_SINCE, span), args).await?;
+    let mut headers = rows.iter().map(read_header).collect::<Result<Vec<_>, _>>()?;
+    headers.sort_unstable_by_key(|header| std::cmp::Reverse((header.last_at, header.id)));
+    Ok(headers)
 }
 
 fn read_header(row: &Row) -> Result<Header, DbError> {
@@ -330,7 +373,8 @@ pub(super) async fn set_state(tx: &mut Tx, hour: i64, from: i64, ids: &[i64]) ->
     Ok(true)
 }
 
-/// What a token did since an hour, as far as it is counted: hour and packed usage.
+/// What a token did since an hour, as far as days are put together: the first hour of each, and packed
+/// uses. An older version left hours.
 pub(super) async fn usage(
     db: &Db,
     span: i64,
@@ -339,4 +383,61 @@ pub(super) async fn usage(
 ) -> Result<Vec<(i64, Vec<u8>)>, DbError> {
     let rows = On::from(db).list_built(Built::of(USAGE, span), args![token, from_hour]).await?;
     rows.iter().map(|row| Ok((row.get("hour")?, row.get("body")?))).collect()
+}
+
+/// The days that have hours which are counted and not put together.
+pub(super) async fn open_days(db: &Db) -> Result<RangeInclusive<i64>, DbError> {
+    let row = On::from(db).one(OPEN_DAYS, args![]).await?;
+    let (first, last): (Option<i64>, Option<i64>) = (row.get("first")?, row.get("last")?);
+    Ok(first.unwrap_or(1)..=last.unwrap_or(0))
+}
+
+/// What was counted of a token in an hour.
+#[derive(Debug)]
+pub(super) struct Counted {
+    pub(super) token: TokenId,
+    pub(super) hour: i64,
+    pub(super) id: i64,
+    pub(super) body: Vec<u8>,
+}
+
+/// What is counted of a token since an hour, on days that are not put together.
+pub(super) async fn hours(db: &Db, token: TokenId, from_hour: i64) -> Result<Vec<Counted>, DbError> {
+    let rows = On::from(db).list(HOURS, args![token, from_hour]).await?;
+    rows.iter().map(|row| counted(row, token)).collect()
+}
+
+/// The hours, and the ids, of what [`hours`] gives.
+pub(super) async fn hour_ids(
+    db: &Db,
+    token: TokenId,
+    from_hour: i64,
+) -> Result<BTreeSet<(i64, i64)>, DbError> {
+    let rows = On::from(db).list(HOUR_IDS, args![token, from_hour]).await?;
+    rows.iter().map(|row| Ok((row.get("hour")?, row.get("id")?))).collect()
+}
+
+/// What is counted of the tokens after `token` in a day, by token; at most `limit`.
+pub(super) async fn hours_of_day(
+    db: &Db,
+    day: i64,
+    after: Option<TokenId>,
+    limit: i64,
+) -> Result<Vec<Counted>, DbError> {
+    let after = after.map_or_else(Vec::new, |token| token.bytes().to_vec());
+    let rows = On::from(db).list(HOURS_OF_DAY, args![day, after, limit]).await?;
+    rows.iter().map(|row| counted(row, row.get("token")?)).collect()
+}
+
+fn counted(row: &Row, token: TokenId) -> Result<Counted, DbError> {
+    Ok(Counted { token, hour: row.get("hour")?, id: row.get("id")?, body: row.get("body")? })
+}
+
+/// Deletes what is counted of these tokens in a day; how many rows there were.
+pub(super) async fn delete_hours(
+    tx: &mut Tx,
+    day: i64,
+    (first, last): (TokenId, TokenId),
+) -> Result<u64, DbError> {
+    tx.execute(DELETE_HOURS, args![day, first, last]).await
 }

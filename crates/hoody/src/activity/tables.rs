@@ -19,7 +19,8 @@ pub(super) enum Kind {
     Blocks,
     /// The blocks.
     Bodies,
-    /// What tokens did, hour by hour.
+    /// What tokens did, day by day; where an older version counted, hour by hour. Hours of days that are not
+    /// over are in a table of their own, which stays.
     Usage,
 }
 
@@ -63,7 +64,7 @@ impl Kind {
     }
 
     /// The day after the last one of a table.
-    fn end(self, span: i64) -> i64 {
+    pub(super) fn end(self, span: i64) -> i64 {
         match self {
             Self::Bodies => span + 1,
             Self::Blocks | Self::Usage => (span + 1) * SPAN,

@@ -259,12 +259,16 @@ fn postgres_migrator() -> Migrator {
         (12, "audit", include_str!("../../migrations/postgres/0012_audit.sql")),
         (13, "webhooks", include_str!("../../migrations/postgres/0013_webhooks.sql")),
         (14, "alerts", include_str!("../../migrations/postgres/0014_alerts.sql")),
+        (15, "activity hours", include_str!("../../migrations/postgres/0015_activity_hours.sql")),
     ])
 }
 
 /// What the file of the request log has.
 fn activity_migrator() -> Migrator {
-    migrator([(10, "activity", include_str!("../../migrations/sqlite/0010_activity.sql"))])
+    migrator([
+        (10, "activity", include_str!("../../migrations/sqlite/0010_activity.sql")),
+        (15, "activity hours", include_str!("../../migrations/sqlite/0015_activity_hours.sql")),
+    ])
 }
 
 fn migrator<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Migrator {

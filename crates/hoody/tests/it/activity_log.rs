@@ -7,9 +7,14 @@ use serde_json::{Value, json};
 
 use crate::activity::{ACTIVITY, rows};
 use crate::support::{Client, REALM_A, REALM_B, TestApp, on_both};
+use crate::upgrade::execute;
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
+/// What tokens did in hours of days that are not put together.
+const HOURS: &str = "SELECT CAST(COUNT(*) AS BIGINT) AS n FROM activity_hours";
+/// And on days that are.
+const TOGETHER: &str = "SELECT CAST(COUNT(*) AS BIGINT) AS n FROM activity_usage_641";
 const STATS: &str = "/api/v1/users/auth/activity/stats";
 
 async fn page(app: &TestApp, client: &Client, query: &str) -> (Vec<Value>, Value) {
@@ -263,7 +268,111 @@ on_both! {
         app.service.tidy_activity().await;
         let span = "SELECT CAST(COUNT(*) AS BIGINT) AS n FROM activity_tables WHERE kind = 'usage'";
         assert_eq!(app.service.activity_number(span).await, 1);
+        assert_eq!(app.service.activity_number(HOURS).await, 3);
         assert_eq!(owner.get(&path).await.data(), &expected);
+        // The same once the day is put together, whoever asks meanwhile.
+        app.later(DAY).await;
+        let owner = app.login("ada").await;
+        let asking = async {
+            for _ in 0..20 {
+                assert_eq!(owner.get(&path).await.data(), &expected);
+            }
+        };
+        tokio::join!(asking, app.service.tidy_activity());
+        assert_eq!((app.service.activity_number(HOURS).await, app.service.activity_number(TOGETHER).await), (0, 1));
+        assert_eq!(owner.get(&path).await.data(), &expected);
+    }
+
+    async fn what_is_counted_after_its_day_was_put_together_is_told_too(app: TestApp) {
+        let owner = app.user("ada").await;
+        let second = app.another_node().await;
+        let tokens = [owner.mint(json!({})).await, owner.mint(json!({})).await, owner.mint(json!({})).await];
+        assert!(second.poll().await);
+        for hour in 0..3 {
+            for (n, token) in tokens.iter().enumerate() {
+                for _ in 0..=n {
+                    token.client.check("").await.expect(StatusCode::NO_CONTENT);
+                }
+                // Which this node does not store yet.
+                token.client.at(&second).check("").await.expect(StatusCode::NO_CONTENT);
+            }
+            assert!(app.service.flush_activity().await, "hour {hour}");
+            app.later(HOUR).await;
+            second.advance(HOUR);
+            assert!(second.poll().await);
+        }
+        app.service.tidy_activity().await;
+        assert_eq!(app.service.activity_number(HOURS).await, 9);
+        app.later(DAY).await;
+        second.advance(DAY);
+        assert!(second.poll().await);
+        let owner = app.login("ada").await;
+        let totals = async |expected: [u64; 3], when: &str| {
+            for (token, expected) in tokens.iter().zip(expected) {
+                let usage = owner.get(&format!("/api/v1/auth/tokens/{}/usage", token.id)).await;
+                let by_hour: Vec<_> = usage.data()["by_hour"].as_array().unwrap().iter().map(|hour| &hour["total"]).collect();
+                assert_eq!(usage.data()["total"], expected, "{when}");
+                assert_eq!(by_hour, [expected / 3, expected / 3, expected / 3], "{when}");
+                assert_eq!(usage.data()["by_day"].as_array().unwrap().len(), 1, "{when}");
+            }
+        };
+        totals([3, 6, 9], "hour by hour").await;
+        // So few at a time that a token's hours do not fit, and that they are cut between two tokens.
+        for limit in [2, 4] {
+            app.service.put_days_together(limit).await;
+            totals([3, 6, 9], "put together").await;
+        }
+        assert_eq!((app.service.activity_number(HOURS).await, app.service.activity_number(TOGETHER).await), (0, 3));
+        assert!(second.flush_activity().await);
+        totals([6, 9, 12], "some in blocks").await;
+        app.service.tidy_activity().await;
+        totals([6, 9, 12], "all put together").await;
+        assert_eq!((app.service.activity_number(HOURS).await, app.service.activity_number(TOGETHER).await), (0, 6));
+        // As a version before this one left it: by the hour, where now the days are.
+        let log = crate::upgrade::log_of(&app);
+        for token in &tokens {
+            token.client.check("").await.expect(StatusCode::NO_CONTENT);
+        }
+        assert!(app.service.flush_activity().await);
+        app.later(HOUR).await;
+        app.service.tidy_activity().await;
+        assert_eq!(app.service.activity_number(HOURS).await, 3);
+        execute(&log, "INSERT INTO activity_usage_641 SELECT token, hour, id, body FROM activity_hours".to_owned()).await;
+        execute(&log, "DELETE FROM activity_hours".to_owned()).await;
+        let owner = app.login("ada").await;
+        for (token, expected) in tokens.iter().zip([7, 10, 13]) {
+            let usage = owner.get(&format!("/api/v1/auth/tokens/{}/usage", token.id)).await;
+            assert_eq!(usage.data()["total"], expected, "by an older version");
+        }
+    }
+
+    async fn seldom_rows_are_found_however_many_blocks_are_between(app: TestApp) {
+        let owner = app.user("ada").await;
+        let account = owner.account().await.parse().unwrap();
+        let token = owner.mint(json!({})).await;
+        let mut expected = Vec::new();
+        for n in 0_u64..90 {
+            let path = format!("/api/v1/projects/{n:024x}");
+            if n % 7 == 3 {
+                token.client.get(&path).await.expect(StatusCode::NOT_FOUND);
+                expected.push(path);
+            } else {
+                token.client.check("").await.expect(StatusCode::NO_CONTENT);
+            }
+            assert!(app.service.flush_activity().await);
+            // Many in one instant, then few in weeks, in two tables.
+            let pause = if n < 30 { 0 } else if n < 60 { 61_000 } else { 30 * HOUR };
+            app.later(pause).await;
+        }
+        expected.reverse();
+        let mut sizes = vec![(1_000, 1, 1, 1)];
+        for first in [1, 2, 5, 40] {
+            sizes.extend([(first, 2, 1_000, 1), (first, 7, 3, 2), (first, 4, 20, 5), (first, 1_000, 1_000, 1)]);
+        }
+        for sizes in sizes {
+            let (paths, total) = app.service.find_activity(account, 404, sizes).await;
+            assert_eq!((paths, total), (expected.clone(), 13), "{sizes:?}");
+        }
     }
 }
 

@@ -87,7 +87,11 @@ pub(crate) async fn execute(url: &str, sql: String) {
 async fn take_back(app: &TestApp, version: i64) {
     let (now, then) = (Shape::of(&app.url).await, Shape::at(version).await);
     let has_log = version >= 10;
-    let is_left = |table: &str| then.has_table(table) || has_log && table.starts_with("activity");
+    let has_hours = version >= 15;
+    let is_left = |table: &str| {
+        let is_of_log = has_log && table.starts_with("activity") && (has_hours || table != "activity_hours");
+        then.has_table(table) || is_of_log
+    };
     for (_, index) in now.indexes.iter().filter(|index| is_left(&index.0) && !then.indexes.contains(index)) {
         if !index.starts_with("activity") {
             execute(&app.url, format!("DROP INDEX {index}")).await;
@@ -108,10 +112,23 @@ async fn take_back(app: &TestApp, version: i64) {
         _ => format!("DELETE FROM _sqlx_migrations WHERE version > {version}"),
     };
     execute(&app.url, steps).await;
+    if !is_postgres(&app.url) && has_log && !has_hours {
+        let log = log_of(app);
+        execute(&log, "DROP TABLE activity_hours".to_owned()).await;
+        execute(&log, format!("DELETE FROM _sqlx_migrations WHERE version > {version}")).await;
+    }
     if !is_postgres(&app.url) && !has_log {
         for name in ["activity.db", "activity.db-wal", "activity.db-shm"] {
             let _ = std::fs::remove_file(app.directory.path().join(name));
         }
+    }
+}
+
+/// Where the request log is.
+pub(crate) fn log_of(app: &TestApp) -> String {
+    match is_postgres(&app.url) {
+        true => app.url.clone(),
+        false => format!("sqlite:{}", app.directory.path().join("activity.db").display()),
     }
 }
 
