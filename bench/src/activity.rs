@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 
 use crate::compare::Plan;
 use crate::contest;
+use crate::in_process::call;
 use crate::load::cpu_seconds;
 use crate::report::Report;
 
@@ -385,35 +386,18 @@ async fn open(url: &str, directory: &Path, is_committed: Option<bool>) -> Servic
 
 async fn sign_in(service: &Service) -> String {
     let login = json!({ "username": "busy", "password": PASSWORD });
-    let body = send(service, "POST", "/api/v1/users/auth/login", None, Some(login)).await;
+    let body = call(service, "POST", "/api/v1/users/auth/login", None, Some(login)).await;
     body["data"]["token"].as_str().expect("a session").to_owned()
 }
 
 async fn made_token(service: &Service, session: &str) -> (String, String) {
-    let made = send(service, "POST", "/api/v1/auth/tokens", Some(session), Some(json!({}))).await;
+    let made = call(service, "POST", "/api/v1/auth/tokens", Some(session), Some(json!({}))).await;
     let text = |field: &str| made["data"][field].as_str().expect("a token").to_owned();
     (text("id"), text("token"))
 }
 
 async fn ask(service: &Service, session: &str, path: &str) -> Value {
-    send(service, "GET", path, Some(session), None).await
-}
-
-async fn send(
-    service: &Service,
-    method: &str,
-    path: &str,
-    token: Option<&str>,
-    body: Option<Value>,
-) -> Value {
-    let mut request = http::Request::builder().method(method).uri(path).header("host", "127.0.0.1:8080");
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    let body = body.map_or_else(axum::body::Body::empty, |body| body.to_string().into());
-    let response = service.call(PEER.parse().expect("a peer"), request.body(body).expect("a request")).await;
-    let bytes = response.into_body().collect().await.expect("a body").to_bytes();
-    serde_json::from_slice(&bytes).unwrap_or_default()
+    call(service, "GET", path, Some(session), None).await
 }
 
 fn request(token: &str, path: &str) -> http::Request<axum::body::Body> {

@@ -132,7 +132,8 @@ async fn prepare(directory: &std::path::Path) -> (Service, Vec<String>) {
     (service, tokens)
 }
 
-async fn call(
+/// Asks the service without a socket; the body of its answer.
+pub async fn call(
     service: &Service,
     method: &str,
     path: &str,
