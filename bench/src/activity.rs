@@ -9,7 +9,6 @@ use hoody_core::activity::{HOUR, Method, Record, Series};
 use hoody_core::grant::Credential;
 use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::time::Timestamp;
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
