@@ -29,7 +29,7 @@ use crate::nodes::lease::{self, Lease};
 /// How many rows of each run of the log are judged in one transaction.
 const ROWS: i64 = 5_000;
 /// After how many of them requests get their turn.
-const TURN: usize = 128;
+const TURN: usize = 512;
 /// How many rows of the feed are.
 const TOLD: i64 = 500;
 /// How often the log is looked at. An alert within a second is promised.
