@@ -25,8 +25,8 @@ pub(crate) struct Tail {
     /// What was applied, for who waits for more.
     moved: tokio::sync::watch::Sender<i64>,
     is_reachable: AtomicBool,
-    /// Held while a poll is under way: the mark of what was applied, and whether the last poll failed.
-    is_polling: tokio::sync::Mutex<(store::Mark, bool)>,
+    /// The mark of what was applied; held while a poll is under way.
+    mark: tokio::sync::Mutex<store::Mark>,
 }
 
 impl Tail {
@@ -47,7 +47,7 @@ impl Default for Tail {
             applied: AtomicI64::new(-1),
             moved: tokio::sync::watch::Sender::new(-1),
             is_reachable: AtomicBool::new(true),
-            is_polling: Default::default(),
+            mark: Default::default(),
         }
     }
 }
@@ -85,34 +85,30 @@ pub(crate) async fn poll(app: &Arc<App>) -> Result<(), DbError> {
 }
 
 async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
-    let mut state = app.tail.is_polling.lock().await;
-    let (mark, failed) = &mut *state;
-    // Until this poll is through.
-    let failed_before = std::mem::replace(failed, true);
+    let mut mark = app.tail.mark.lock().await;
     let polled_at = app.clock.boot_millis();
     let Head { pos: head, mark: head_mark, awaited, now: database_now } = in_time(app.tail_db.head()).await?;
     if let Some(database_now) = database_now {
         app.clock.follow(database_now);
     }
     let applied = app.tail.applied.load(Ordering::SeqCst);
-    let has_moved = head != applied || failed_before;
-    if applied < 0 {
-        // Nothing was read before the first poll, so there is nothing to forget.
-    } else if head < applied || mark_of(app, applied, head, &head_mark).await? != *mark {
-        // Also when the other history has come as far as this node was, or further: a crash or a fail-over
-        // that lost commits.
+    // Nothing was read before the first poll, so there is nothing to forget.
+    let is_first = applied < 0;
+    // Also when the other history has come as far as this node was, or further: a crash or a fail-over that lost
+    // commits.
+    let is_other = !is_first && (head < applied || mark_of(app, applied, head, &head_mark).await? != *mark);
+    if is_other {
         tracing::warn!(head, applied, "the feed went back: the database was restored; forgetting everything");
         app.grants.forget_all();
         app.live.reset(head);
-    } else if head > applied {
+    } else if !is_first && head > applied {
         apply(app, applied, head).await?;
     }
     *mark = head_mark;
     app.tail.applied.store(head, Ordering::SeqCst);
-    if has_moved {
+    if is_other || head != applied {
         app.tail.moved.send_replace(head);
     }
-    *failed = false;
     app.grants.refresh(polled_at);
     wait::answer(app, awaited, head);
     Ok(())
