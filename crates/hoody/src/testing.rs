@@ -126,8 +126,7 @@ impl Service {
             trusted_proxies: TrustedProxies::parse(trusted_proxies).expect("addresses"),
             webhook_allow: None,
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
-            // The benchmark has a million in use.
-            grant_cache: 512 << 20,
+            grant_cache: GRANT_CACHE,
             exposure_warning: None,
             tls: None,
             activity,
@@ -165,8 +164,7 @@ impl Service {
             trusted_proxies: TrustedProxies::default(),
             webhook_allow: None,
             max_delegation_depth: crate::config::MAX_DELEGATION_DEPTH,
-            // The benchmark has a million in use.
-            grant_cache: 512 << 20,
+            grant_cache: GRANT_CACHE,
             exposure_warning: None,
             tls: None,
             activity: ActivitySettings::default(),
@@ -773,6 +771,8 @@ fn mail_of(directory: &Path) -> mail::Transport {
     mail::Transport { from, route: mail::Route::files(directory) }
 }
 
+/// The benchmark has a million in use.
+const GRANT_CACHE: usize = 512 << 20;
 const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 fn attempt(permission: &str) -> Attempt {

@@ -228,12 +228,10 @@ pub(super) async fn headers(
     span: i64,
     account: UserId,
     from: Timestamp,
-    (last_at, id): (Timestamp, i64),
+    before: (Timestamp, i64),
     limit: i64,
 ) -> Result<Vec<Header>, DbError> {
-    let args = args![account, from, last_at, id, limit];
-    let rows = On::from(db).list_built(Built::of(HEADERS, span), args).await?;
-    rows.iter().map(read_header).collect()
+    read_headers(db, Built::of(HEADERS, span), account, from, before, limit).await
 }
 
 /// The same, when there are fewer than `limit`; otherwise so many of them, no matter which. The first answer
@@ -243,14 +241,25 @@ pub(super) async fn headers_since(
     span: i64,
     account: UserId,
     from: Timestamp,
+    before: (Timestamp, i64),
+    limit: i64,
+) -> Result<Vec<Header>, DbError> {
+    let sql = Built::of(HEADERS_SINCE, span);
+    let mut headers = read_headers(db, sql, account, from, before, limit).await?;
+    headers.sort_unstable_by_key(|header| std::cmp::Reverse((header.last_at, header.id)));
+    Ok(headers)
+}
+
+async fn read_headers(
+    db: &Db,
+    sql: Built,
+    account: UserId,
+    from: Timestamp,
     (last_at, id): (Timestamp, i64),
     limit: i64,
 ) -> Result<Vec<Header>, DbError> {
-    let args = args![account, from, last_at, id, limit];
-    let rows = On::from(db).list_built(Built::of(HEADERS_SINCE, span), args).await?;
-    let mut headers = rows.iter().map(read_header).collect::<Result<Vec<_>, _>>()?;
-    headers.sort_unstable_by_key(|header| std::cmp::Reverse((header.last_at, header.id)));
-    Ok(headers)
+    let rows = On::from(db).list_built(sql, args![account, from, last_at, id, limit]).await?;
+    rows.iter().map(read_header).collect()
 }
 
 fn read_header(row: &Row) -> Result<Header, DbError> {
