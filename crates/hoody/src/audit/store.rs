@@ -20,7 +20,7 @@ macro_rules! checkpoint {
     };
 }
 const LAST_CHECKPOINT: &str = checkpoint!("ORDER BY n DESC LIMIT 1");
-const CHECKPOINTS: &str = checkpoint!("WHERE n > $1 ORDER BY n LIMIT 1000");
+const CHECKPOINTS: &str = checkpoint!("WHERE n > $1 AND n <= $2 ORDER BY n LIMIT 1000");
 const PUT_CHECKPOINT: &str = "INSERT INTO audit_checkpoints (n, pos, at, link, key_id, mac) \
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (n) DO UPDATE SET key_id = excluded.key_id, \
      at = excluded.at, mac = excluded.mac";
@@ -34,7 +34,7 @@ macro_rules! entries {
         )
     };
 }
-const AFTER: &str = entries!("n > $1 ORDER BY n LIMIT 2000");
+const AFTER: &str = entries!("n > $1 AND n <= $2 ORDER BY n LIMIT 2000");
 const BETWEEN: &str = entries!("n > $1 AND at >= $2 AND at < $3 ORDER BY n LIMIT 2000");
 /// A row of the feed that is not what was sealed of it.
 const DIFFERS: &str = "SELECT a.n, a.pos, a.seq FROM feed f JOIN audit a ON a.pos = f.pos AND a.seq = f.seq \
@@ -111,9 +111,13 @@ pub(crate) async fn find_last_checkpoint(on: impl Into<On<'_>>) -> Result<Option
     on.into().find(LAST_CHECKPOINT, args![]).await?.as_ref().map(read_checkpoint).transpose()
 }
 
-/// The checkpoints after row `n`, a thousand at most.
-pub(super) async fn list_checkpoints(on: impl Into<On<'_>>, n: i64) -> Result<Vec<Signed>, DbError> {
-    on.into().list(CHECKPOINTS, args![n]).await?.iter().map(read_checkpoint).collect()
+/// The checkpoints after row `n` up to row `last`, a thousand at most.
+pub(super) async fn list_checkpoints(
+    on: impl Into<On<'_>>,
+    n: i64,
+    last: i64,
+) -> Result<Vec<Signed>, DbError> {
+    on.into().list(CHECKPOINTS, args![n, last]).await?.iter().map(read_checkpoint).collect()
 }
 
 /// Keeps a checkpoint, in place of one of the same row.
@@ -132,9 +136,13 @@ pub(crate) async fn count_signed(on: impl Into<On<'_>>, key: KeyId) -> Result<i6
     on.into().one(COUNT_SIGNED, args![key.to_string()]).await?.get("n")
 }
 
-/// The next rows of the log after row `n`, with their links; two thousand at most.
-pub(super) async fn list_after(on: impl Into<On<'_>>, n: i64) -> Result<Vec<(Entry, Link)>, DbError> {
-    on.into().list(AFTER, args![n]).await?.iter().map(read_sealed).collect()
+/// The next rows of the log after row `n` up to row `last`, with their links; two thousand at most.
+pub(super) async fn list_after(
+    on: impl Into<On<'_>>,
+    n: i64,
+    last: i64,
+) -> Result<Vec<(Entry, Link)>, DbError> {
+    on.into().list(AFTER, args![n, last]).await?.iter().map(read_sealed).collect()
 }
 
 /// The same of those that happened from `since` on and before `until`.

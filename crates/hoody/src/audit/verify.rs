@@ -51,22 +51,24 @@ impl Report {
     }
 }
 
-/// Walks the whole log. `handed_out` is a checkpoint that was exported earlier.
+/// Walks the log as it stands when this begins. `handed_out` is a checkpoint that was exported earlier.
 pub(crate) async fn verify(app: &App, handed_out: Option<&Signed>) -> Result<Report, DbError> {
     let keys = app.keys.checkpoint_keys();
     let mut report = Report::default();
-    // Read first: what is sealed while this runs comes after it.
+    // In this order: what is sealed meanwhile is signed with it, so no row is after its checkpoint.
     let head = app.db.head().await?.pos;
-    let last = store::find_last_checkpoint(&app.db).await?;
-    let mut checkpoints = Checkpoints::new(app, &keys, handed_out);
+    let end = store::find_end(&app.db).await?.map_or(0, |end| end.n);
+    let signed = store::find_last_checkpoint(&app.db).await?;
+    let last = signed.map_or(end, |signed| end.max(signed.checkpoint.n));
+    let mut checkpoints = Checkpoints::new(app, &keys, signed, handed_out);
     let mut walk = Walk::new(app.keys.database_id());
-    let mut next = store::list_after(&app.db, 0).await?;
+    let mut next = store::list_after(&app.db, 0, last).await?;
     while !next.is_empty() {
         let rows = std::mem::take(&mut next);
         let last_n = rows.last().map_or(0, |(entry, _)| entry.n);
         // The next rows come while these are hashed.
         let (more, ()) = tokio::join!(
-            store::list_after(&app.db, last_n),
+            store::list_after(&app.db, last_n, last),
             walk_over(&mut walk, &rows, &mut checkpoints, &mut report)
         );
         next = more?;
@@ -78,7 +80,7 @@ pub(crate) async fn verify(app: &App, handed_out: Option<&Signed>) -> Result<Rep
     if let Some(error) = checkpoints.error.take() {
         return Err(error);
     }
-    check_end(&mut report, last, &keys);
+    check_end(&mut report, signed, end, &keys);
     check_feed(app, &mut report, head).await?;
     Ok(report)
 }
@@ -104,6 +106,8 @@ async fn walk_over(
 struct Checkpoints<'a> {
     app: &'a App,
     keys: &'a [CheckpointKey],
+    /// The last one of when this began, which may be gone before it is read: a later one takes its place.
+    last: Option<Signed>,
     waiting: VecDeque<Signed>,
     last_read: i64,
     is_over: bool,
@@ -112,17 +116,27 @@ struct Checkpoints<'a> {
 }
 
 impl<'a> Checkpoints<'a> {
-    fn new(app: &'a App, keys: &'a [CheckpointKey], handed_out: Option<&'a Signed>) -> Self {
-        Self { app, keys, waiting: VecDeque::new(), last_read: 0, is_over: false, handed_out, error: None }
+    fn new(
+        app: &'a App,
+        keys: &'a [CheckpointKey],
+        last: Option<Signed>,
+        handed_out: Option<&'a Signed>,
+    ) -> Self {
+        let waiting = VecDeque::new();
+        Self { app, keys, last, waiting, last_read: 0, is_over: false, handed_out, error: None }
     }
 
     async fn peek(&mut self) -> Option<Signed> {
         if self.waiting.is_empty() && !self.is_over {
-            match store::list_checkpoints(&self.app.db, self.last_read).await {
+            let last = self.last.map_or(0, |last| last.checkpoint.n);
+            match store::list_checkpoints(&self.app.db, self.last_read, last).await {
                 Ok(read) => {
                     self.is_over = read.is_empty();
-                    self.last_read = read.last().map_or(self.last_read, |last| last.checkpoint.n);
                     self.waiting.extend(read);
+                    if self.is_over && self.last_read < last {
+                        self.waiting.extend(self.last);
+                    }
+                    self.last_read = self.waiting.back().map_or(self.last_read, |last| last.checkpoint.n);
                 }
                 Err(error) => {
                     self.is_over = true;
@@ -191,32 +205,28 @@ impl<'a> Checkpoints<'a> {
     }
 }
 
-/// The last checkpoint is what holds all the rest: it must be ours, and at the end.
-fn check_end(report: &mut Report, last: Option<Signed>, keys: &[CheckpointKey]) {
-    let Some(last) = last else {
-        if report.rows > 0 {
+/// The last checkpoint is what holds all the rest: it must be ours, and at the log's end.
+fn check_end(report: &mut Report, signed: Option<Signed>, end: i64, keys: &[CheckpointKey]) {
+    let Some(signed) = signed else {
+        if end > 0 {
             let what = "no checkpoint is there: nothing shows that the log is the one that was sealed";
             report.add(report.rows, Some(report.position), what);
         }
         return;
     };
-    if !keys.iter().any(|key| key.id() == last.key) {
+    if !keys.iter().any(|key| key.id() == signed.key) {
         let what =
-            format!("the last checkpoint is signed with {}, which is not among the master keys", last.key);
-        report.add(last.checkpoint.n, Some(last.checkpoint.pos), what);
+            format!("the last checkpoint is signed with {}, which is not among the master keys", signed.key);
+        report.add(signed.checkpoint.n, Some(signed.checkpoint.pos), what);
+    }
+    if end > signed.checkpoint.n {
+        let what = format!("the rows after {} are not signed: they were put in", signed.checkpoint.n);
+        report.add(signed.checkpoint.n + 1, None, what);
     }
 }
 
 /// What of the feed is still there is what was sealed of it, and nothing was taken out before.
 async fn check_feed(app: &App, report: &mut Report, head: i64) -> Result<(), DbError> {
-    // What was sealed since, too, and signed: the last row that was read may not be the last any more.
-    let end = store::find_end(&app.db).await?;
-    if let (Some(end), Some(last)) = (end, store::find_last_checkpoint(&app.db).await?)
-        && end.n > last.checkpoint.n
-    {
-        let what = format!("the rows after {} are not signed: they were put in", last.checkpoint.n);
-        report.add(last.checkpoint.n + 1, None, what);
-    }
     for (n, place) in store::list_different(&app.db).await? {
         report.add(n, Some(place.0), "the feed's row is not the one that was sealed");
     }

@@ -81,6 +81,29 @@ on_both! {
         whole(&app).await;
     }
 
+    /// What is sealed and signed while the log is read is no fault, from the very first row on.
+    async fn a_log_that_grows_while_it_is_verified_is_whole(app: TestApp) {
+        let ada = app.user("ada").await;
+        let is_over = std::cell::Cell::new(false);
+        let grow = async {
+            for number in 0..150 {
+                ada.put("/api/v1/vault/keys/k", json!({ "value": number.to_string() })).await;
+                app.service.seal().await;
+            }
+            is_over.set(true);
+        };
+        let verify = async {
+            let mut seen = vec![];
+            while !is_over.get() {
+                seen.push(whole(&app).await);
+            }
+            seen
+        };
+        let ((), seen) = tokio::join!(grow, verify);
+        assert!(seen.is_sorted() && seen.len() > 10, "{seen:?}");
+        assert_eq!(whole(&app).await, app.service.number(FEED_ROWS).await);
+    }
+
     /// Each way of touching it, one after the other.
     async fn threat_40_whatever_is_done_to_the_log_is_found(app: TestApp) {
         live(&app, "ada").await;
