@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hoody_core::time::Timestamp;
 use hoody_core::totp::{TotpSecret, step_at};
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{Client, PASSWORD, Place, Server, eventually, on_both};
@@ -69,6 +69,12 @@ impl Browser {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let (status, mut body) = self.try_send(method, path, body).await;
+        assert!(status.is_success(), "{path}: {body}");
+        body["value"].take()
+    }
+
+    async fn try_send(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
         let url = format!("http://127.0.0.1:{}/session{}{path}", self.port, self.session);
         let request = self.http.request(method, &url);
         let request = match body {
@@ -76,10 +82,7 @@ impl Browser {
             None => request,
         };
         let answer = request.send().await.unwrap();
-        let status = answer.status();
-        let mut body: Value = answer.json().await.unwrap();
-        assert!(status.is_success(), "{path}: {body}");
-        body["value"].take()
+        (answer.status(), answer.json().await.unwrap())
     }
 
     async fn go(&self, url: &str) {
@@ -109,14 +112,17 @@ impl Browser {
     async fn click(&self, selector: &str, heading: &str) {
         let element = self.find(selector).await;
         self.send(Method::POST, &format!("/element/{element}/click"), Some(json!({}))).await;
-        // The click is answered before the page that it leads to is there.
-        for _ in 0..100 {
-            if self.heading().await.as_deref() == Some(heading) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        assert_eq!(self.text("h1").await, heading, "{}", self.text("main").await);
+        // The click is answered before the page that it leads to is there, whose heading may be the same.
+        let of_clicked = format!("/element/{element}/name");
+        eventually("the page is another one", PATIENCE, async || {
+            let (status, _) = self.try_send(Method::GET, &of_clicked, None).await;
+            (!status.is_success()).then_some(())
+        })
+        .await;
+        eventually(heading, PATIENCE, async || {
+            (self.heading().await.as_deref() == Some(heading)).then_some(())
+        })
+        .await;
     }
 
     /// The heading of the page, if there is one whole.

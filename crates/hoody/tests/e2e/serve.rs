@@ -120,8 +120,9 @@ async fn the_first_account_can_be_given() {
 #[tokio::test]
 async fn on_a_terminal_the_first_password_is_shown_there_and_kept_nowhere() {
     let place = Place::sqlite();
-    // script(1) gives the server a terminal, and copies what it prints to the file.
-    let serve = format!("exec {HOODY} serve --listen 127.0.0.1:0");
+    // script(1) gives the server a terminal, and copies what it prints to the file. Under nohup(1) the
+    // server would outlive its terminal, as it should.
+    let serve = format!("exec env --default-signal=HUP {HOODY} serve --listen 127.0.0.1:0");
     let mut command = place.command("script");
     command.args(["--quiet", "--flush", "--return", "--command", &serve, "typescript"]);
     let server = Server::spawn(command);
