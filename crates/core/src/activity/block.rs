@@ -267,25 +267,30 @@ impl<'a> Block<'a> {
         Some(Self { texts, credentials, series, first, count, rows: reader })
     }
 
-    /// Calls `each` with every row whose series `wanted` admits, in the order of their numbers.
-    ///
-    /// # Errors
-    /// When a row cannot be read; those before it were given.
-    pub fn each(
+    /// The rows whose series `wanted` admits, in the order of their numbers. The last is an error when a
+    /// row cannot be read.
+    pub fn rows(
         &self,
         wanted: impl Fn(&Series) -> bool,
-        mut each: impl FnMut(Record<'a>),
-    ) -> Result<(), Unreadable> {
+    ) -> impl Iterator<Item = Result<Record<'a>, Unreadable>> {
         let wanted: Vec<bool> = self.series.iter().map(wanted).collect();
         let mut reader = self.rows;
         let (mut seq, mut at) = self.first;
-        for _ in 0..self.count {
-            let row = self.row(&mut reader, &mut seq, &mut at, &wanted).ok_or(Unreadable)?;
-            if let Some(row) = row {
-                each(row);
+        let mut left = self.count;
+        std::iter::from_fn(move || {
+            while left > 0 {
+                left -= 1;
+                match self.row(&mut reader, &mut seq, &mut at, &wanted) {
+                    Some(None) => {}
+                    Some(Some(row)) => return Some(Ok(row)),
+                    None => {
+                        left = 0;
+                        return Some(Err(Unreadable));
+                    }
+                }
             }
-        }
-        Ok(())
+            None
+        })
     }
 
     /// The outer `None`: it cannot be read; the inner: it is not wanted.
@@ -393,8 +398,8 @@ mod tests {
         fn rows_come_back_as_they_were(given in given()) {
             let records = records(&given);
             let packed = packed(&records);
-            let mut read = Vec::new();
-            Block::read(&packed.body).unwrap().each(|_| true, |record| read.push(record)).unwrap();
+            let block = Block::read(&packed.body).unwrap();
+            let read: Vec<_> = block.rows(|_| true).map(Result::unwrap).collect();
             prop_assert_eq!(&read, &records);
             let total: u64 = counts(&packed.counts).unwrap().iter().map(|(_, count)| count).sum();
             prop_assert_eq!((total, packed.count), (records.len() as u64, records.len() as u64));
@@ -406,8 +411,8 @@ mod tests {
             let records = records(&given);
             let packed = packed(&records);
             let wanted = |series: &Series| series.status >= 400;
-            let mut read = Vec::new();
-            Block::read(&packed.body).unwrap().each(wanted, |record| read.push(record)).unwrap();
+            let block = Block::read(&packed.body).unwrap();
+            let read: Vec<_> = block.rows(wanted).map(Result::unwrap).collect();
             let expected: Vec<_> = records.iter().filter(|r| wanted(&r.series)).copied().collect();
             let counted: u64 = counts(&packed.counts).unwrap().iter()
                 .filter(|(series, _)| wanted(series)).map(|(_, count)| count).sum();
@@ -421,19 +426,18 @@ mod tests {
             let place = at.index(packed.body.len());
             packed.body[place] = to;
             if let Ok(block) = Block::read(&packed.body) {
-                let _ = block.each(|_| true, |_| {});
+                block.rows(|_| true).for_each(drop);
             }
             packed.body.truncate(place);
             if let Ok(block) = Block::read(&packed.body) {
-                let end = block.each(|_| true, |_| {});
-                prop_assert!(end.is_err());
+                prop_assert!(block.rows(|_| true).any(|row| row.is_err()));
             }
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
             if let Ok(block) = Block::read(&bytes) {
-                let _ = block.each(|_| true, |_| {});
+                block.rows(|_| true).for_each(drop);
             }
             let _ = counts(&bytes);
         }

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, stream};
 use hoody_core::activity::block::{Block, Unreadable};
+use hoody_core::activity::{Record, Series};
 
 use super::store;
+use super::turns::Turns;
 use crate::db::{Db, DbError};
 
 /// How often is looked again. Blocks are put together seldom, and each only once.
@@ -55,11 +57,13 @@ where
     Err(DbError::Unreadable("activity bodies"))
 }
 
-/// Gives each of these blocks with its id, day by day, in the order of the ids.
+/// Gives the rows of these blocks whose series `admits` admits, each with its block's id: day by day, in the
+/// order of the ids.
 pub(super) async fn read(
     db: &Db,
     wanted: impl IntoIterator<Item = Wanted>,
-    mut give: impl FnMut(i64, &Block<'_>) -> Result<(), Unreadable>,
+    admits: impl Fn(&Series) -> bool,
+    mut give: impl FnMut(i64, Record<'_>),
 ) -> Result<(), ReadError> {
     let mut by_day: BTreeMap<i64, BTreeMap<i64, i64>> = BTreeMap::new();
     for Wanted { id, hour, n } in wanted {
@@ -75,6 +79,7 @@ pub(super) async fn read(
             );
         }
     }
+    let mut turns = Turns::default();
     let mut reads = stream::iter(reads).buffered(DAYS_AT_ONCE);
     while let Some(read) = reads.next().await {
         let (bodies, count, blocks) = read?;
@@ -87,9 +92,10 @@ pub(super) async fn read(
             if said != Some(block.count()) {
                 return Err(ReadError::Moved);
             }
-            give(*id, &block)?;
-            // A block has thousands of rows: requests get their turn.
-            tokio::task::yield_now().await;
+            for row in block.rows(&admits) {
+                give(*id, row?);
+                turns.next().await;
+            }
         }
     }
     Ok(())

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use hoody_core::activity::block::{Block, Builder, Unreadable};
+use hoody_core::activity::block::{Builder, Unreadable};
 use hoody_core::activity::usage::{Usage, Uses};
 use hoody_core::activity::{HOUR, Record, hour};
 use hoody_core::grant::Credential;
@@ -104,8 +104,8 @@ async fn is_large(activity: &Activity, open: &Open, block: &Wanted) -> Result<bo
 /// Replaces these small blocks by one; false when somebody else was quicker.
 async fn replace(activity: &Activity, open: &Open, small: &[Wanted]) -> Result<bool, DbError> {
     let mut builder = Builder::default();
-    let give = |_, block: &Block<'_>| block.each(|_| true, |record| builder.push(&record));
-    match blocks::read(&activity.db, small.iter().copied(), give).await {
+    let give = |_, record: Record<'_>| builder.push(&record);
+    match blocks::read(&activity.db, small.iter().copied(), |_| true, give).await {
         Ok(()) => {}
         Err(ReadError::Moved) => return Ok(false),
         Err(ReadError::Db(error)) => return Err(error),
@@ -127,8 +127,8 @@ async fn count_tokens(activity: &Activity, open: &Open) -> Result<(), DbError> {
     let Some(last) = large.last() else { return Ok(()) };
     let mut tokens: HashMap<TokenId, Usage> = HashMap::new();
     for some in large.chunks(16) {
-        let give = |_, block: &Block<'_>| block.each(|_| true, |record| count(&record, &mut tokens));
-        match blocks::read(&activity.db, some.iter().copied(), give).await {
+        let give = |_, record: Record<'_>| count(&record, &mut tokens);
+        match blocks::read(&activity.db, some.iter().copied(), |_| true, give).await {
             Ok(()) => {}
             Err(ReadError::Moved) => return Ok(()),
             Err(ReadError::Db(error)) => return Err(error),

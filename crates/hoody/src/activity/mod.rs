@@ -19,6 +19,7 @@ mod store;
 mod tables;
 pub(crate) mod tail;
 mod token_usage;
+pub(crate) mod turns;
 mod writer;
 
 use hoody_core::activity::{self, Record, Series};

@@ -5,12 +5,11 @@
 //! lies in are read, and at the ends of a time range those that it cuts. Blocks of several nodes overlap
 //! in time; those of one do not.
 
-use hoody_core::activity::block::{Block, Unreadable};
-use hoody_core::activity::{self, Filter, HOUR, hour};
+use hoody_core::activity::{self, Filter, HOUR, Record, hour};
 use hoody_core::id::UserId;
 use hoody_core::time::{DAY, Timestamp};
 
-use super::blocks::{self, ReadError, settled};
+use super::blocks::{self, ReadError, Wanted, settled};
 use super::store::{self, Header};
 use super::tables::{self, Kind};
 use super::{Activity, Logged, run_of};
@@ -179,8 +178,7 @@ async fn judge(
         }
         if header.first_at < asked.from || header.last_at > asked.until {
             matching = 0;
-            let count = |_, block: &Block<'_>| each(block, asked, |_| matching += 1);
-            blocks::read(db, [header.wanted()], count).await?;
+            read(db, asked, vec![header.wanted()], |_, _| matching += 1).await?;
         }
         if matching > 0 {
             found.push(Candidate { header, matching });
@@ -222,11 +220,12 @@ async fn rows_from(
             next += 1;
         }
         let rest = unread.split_off(next);
-        read(db, asked, &unread, |row| {
-            if is_after(row.at) {
+        let wanted = unread.iter().map(|found| found.header.wanted()).collect();
+        read(db, asked, wanted, |id, record| {
+            if is_after(record.at) {
                 skipped += 1;
             } else {
-                rows.push(row);
+                rows.push(Logged::of(run_of(id), asked.account, &record));
             }
         })
         .await?;
@@ -266,27 +265,20 @@ fn place_before(candidates: &[Candidate], offset: u64) -> Option<Timestamp> {
     best
 }
 
-/// Reads blocks and gives every row that is asked for.
+/// Gives every row of these blocks that is asked for, each with its block's id.
 async fn read(
     db: &Db,
     asked: &Asked,
-    wanted: &[&Candidate],
-    mut give: impl FnMut(Logged),
+    wanted: Vec<Wanted>,
+    mut give: impl FnMut(i64, Record<'_>),
 ) -> Result<(), ReadError> {
-    let wanted = wanted.iter().map(|found| found.header.wanted());
-    let give = |id, block: &Block<'_>| each(block, asked, |row| give(Logged { run: run_of(id), ..row }));
-    blocks::read(db, wanted, give).await
-}
-
-fn each(block: &Block<'_>, asked: &Asked, mut give: impl FnMut(Logged)) -> Result<(), Unreadable> {
-    block.each(
-        |series| asked.filter.admits(series),
-        |record| {
-            if (asked.from..=asked.until).contains(&record.at) {
-                give(Logged::of(0, asked.account, &record));
-            }
-        },
-    )
+    let is_wanted = |series: &_| asked.filter.admits(series);
+    let give = |id, record: Record<'_>| {
+        if (asked.from..=asked.until).contains(&record.at) {
+            give(id, record);
+        }
+    };
+    blocks::read(db, wanted, is_wanted, give).await
 }
 
 /// How much of the account's log there is since `from`, of one realm or of all.
@@ -320,7 +312,7 @@ async fn totals_of_part(activity: &Activity, asked: &Asked) -> Result<Totals, Re
     part.newest = last.rows.first().map(|row| row.at);
     let earliest = candidates.iter().min_by_key(|found| found.header.first_at);
     if let Some(earliest) = earliest {
-        read(&activity.db, asked, &[earliest], |row| {
+        read(&activity.db, asked, vec![earliest.header.wanted()], |_, row| {
             part.oldest = Some(part.oldest.map_or(row.at, |oldest| oldest.min(row.at)));
         })
         .await?;

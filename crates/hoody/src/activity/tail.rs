@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use hoody_core::activity::block::Block;
 use hoody_core::activity::{Record, hour};
 use hoody_core::id::UserId;
 use serde::{Deserialize, Serialize};
@@ -90,17 +89,14 @@ async fn read_run(
         let mut found = store::blocks_of_run(&activity.db, span, run.run, after, upto).await?;
         found.retain(|(account, block)| is_asked(account) && days.contains(&Kind::Bodies.span(block.hour)));
         let accounts: HashMap<_, _> = found.iter().map(|(account, block)| (block.id, *account)).collect();
-        let give = |id, block: &Block<'_>| {
-            let Some(account) = accounts.get(&id) else { return Ok(()) };
-            let wanted = after + 1..=upto;
-            let each = |record: Record<'_>| {
-                if wanted.contains(&record.seq) {
-                    rows.push(Logged::of(run.run, *account, &record));
-                }
-            };
-            block.each(|_| true, each)
+        let give = |id, record: Record<'_>| {
+            if let Some(account) = accounts.get(&id)
+                && (after + 1..=upto).contains(&record.seq)
+            {
+                rows.push(Logged::of(run.run, *account, &record));
+            }
         };
-        blocks::read(&activity.db, found.iter().map(|(_, block)| *block), give).await?;
+        blocks::read(&activity.db, found.iter().map(|(_, block)| *block), |_| true, give).await?;
     }
     Ok(rows)
 }

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hoody_core::activity::block::Block;
 use hoody_core::activity::usage::{Usage, Uses};
 use hoody_core::activity::{Record, hour};
 use hoody_core::grant::Credential;
@@ -36,15 +35,12 @@ async fn try_by_day(
     // there twice, is found at the end.
     let uncounted = uncounted(activity, account, first).await?;
     let mut unread: BTreeMap<i64, Usage> = BTreeMap::new();
-    let give = |_, block: &Block<'_>| {
-        let each = |record: Record<'_>| {
-            if record.credential == Some(Credential::Token(token)) {
-                unread.entry(hour(record.at)).or_default().add(&record);
-            }
-        };
-        block.each(|_| true, each)
+    let give = |_, record: Record<'_>| {
+        if record.credential == Some(Credential::Token(token)) {
+            unread.entry(hour(record.at)).or_default().add(&record);
+        }
     };
-    blocks::read(db, uncounted.iter().copied(), give).await?;
+    blocks::read(db, uncounted.iter().copied(), |_| true, give).await?;
     let mut days: BTreeMap<i64, Uses> = BTreeMap::new();
     let mut add = |hour: i64, uses: &Uses| days.entry(hour.div_euclid(24)).or_default().merge(uses);
     for (hour, usage) in unread {

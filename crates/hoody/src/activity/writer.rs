@@ -16,16 +16,13 @@ use hoody_core::time::Timestamp;
 
 use super::queue::{Buffer, Taken};
 use super::tables::{self, Kind};
+use super::turns::Turns;
 use super::{Activity, store};
 use crate::app::{App, catalogue};
 use crate::db::DbError;
 
 /// How long rows are gathered. With the time that storing them takes, what a kill -9 loses.
 const GATHER: Duration = Duration::from_millis(50);
-
-/// After how many rows requests get their turn: packing them takes some 200 µs. Fewer cost more, since what was
-/// packed is out of the cache when its turn comes again.
-const TURN: usize = 512;
 
 /// Where this node is.
 #[derive(Debug, Default)]
@@ -105,10 +102,9 @@ impl Writer {
         let mut texts = Cleaned::default();
         let mut from = 0;
         let mut seq = self.written;
-        for (index, entry) in taken.buffer.entries.iter().enumerate() {
-            if index % TURN == TURN - 1 {
-                tokio::task::yield_now().await;
-            }
+        let mut turns = Turns::default();
+        for entry in &taken.buffer.entries {
+            turns.next().await;
             let path = &taken.buffer.texts[from..from + entry.path];
             from += entry.path;
             let agent = entry.agent.map(|length| &taken.buffer.texts[from..from + length]);

@@ -18,8 +18,8 @@ use super::mails::Mails;
 use super::raise::{Finding, Wishes};
 use super::store::{self, Told};
 use super::{LEASE, Memory, Subject, watch};
-use crate::activity::tail;
-use crate::activity::{Logged, NOBODY};
+use crate::activity::turns::Turns;
+use crate::activity::{Logged, NOBODY, tail};
 use crate::app::App;
 use crate::db::{DbError, Tx};
 use crate::error::Error;
@@ -28,8 +28,6 @@ use crate::nodes::lease::{self, Lease};
 
 /// How many rows of each run of the log are judged in one transaction.
 const ROWS: i64 = 5_000;
-/// After how many of them requests get their turn.
-const TURN: usize = 512;
 /// How many rows of the feed are.
 const TOLD: i64 = 500;
 /// How often the log is looked at. An alert within a second is promised.
@@ -102,10 +100,9 @@ async fn judge(app: &Arc<App>, memory: &mut Memory, lease: Lease) -> Result<Opti
     }
     metrics::counter!("hoody_alerts_rows_total").increment(rows.len() as u64);
     let mut batch = Batch::new(memory);
-    for (index, row) in rows.iter().enumerate() {
-        if index % TURN == TURN - 1 {
-            tokio::task::yield_now().await;
-        }
+    let mut turns = Turns::default();
+    for row in &rows {
+        turns.next().await;
         if row.account != NOBODY {
             batch.take_row(&mut mutation.tx, row).await?;
         }
