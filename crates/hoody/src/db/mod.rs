@@ -6,12 +6,12 @@
 
 mod built;
 mod error;
-mod flush;
 mod migrate;
 mod open;
 mod row;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
@@ -19,7 +19,6 @@ use sqlx::{Arguments, Pool, Postgres, SqlSafeStr as _, SqlStr, Sqlite, Transacti
 
 pub(crate) use built::Built;
 pub(crate) use error::DbError;
-use flush::Flusher;
 pub(crate) use migrate::{migrate_sqlite_to, versions};
 pub(crate) use open::Location;
 pub(crate) use row::Row;
@@ -30,8 +29,16 @@ const SWEEP_BATCH: u32 = 1_000;
 /// An open database of either engine.
 #[derive(Debug, Clone)]
 pub(crate) enum Db {
-    Sqlite { writer: Pool<Sqlite>, readers: Pool<Sqlite> },
-    Postgres { writers: Pool<Postgres>, readers: Pool<Postgres>, flusher: Arc<Flusher> },
+    Sqlite {
+        writer: Pool<Sqlite>,
+        readers: Pool<Sqlite>,
+    },
+    Postgres {
+        writers: Pool<Postgres>,
+        readers: Pool<Postgres>,
+        /// How many connections `readers` has made.
+        made: Arc<AtomicU64>,
+    },
 }
 
 /// One transaction. Dropped without [`Tx::commit`], it changes nothing.
@@ -189,10 +196,8 @@ impl Db {
         }
     }
 
-    /// As [`begin`](Self::begin), but on PostgreSQL a COMMIT does not wait for the disk: it frees its locks, the
-    /// feed's head among them, and then [`flush`](Self::flush) must be waited for. So mutations wait for the
-    /// disk together and not one after the other.
-    pub(crate) async fn begin_unflushed(&self) -> Result<Tx, DbError> {
+    /// As [`begin`](Self::begin), for a transaction that ends with [`Tx::commit_early`].
+    pub(crate) async fn begin_early(&self) -> Result<Tx, DbError> {
         const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit TO off";
         match self {
             Self::Sqlite { .. } => self.begin().await,
@@ -200,17 +205,6 @@ impl Db {
                 let begin = || writers.begin_with(BEGIN);
                 Ok(Tx::Postgres(past_dead_connections(writers, begin).await?))
             }
-        }
-    }
-
-    /// Makes durable what was committed before, whoever committed it.
-    ///
-    /// # Errors
-    /// When it is not known to be durable.
-    pub(crate) async fn flush(&self) -> Result<(), DbError> {
-        match self {
-            Self::Sqlite { .. } => Ok(()),
-            Self::Postgres { writers, flusher, .. } => flusher.flush(writers).await,
         }
     }
 
@@ -253,6 +247,14 @@ impl Db {
             awaited: row.get("awaited")?,
             now: row.get("now")?,
         })
+    }
+
+    /// Which connection reads last, where there is one at a time: another number after it was lost.
+    pub(crate) fn connection(&self) -> u64 {
+        match self {
+            Self::Sqlite { .. } => 0,
+            Self::Postgres { made, .. } => made.load(Ordering::SeqCst),
+        }
     }
 
     /// Closes every connection.
@@ -298,6 +300,22 @@ impl Tx {
             Self::Postgres(tx) => {
                 let query = bind!(sql, args, PgArguments);
                 Ok(query.execute(&mut **tx).await?.rows_affected())
+            }
+        }
+    }
+
+    /// As [`commit`](Self::commit), but on PostgreSQL the locks are free, and others see the changes, before the
+    /// disk has them: every mutation locks the feed's head, and else all would wait for the disk one after the
+    /// other. What waits is a small transaction that follows in the same session: what is durable is a prefix
+    /// of the write-ahead log, and a session that is still there saw no crash.
+    pub(crate) async fn commit_early(self) -> Result<(), DbError> {
+        // It writes a record, so that its own COMMIT has something to wait for. It needs no privilege.
+        const COMMIT: &str = "COMMIT AND CHAIN; SELECT pg_logical_emit_message(true, 'hoody', '')";
+        match self {
+            Self::Sqlite(_) => self.commit().await,
+            Self::Postgres(mut tx) => {
+                sqlx::raw_sql(COMMIT).execute(&mut *tx).await?;
+                Ok(tx.commit().await?)
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -11,7 +12,6 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
-use super::flush::Flusher;
 use super::{Arg, Db, DbError, On, args, migrate};
 
 /// Where the database is. Its text may hold a password, so it cannot be printed.
@@ -110,12 +110,8 @@ impl Location {
                 connection.close().await?;
                 let options = postgres_options(options.as_ref().clone());
                 let writers = connect(postgres_pool(POSTGRES_WRITERS), &options).await?;
-                let readers = connect(postgres_pool(POSTGRES_READERS), &options).await?;
-                let tail = connect(postgres_pool(1), &options).await?;
-                let flusher = Arc::<Flusher>::default();
-                let tail =
-                    Db::Postgres { writers: writers.clone(), readers: tail, flusher: Arc::clone(&flusher) };
-                (Db::Postgres { writers, readers, flusher }, tail)
+                let db = postgres(writers.clone(), POSTGRES_READERS, &options).await?;
+                (db, postgres(writers, 1, &options).await?)
             }
         };
         let database_id = database_id(&db, entropy).await?;
@@ -146,8 +142,7 @@ impl Location {
                 let options = postgres_options(options.as_ref().clone());
                 let options = options.options([("synchronous_commit", commit)]);
                 let writers = connect(postgres_pool(ACTIVITY_WRITERS), &options).await?;
-                let readers = connect(postgres_pool(ACTIVITY_READERS), &options).await?;
-                Db::Postgres { writers, readers, flusher: Arc::default() }
+                postgres(writers, ACTIVITY_READERS, &options).await?
             }
         })
     }
@@ -170,6 +165,17 @@ fn pool<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
+}
+
+/// A database that is written by `writers`, with `readers` connections of its own.
+async fn postgres(writers: sqlx::PgPool, readers: u32, options: &PgConnectOptions) -> sqlx::Result<Db> {
+    let made = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&made);
+    let pool = postgres_pool(readers).after_connect(move |_, _| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Ok(()) })
+    });
+    Ok(Db::Postgres { writers, readers: connect(pool, options).await?, made })
 }
 
 /// Connects a pool. A request does not wait long for a connection; a start waits for a busy server, which

@@ -179,7 +179,7 @@ impl Mutation {
 
     /// Begins a mutation that no credential answers for.
     pub(crate) async fn begin_as(app: &Arc<App>, actor: Actor) -> Result<Self, Error> {
-        let tx = app.db.begin_unflushed().await?;
+        let tx = app.db.begin_early().await?;
         app.pause(Step::Began).await?;
         Ok(Self {
             tx,
@@ -261,9 +261,7 @@ async fn finish(
         }
     };
     app.pause(Step::Fed).await?;
-    tx.commit().await?;
-    // Others see it from here on; nobody is told before it is durable.
-    app.db.flush().await?;
+    tx.commit_early().await?;
     app.pause(Step::Committed).await?;
     Ok(pos)
 }

@@ -25,8 +25,17 @@ pub(crate) struct Tail {
     /// What was applied, for who waits for more.
     moved: tokio::sync::watch::Sender<i64>,
     is_reachable: AtomicBool,
-    /// The mark of what was applied; held while a poll is under way.
-    mark: tokio::sync::Mutex<store::Mark>,
+    /// What the last poll found; held while one is under way.
+    found: tokio::sync::Mutex<Found>,
+}
+
+/// What is kept of a poll for the next one.
+#[derive(Debug, Default)]
+struct Found {
+    /// Of what was applied.
+    mark: store::Mark,
+    /// Which connection was asked.
+    connection: u64,
 }
 
 impl Tail {
@@ -47,7 +56,7 @@ impl Default for Tail {
             applied: AtomicI64::new(-1),
             moved: tokio::sync::watch::Sender::new(-1),
             is_reachable: AtomicBool::new(true),
-            mark: Default::default(),
+            found: Default::default(),
         }
     }
 }
@@ -85,18 +94,29 @@ pub(crate) async fn poll(app: &Arc<App>) -> Result<(), DbError> {
 }
 
 async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
-    let mut mark = app.tail.mark.lock().await;
+    let mut found = app.tail.found.lock().await;
+    let unconfirmed = app.grants.unconfirmed();
     let polled_at = app.clock.boot_millis();
     let Head { pos: head, mark: head_mark, awaited, now: database_now } = in_time(app.tail_db.head()).await?;
     if let Some(database_now) = database_now {
         app.clock.follow(database_now);
     }
+    // Others' changes are seen before they are durable (`db::Tx::commit_early`). A crash of the server, which takes
+    // them back, ends the connection.
+    let connection = app.tail_db.connection();
+    if connection == found.connection {
+        app.grants.confirm(unconfirmed);
+    } else {
+        app.grants.forget_unconfirmed();
+    }
+    found.connection = connection;
     let applied = app.tail.applied.load(Ordering::SeqCst);
     // Nothing was read before the first poll, so there is nothing to forget.
     let is_first = applied < 0;
     // Also when the other history has come as far as this node was, or further: a crash or a fail-over that lost
     // commits.
-    let is_other = !is_first && (head < applied || mark_of(app, applied, head, &head_mark).await? != *mark);
+    let is_other =
+        !is_first && (head < applied || mark_of(app, applied, head, &head_mark).await? != found.mark);
     if is_other {
         tracing::warn!(head, applied, "the feed went back: the database was restored; forgetting everything");
         app.grants.forget_all();
@@ -104,7 +124,7 @@ async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
     } else if !is_first && head > applied {
         apply(app, applied, head).await?;
     }
-    *mark = head_mark;
+    found.mark = head_mark;
     app.tail.applied.store(head, Ordering::SeqCst);
     if is_other || head != applied {
         app.tail.moved.send_replace(head);

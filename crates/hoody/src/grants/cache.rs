@@ -175,6 +175,7 @@ impl Cache {
                 ring.held += bytes;
             }
         }
+        ring.unconfirmed.push(key);
         self.known.pin().remove(&key);
         true
     }
@@ -218,6 +219,33 @@ impl Cache {
         for key in good {
             known.insert(key, ());
         }
+    }
+
+    /// How many came that no poll has confirmed: to be noted before one is sent.
+    pub(super) fn unconfirmed(&self) -> usize {
+        self.lock().unconfirmed.len()
+    }
+
+    /// A poll ended well: what had come when it was sent is of the history that it found.
+    pub(super) fn confirm(&self, count: usize) {
+        let mut ring = self.lock();
+        let count = count.min(ring.unconfirmed.len());
+        ring.unconfirmed.drain(..count);
+    }
+
+    /// Forgets what no poll has confirmed, and what nobody has a grant by.
+    pub(super) fn forget_unconfirmed(&self) {
+        let mut ring = self.lock();
+        // Reads that are under way are made again.
+        ring.floor = self.epoch().0 + 1;
+        self.epoch.store(ring.floor, Ordering::SeqCst);
+        let grants = self.grants.pin();
+        for key in std::mem::take(&mut ring.unconfirmed) {
+            if let Some(cached) = grants.remove(&key) {
+                ring.held -= cached.bytes();
+            }
+        }
+        self.unknown.pin().clear();
     }
 
     /// How many there are, with those that were forgotten and not read again since.
@@ -333,6 +361,23 @@ mod tests {
         assert!(cache.insert(digest(1), &cached(1, &[1]), cache.epoch()));
         cache.forget_all();
         assert!(!cache.insert(digest(4), &cached(2, &[4]), before));
+    }
+
+    #[test]
+    fn what_came_after_a_poll_was_sent_is_not_confirmed_by_it() {
+        let cache = Cache::new(1 << 20);
+        assert!(cache.insert(digest(1), &cached(1, &[1]), cache.epoch()));
+        let sent = cache.unconfirmed();
+        let under_way = cache.epoch();
+        assert!(cache.insert(digest(2), &cached(1, &[2]), under_way));
+        cache.insert_unknown(digest(3), NoGrant::Unknown, under_way);
+        cache.confirm(sent);
+        cache.forget_unconfirmed();
+        assert!(cache.get(&digest(1)).is_some());
+        assert!(cache.get(&digest(2)).is_none() && cache.find_unknown(&digest(3)).is_none());
+        assert_eq!(cache.bytes(), cached(1, &[1]).bytes());
+        assert!(!cache.insert(digest(2), &cached(1, &[2]), under_way), "a read of before is made again");
+        assert!(cache.insert(digest(2), &cached(1, &[2]), cache.epoch()));
     }
 
     #[test]
@@ -485,6 +530,7 @@ mod tests {
                     &Arc::new(Cached::new((grant, Usage::never()), None)),
                     epoch,
                 );
+                cache.confirm(1);
             }
             let (took, counted) = (resident() - before, cache.bytes());
             let each = took / GRANTS as usize;

@@ -205,6 +205,21 @@ impl Grants {
         self.cache.forget_all();
     }
 
+    /// How many grants came that no poll has confirmed: to be noted before one is sent.
+    pub(crate) fn unconfirmed(&self) -> usize {
+        self.cache.unconfirmed()
+    }
+
+    /// A poll ended well before which `unconfirmed` was noted.
+    pub(crate) fn confirm(&self, unconfirmed: usize) {
+        self.cache.confirm(unconfirmed);
+    }
+
+    /// The database may have lost what was read since the last poll.
+    pub(crate) fn forget_unconfirmed(&self) {
+        self.cache.forget_unconfirmed();
+    }
+
     /// Reads every credential again when it is next used. Those that were good wait for nobody then.
     pub(crate) fn read_all_again(&self) {
         self.cache.read_all_again();

@@ -49,6 +49,8 @@ pub(super) struct Ring {
     pub(super) held: usize,
     /// What was read before this epoch is not taken in.
     pub(super) floor: u64,
+    /// What came since the last poll that ended well was sent.
+    pub(super) unconfirmed: Vec<Key>,
 }
 
 impl Ring {

@@ -93,6 +93,16 @@ impl Postgres {
         eventually("PostgreSQL is gone", PATIENCE, async || is_gone().then_some(())).await;
     }
 
+    /// Kills one process of it: the server takes all others back and starts again by itself, without what was
+    /// not on the disk.
+    pub(crate) fn lose_memory(&self) {
+        let writer = children(self.postmaster().unwrap()).into_iter().find(|child| {
+            let title = std::fs::read(format!("/proc/{}/cmdline", child.as_raw_pid())).unwrap_or_default();
+            String::from_utf8_lossy(&title).contains("walwriter")
+        });
+        kill_process(writer.unwrap(), Signal::KILL).unwrap();
+    }
+
     /// Stops every process of it where it is (`Signal::STOP`), or lets them go on (`Signal::CONT`).
     pub(crate) fn signal(&self, signal: Signal) {
         let postmaster = self.postmaster().unwrap();

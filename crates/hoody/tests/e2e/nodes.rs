@@ -77,6 +77,25 @@ async fn a_database_that_crashes_or_stands_still_costs_answers_and_no_promise() 
     eprintln!("all nodes well again after {after_freeze:?} and {after_crash:?}");
 }
 
+/// A change is seen by others before it is on the disk. What a crash takes back in between was acknowledged to
+/// nobody, and no node goes on with what it read of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_loses_its_memory_takes_nothing_back_that_was_acknowledged() {
+    let _whole = WHOLE_MACHINE.lock().await;
+    // Each COMMIT that waits for the disk waits 40 ms, and nothing else brings anything there.
+    let slow = "-c commit_delay=40000 -c commit_siblings=0 -c wal_writer_delay=10s";
+    let Some(postgres) = Postgres::start_with(slow) else { return };
+    let cluster = Cluster::start(Place::on(&postgres.url), 2).await;
+    let traffic = Traffic::start(&cluster).await;
+    for round in 1..=8 {
+        traffic.phase(&format!("{round}: the database lost its memory"));
+        postgres.lose_memory();
+        traffic.goes_on("changes are taken again", 10).await;
+        traffic.all_well().await;
+    }
+    eprintln!("{}", traffic.settle("the database loses its memory").await);
+}
+
 /// A request for a check, written to a connection and not yet answered.
 async fn asked(node: &crate::support::Server, credential: &str) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", node.port())).await.unwrap();

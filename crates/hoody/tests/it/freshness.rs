@@ -56,6 +56,37 @@ async fn hot_on_two(app: &TestApp) -> (Client, Minted, Service, Client) {
 }
 
 on_both! {
+    /// PostgreSQL shows a change before it is on the disk, and a crash takes it back. Who lost the connection
+    /// may have read such a change: it is read again. What was known before the last poll is kept.
+    async fn what_was_read_since_the_last_poll_is_read_again_when_the_connection_is_lost(app: TestApp) {
+        if app.url.starts_with("sqlite") {
+            return;
+        }
+        let (owner, _, second, kept) = hot_on_two(&app).await;
+        let token = owner.mint(json!({})).await;
+        disable(&owner, &token).await;
+        assert!(second.poll().await);
+        let there = token.client.at(&second);
+        app.service.tamper("UPDATE tokens SET is_enabled = TRUE").await;
+        good(&there).await.expect(StatusCode::NO_CONTENT);
+        let path = format!("UPDATE tokens SET is_enabled = FALSE WHERE id = decode('{}', 'hex')", token.id);
+        app.service.tamper(path.leak()).await;
+        assert_eq!(second.cached(), 2);
+
+        let mut admin = sqlx::PgConnection::connect(&app.url).await.unwrap();
+        sqlx::raw_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .execute(&mut admin)
+        .await
+        .unwrap();
+        while !second.poll().await {}
+        assert_eq!(second.cached(), 1);
+        good(&there).await.refused(401, "INVALID_TOKEN");
+        good(&kept).await.expect(StatusCode::NO_CONTENT);
+    }
+
     async fn another_node_refuses_after_its_next_poll(app: TestApp) {
         let (owner, token, second, there) = hot_on_two(&app).await;
         disable(&owner, &token).await;
