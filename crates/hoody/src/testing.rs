@@ -578,7 +578,20 @@ impl Service {
     /// # Panics
     /// When the database fails.
     pub async fn beat(&self) {
-        nodes::beat(&self.app).await.expect("a heartbeat");
+        assert_eq!(self.try_beat().await, None);
+    }
+
+    /// Says so, if it can; else why not.
+    pub async fn try_beat(&self) -> Option<String> {
+        nodes::beat(&self.app).await.err().map(|error| error.to_string())
+    }
+
+    /// Which taking of the lease `name` this node has.
+    ///
+    /// # Panics
+    /// When another one has it.
+    pub async fn lease_term(&self, name: &'static str) -> i64 {
+        nodes::lease::hold(&self.app, name).await.expect("an answer").expect("the lease").term()
     }
 
     /// Whether this node holds or can take the lease `name`; with `confirms`, also inside a transaction.

@@ -121,6 +121,7 @@ async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
         tracing::warn!(head, applied, "the feed went back: the database was restored; forgetting everything");
         app.grants.forget_all();
         app.live.reset(head);
+        app.nodes.went_back(head);
     } else if !is_first && head > applied {
         apply(app, applied, head).await?;
     }

@@ -106,12 +106,12 @@ impl Edge {
         let visit = Visit::of(peer);
         let mut seen = Seen::of(&shared.app, &request, &visit, id);
         fold_trailing_slash(request.uri_mut());
-        request.extensions_mut().insert(visit);
+        request.extensions_mut().insert(visit.clone());
         let mut response = match wait::is_asked(request.method(), request.uri()) {
             // The same path as a route's: told apart by the query.
             Ok(false) if Sockets::take(&request) => self.sockets.answer(request).await,
             Ok(false) => answer(self.router, request).await,
-            Ok(true) => wait::everywhere(&shared.app, answer(self.router, request)).await,
+            Ok(true) => wait::everywhere(&shared.app, &visit, answer(self.router, request)).await,
             Err(error) => error.into_response(),
         };
         if let Some(id) = hex(id) {

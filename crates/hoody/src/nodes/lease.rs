@@ -22,7 +22,8 @@ const TAKE: &str = "INSERT INTO leases (name, holder, term, held_until) VALUES (
      WHERE leases.holder = excluded.holder OR leases.held_until <= $3 RETURNING term";
 const RENEW: &str = "UPDATE leases SET held_until = $1 WHERE holder = $2 AND held_until > $3 \
      RETURNING name, term, held_until";
-const RELEASE: &str = "DELETE FROM leases WHERE holder = $1";
+/// The row stays: a term that began again would be taken for the one before.
+const RELEASE: &str = "UPDATE leases SET held_until = 0, term = term + 1 WHERE holder = $1";
 /// Locks the row too: nobody takes the lease over before this transaction ends.
 const CONFIRM: &str =
     "UPDATE leases SET held_until = held_until WHERE name = $1 AND holder = $2 AND term = $3";
@@ -66,6 +67,10 @@ pub(crate) async fn hold(app: &App, name: &'static str) -> Result<Option<Lease>,
     let (holder, now) = (app.nodes.id, app.now());
     if let Some(term) = app.nodes.leases.find(name, now) {
         return Ok(Some(Lease { name, holder, term }));
+    }
+    let has_left = app.nodes.has_left.lock().await;
+    if *has_left {
+        return Ok(None);
     }
     let until = Timestamp::from_millis(now.millis() + HELD_FOR);
     let mut tx = app.db.begin().await?;

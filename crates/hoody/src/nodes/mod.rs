@@ -8,6 +8,7 @@ pub(crate) mod lease;
 pub(crate) mod store;
 pub(crate) mod wait;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub(crate) struct Nodes {
     name: String,
     started_at: Timestamp,
     leases: lease::Leases,
+    /// Whether this node said that it ends; held while it writes that it is there or takes a lease.
+    has_left: tokio::sync::Mutex<bool>,
     /// What the database says that this node has applied.
     recorded: AtomicI64,
     /// The longest that a change took to be applied here since that was last told, in milliseconds.
@@ -70,6 +73,7 @@ impl Nodes {
             name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             started_at: now,
             leases: lease::Leases::default(),
+            has_left: tokio::sync::Mutex::default(),
             recorded: AtomicI64::new(-1),
             slowest: AtomicI64::new(0),
         }
@@ -87,6 +91,11 @@ impl Nodes {
         metrics::histogram!("hoody_revocation_propagation_seconds").record(seconds);
     }
 
+    /// The feed ends at `head` now, in another history.
+    pub(crate) fn went_back(&self, head: i64) {
+        self.recorded.fetch_min(head, Ordering::SeqCst);
+    }
+
     /// Whether somebody waits for this node to say that it applied `awaited`, and it has.
     pub(crate) fn is_asked(&self, awaited: i64, applied: i64) -> bool {
         let recorded = self.recorded.load(Ordering::SeqCst);
@@ -98,6 +107,10 @@ impl Nodes {
 /// Says that this node is alive and how far it is, and renews the leases that it holds.
 pub(crate) async fn beat(app: &App) -> Result<(), DbError> {
     let nodes = &app.nodes;
+    let has_left = nodes.has_left.lock().await;
+    if *has_left {
+        return Ok(());
+    }
     let now = app.now();
     let applied = app.tail.applied();
     let slowest = nodes.slowest.swap(0, Ordering::Relaxed);
@@ -114,10 +127,13 @@ pub(crate) async fn beat(app: &App) -> Result<(), DbError> {
     let mut tx = app.db.begin().await?;
     store::put(&mut tx, &this).await?;
     store::delete_unseen(&mut tx, Timestamp::from_millis(now.millis() - LISTED_FOR)).await?;
+    tx.commit().await?;
+    nodes.recorded.store(applied, Ordering::SeqCst);
+    // Apart: who does what a lease is for may hold its row for long.
+    let mut tx = app.db.begin().await?;
     let held = lease::renew(&mut tx, nodes.id, now).await?;
     tx.commit().await?;
     nodes.leases.replace(held);
-    nodes.recorded.store(applied, Ordering::SeqCst);
     Ok(())
 }
 
@@ -141,6 +157,9 @@ pub(crate) async fn run(app: Arc<App>) {
 /// Says that this node ends: its leases are free at once.
 pub(crate) async fn leave(app: &App) {
     let left = async {
+        let mut has_left = app.nodes.has_left.lock().await;
+        *has_left = true;
+        app.nodes.leases.replace(HashMap::new());
         let mut tx = app.db.begin().await?;
         lease::release(&mut tx, app.nodes.id).await?;
         store::delete(&mut tx, app.nodes.id).await?;

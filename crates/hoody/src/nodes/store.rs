@@ -6,11 +6,28 @@ use hoody_core::time::Timestamp;
 use super::Node;
 use crate::db::{Db, DbError, On, Row, Tx, args};
 
-const PUT: &str = "INSERT INTO nodes (id, name, version, key_ids, started_at, seen_at, applied, lag_ms) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+/// A node that applied more than there is, did so in a history that is gone.
+macro_rules! applied {
+    ($given:literal) => {
+        concat!(
+            "(SELECT CASE WHEN pos < ",
+            $given,
+            " THEN pos ELSE ",
+            $given,
+            " END FROM feed_head WHERE id = 1)"
+        )
+    };
+}
+const PUT: &str = concat!(
+    "INSERT INTO nodes (id, name, version, key_ids, started_at, seen_at, applied, lag_ms) \
+     VALUES ($1, $2, $3, $4, $5, $6, ",
+    applied!("$7"),
+    ", $8) \
      ON CONFLICT (id) DO UPDATE SET key_ids = excluded.key_ids, seen_at = excluded.seen_at, \
-     applied = excluded.applied, lag_ms = excluded.lag_ms";
-const SET_APPLIED: &str = "UPDATE nodes SET applied = $2, seen_at = $3 WHERE id = $1 AND applied < $2";
+     applied = excluded.applied, lag_ms = excluded.lag_ms"
+);
+const SET_APPLIED: &str =
+    concat!("UPDATE nodes SET applied = ", applied!("$2"), ", seen_at = $3 WHERE id = $1 AND applied < $2");
 const DELETE: &str = "DELETE FROM nodes WHERE id = $1";
 const DELETE_UNSEEN: &str = "DELETE FROM nodes WHERE seen_at < $1";
 const LIST: &str = "SELECT id, name, version, key_ids, started_at, seen_at, applied, lag_ms FROM nodes \

@@ -7,14 +7,16 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use axum::response::Response;
 use hoody_core::invalid::Invalid;
 use hoody_core::time::Timestamp;
-use http::{Method, Uri};
+use http::{Method, StatusCode, Uri};
 use tokio::time::Instant;
 
 use super::{ALIVE_FOR, store};
 use crate::app::App;
 use crate::error::Error;
+use crate::http::caller::Visit;
 
 /// After this every node has applied a change, or refuses.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -47,14 +49,21 @@ pub(crate) fn is_asked(method: &Method, uri: &Uri) -> Result<bool, Error> {
     }
 }
 
-/// Runs `request` and, when it changed something, waits until that is in force on every node.
-pub(crate) async fn everywhere<T>(app: &App, request: impl Future<Output = T>) -> T {
+/// Runs `request` and, when it changed something, waits until that is in force on every node. When somebody
+/// was let in and all was already as it should be, waits for what made it so: who did not hear the first
+/// answer asks again.
+pub(crate) async fn everywhere(
+    app: &App,
+    visit: &Visit,
+    request: impl Future<Output = Response>,
+) -> Response {
     let answered = async {
         let answer = request.await;
         (answer, COMMITTED.with(Cell::get))
     };
     let (answer, pos) = COMMITTED.scope(Cell::new(0), answered).await;
-    if pos > 0 {
+    let is_as_asked = answer.status().is_success() || answer.status() == StatusCode::NOT_FOUND;
+    if pos > 0 || is_as_asked && visit.who().is_some() {
         let began = Instant::now();
         if tokio::time::timeout(LIMIT, applied(app, pos)).await.is_err() {
             tracing::warn!(pos, "some node did not say in time that it applied a change; it refuses by now");
@@ -64,9 +73,16 @@ pub(crate) async fn everywhere<T>(app: &App, request: impl Future<Output = T>) -
     answer
 }
 
-async fn applied(app: &App, pos: i64) {
-    let is_alone = is_applied(app, pos).await;
-    if is_alone {
+/// Waits for `pos`; where that is 0, for everything up to now.
+async fn applied(app: &App, mut pos: i64) {
+    while pos == 0 {
+        match app.db.head().await {
+            Ok(head) if head.pos == 0 => return,
+            Ok(head) => pos = head.pos,
+            Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
+        }
+    }
+    if is_applied(app, pos).await {
         return;
     }
     if let Err(error) = store::ask_for(&app.db, pos).await {

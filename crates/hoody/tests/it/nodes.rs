@@ -5,6 +5,7 @@ use std::time::Duration;
 use hoody_core::time::Timestamp;
 use http::StatusCode;
 use serde_json::json;
+use sqlx::Connection as _;
 use tokio::time::Instant;
 
 use hoody::testing::Service;
@@ -47,8 +48,9 @@ on_both! {
         first.leave().await;
         assert!(second.holds("work", true).await, "what ends in order frees at once");
         // The other falls silent; it believes that it holds the lease until its own clock says otherwise.
-        first.advance(9 * SECOND);
-        assert!(first.holds("work", true).await);
+        let third = app.another_node().await;
+        third.advance(9 * SECOND);
+        assert!(third.holds("work", true).await);
         assert!(second.holds("work", false).await, "as a process that was stopped would believe");
         assert!(!second.holds("work", true).await, "and finds out when it writes");
     }
@@ -89,10 +91,90 @@ on_both! {
         owner.patch(&path, json!({ "is_enabled": false })).await.expect(StatusCode::OK);
         let took = began.elapsed();
         assert!((Duration::from_millis(900)..Duration::from_secs(3)).contains(&took), "{took:?}");
-        // What changes nothing waits for nobody.
+        // A refusal waits for nobody, nor does who is not let in.
         let began = Instant::now();
-        owner.patch("/api/v1/auth/tokens/000000000000000000000000?wait=all", json!({})).await.refused(404, "TOKEN_NOT_FOUND");
+        owner.patch(&path, json!({ "is_enabled": 1 })).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        app.anon().delete(&path).await.expect(StatusCode::UNAUTHORIZED);
+        app.anon().delete("/api/v1/nowhere?wait=all").await.expect(StatusCode::NOT_FOUND);
         assert!(began.elapsed() < Duration::from_millis(900));
+    }
+
+    /// Who did not hear the first answer asks again.
+    async fn what_was_changed_before_is_waited_for_too(app: TestApp) {
+        let owner = app.user("ada").await;
+        let second = app.another_node().await;
+        for is_deleted in [false, true] {
+            let token = owner.mint(json!({})).await;
+            assert!(second.poll().await);
+            second.beat().await;
+            let there = token.client.at(&second);
+            there.check("projects.read").await.expect(StatusCode::NO_CONTENT);
+            let path = format!("/api/v1/auth/tokens/{}", token.id);
+            let end = async |path: &str| match is_deleted {
+                true => owner.delete(path).await,
+                false => owner.patch(path, json!({ "is_enabled": false })).await,
+            };
+            end(&path).await.expect(StatusCode::OK);
+            let again = format!("{path}?wait=all");
+            let answered = async {
+                end(&again).await.expect(if is_deleted { StatusCode::NOT_FOUND } else { StatusCode::OK });
+                there.check("projects.read").await.refused(401, "INVALID_TOKEN");
+            };
+            let polled = async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                assert!(second.poll().await);
+            };
+            tokio::join!(answered, polled);
+        }
+    }
+
+    /// A transaction that has confirmed a lease may be long: the node is heard of meanwhile.
+    async fn a_lease_that_is_in_use_does_not_silence_its_node(app: TestApp) {
+        if app.url.starts_with("sqlite") {
+            return;
+        }
+        app.service.beat().await;
+        assert!(app.service.holds("work", true).await);
+        let mut long = sqlx::PgConnection::connect(&app.url).await.unwrap();
+        sqlx::raw_sql("BEGIN; UPDATE leases SET held_until = held_until").execute(&mut long).await.unwrap();
+        app.service.advance(3 * SECOND);
+        let (beat, seen) = tokio::join!(app.service.try_beat(), async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            app.service.number("SELECT COUNT(*) AS n FROM nodes WHERE seen_at > started_at").await
+        });
+        assert_eq!(seen, 1);
+        assert!(beat.is_some(), "the lease itself could not be renewed");
+    }
+
+    async fn a_lease_that_was_given_up_and_taken_again_is_another_one(app: TestApp) {
+        let (first, second) = (&app.service, app.another_node().await);
+        let term = async |node: &Service| node.lease_term("work").await;
+        let before = term(first).await;
+        first.advance(10 * SECOND);
+        second.advance(10 * SECOND);
+        assert!(term(&second).await > before);
+        second.leave().await;
+        assert!(term(first).await > before, "somebody else had it in between");
+    }
+
+    async fn a_node_that_left_does_not_come_back_with_a_late_heartbeat(app: TestApp) {
+        app.service.beat().await;
+        assert!(app.service.holds(JOBS[0], true).await);
+        app.service.leave().await;
+        app.service.beat().await;
+        assert!(app.service.nodes().await.is_empty());
+        assert!(!app.service.holds(JOBS[0], false).await);
+    }
+
+    /// A database that went back: what was applied of its other history does not count.
+    async fn a_node_never_says_that_it_applied_what_is_not_there(app: TestApp) {
+        let owner = app.user("ada").await;
+        owner.mint(json!({})).await;
+        assert!(app.service.poll().await);
+        app.service.tamper("DELETE FROM feed WHERE pos > 1").await;
+        app.service.tamper("UPDATE feed_head SET pos = 1").await;
+        app.service.beat().await;
+        assert_eq!(app.service.nodes().await, [(true, 1)]);
     }
 
     async fn what_else_is_waited_for_is_refused_before_anything_is_done(app: TestApp) {
