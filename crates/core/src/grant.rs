@@ -9,6 +9,7 @@
 //! what they all allow into its grant, so that one comparison judges the whole lineage.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::address::AddressList;
 use crate::id::{RealmId, SessionId, TokenId, UserId};
@@ -34,11 +35,14 @@ pub struct Grant {
 
 /// Which tokens a token descends from. That it descends from none takes no room beside itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Descent(Option<Box<Line>>);
+pub struct Descent(Option<Arc<Line>>);
 
 /// The root first and the token itself last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line(Box<[TokenId]>);
+
+/// What the counters of something shared take, in bytes.
+pub const SHARED: usize = 2 * size_of::<usize>();
 
 /// Which credential a grant belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,7 +73,7 @@ pub struct Limits {
 /// In which realms a credential works: everywhere, or where it is bound to. Everywhere takes no room
 /// beside itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Realms(Option<Box<Bound>>);
+pub struct Realms(Option<Arc<Bound>>);
 
 /// What binds a credential. An empty list of a request means no list, so no set that was asked for is
 /// empty.
@@ -200,7 +204,7 @@ impl Grant {
     /// How many bytes it has beside itself: its lineage, realms and addresses.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        let line = |line: &Line| size_of::<Line>() + size_of_val(&*line.0);
+        let line = |line: &Line| SHARED + size_of::<Line>() + size_of_val(&*line.0);
         self.descent.0.as_deref().map_or(0, line)
             + self.limits.realms.held_bytes()
             + self.limits.addresses.held_bytes()
@@ -244,7 +248,7 @@ impl Descent {
     /// Of a token with this lineage, the root first and itself last.
     #[must_use]
     pub fn of(lineage: Box<[TokenId]>) -> Self {
-        Self((lineage.len() > 1).then(|| Box::new(Line(lineage))))
+        Self((lineage.len() > 1).then(|| Arc::new(Line(lineage))))
     }
 }
 
@@ -278,11 +282,11 @@ impl Realms {
     /// In every realm, but not on the base host.
     #[must_use]
     pub fn any_realm() -> Self {
-        Self(Some(Box::new(Bound::AnyRealm)))
+        Self(Some(Arc::new(Bound::AnyRealm)))
     }
 
     fn only(realms: Box<[RealmId]>) -> Self {
-        Self(Some(Box::new(Bound::Only(realms))))
+        Self(Some(Arc::new(Bound::Only(realms))))
     }
 
     /// What a token's list and its `allow_no_realm` flag mean (`contract/tokens.md` 8).
@@ -368,7 +372,7 @@ impl Realms {
     }
 
     fn held_bytes(&self) -> usize {
-        self.bound().map_or(0, size_of_val) + size_of_val(self.listed())
+        self.bound().map_or(0, |bound| SHARED + size_of_val(bound)) + size_of_val(self.listed())
     }
 }
 

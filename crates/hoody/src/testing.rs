@@ -11,7 +11,7 @@ use axum::response::Response;
 use futures_util::FutureExt as _;
 use hoody_core::activity::Filter;
 use hoody_core::address::{AddressList, TrustedProxies};
-use hoody_core::grant::{Attempt, Credential, Rule, decide};
+use hoody_core::grant::{Attempt, Credential, Grant, Rule, decide};
 use hoody_core::host::Domain;
 use hoody_core::id::UserId;
 use hoody_core::pkce::RedirectHosts;
@@ -34,7 +34,7 @@ use crate::db::{Location, On, args};
 use crate::error::Error;
 use crate::events;
 use crate::feed::{Actor, Change, Mutation, tail};
-use crate::grants::{Cached, Forget};
+use crate::grants::Forget;
 use crate::http::layers::Edge;
 use crate::http::server;
 use crate::http::tls::{Source, Tls};
@@ -746,13 +746,15 @@ impl Service {
     #[must_use]
     pub fn decide_hot(&self, text: &str, permission: &str) -> bool {
         let now = self.app.now();
-        let cached = self.cached_grant(text);
         let attempt = attempt(permission);
-        let is_allowed = decide(&cached.grant, &attempt, now).is_ok();
-        if let Credential::Token(id) = cached.grant.credential {
-            self.app.recorder.note(&cached.usage, id, now, attempt.address);
-        }
-        is_allowed
+        let app = &self.app;
+        let judged = app.grants.judge_cached(text, &app.keys, app.clock.boot_millis(), |cached| {
+            if let Credential::Token(id) = cached.grant.credential {
+                app.recorder.note(&cached.usage, id, now, attempt.address);
+            }
+            decide(&cached.grant, &attempt, now).is_ok()
+        });
+        judged.expect("what is in the cache is there at once")
     }
 
     /// The decision alone, on a grant that was looked up before.
@@ -760,15 +762,15 @@ impl Service {
     /// # Panics
     /// When the credential is not in the cache.
     pub fn decider(&self, text: &str, permission: &str) -> impl Fn() -> bool + use<> {
-        let cached = self.cached_grant(text);
+        let grant = self.cached_grant(text);
         let (attempt, now) = (attempt(permission), self.app.now());
-        move || decide(std::hint::black_box(&cached.grant), std::hint::black_box(&attempt), now).is_ok()
+        move || decide(std::hint::black_box(&grant), std::hint::black_box(&attempt), now).is_ok()
     }
 
-    fn cached_grant(&self, text: &str) -> Arc<Cached> {
+    fn cached_grant(&self, text: &str) -> Grant {
         let app = &self.app;
         let found = app.grants.find(text, LOOPBACK, &app.db, &app.keys, &app.clock).now_or_never();
-        found.expect("what is in the cache is there at once").expect("a grant")
+        found.expect("what is in the cache is there at once").expect("a grant").grant
     }
 }
 

@@ -12,6 +12,7 @@ mod public;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -19,6 +20,7 @@ pub use forwarded::{InvalidForwardedFor, TrustedProxies, client_address};
 use network::{Network, Ranges};
 pub use public::is_public;
 
+use crate::grant::SHARED;
 use crate::invalid::{Invalid, Violation};
 use crate::json::{MAX_VIOLATIONS, quoted};
 
@@ -53,7 +55,7 @@ pub fn neighbourhood(address: IpAddr) -> IpAddr {
 ///
 /// `*` takes no room beside itself: most lists are that.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddressList(Option<Box<Listed>>);
+pub struct AddressList(Option<Arc<Listed>>);
 
 /// A list that names something.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -73,7 +75,7 @@ impl AddressList {
 
     fn of(networks: Vec<Network>) -> Self {
         let ranges = networks.iter().copied().collect();
-        Self(Some(Box::new(Listed { networks: networks.into(), ranges })))
+        Self(Some(Arc::new(Listed { networks: networks.into(), ranges })))
     }
 
     fn networks(&self) -> &[Network] {
@@ -210,7 +212,7 @@ impl AddressList {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let held = |listed: &Listed| {
-            size_of::<Listed>() + size_of_val(&*listed.networks) + listed.ranges.held_bytes()
+            SHARED + size_of::<Listed>() + size_of_val(&*listed.networks) + listed.ranges.held_bytes()
         };
         self.0.as_deref().map_or(0, held)
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hoody_core::event::{Cursor, Patterns, Place};
-use hoody_core::grant::{Attempt, Credential, decide};
+use hoody_core::grant::{Attempt, Grant, decide};
 use hoody_core::wire;
 use tokio::time::{Interval, MissedTickBehavior};
 use zeroize::Zeroizing;
@@ -20,7 +20,7 @@ use super::live::{Heard, Listener, Lost};
 use super::{DELETED, Event, Scope, http, store};
 use crate::app::App;
 use crate::error::Error;
-use crate::grants::{Cached, NoGrant};
+use crate::grants::NoGrant;
 use crate::http::caller::denied;
 
 /// How often the credential of a silent stream is judged.
@@ -88,7 +88,7 @@ pub(crate) struct Stream {
 
 /// What a judgement gave.
 enum Verdict {
-    May(Arc<Cached>),
+    May(Grant),
     MayNot(Error),
     Unknown,
 }
@@ -138,9 +138,9 @@ impl Stream {
                 self.unknown_ticks += 1;
             } else {
                 match self.judge().await {
-                    Verdict::May(cached) => {
+                    Verdict::May(grant) => {
                         self.unknown_ticks = 0;
-                        if let Some(told) = self.take(&cached) {
+                        if let Some(told) = self.take(&grant) {
                             self.silent_ticks = 0;
                             return Some(told);
                         }
@@ -202,8 +202,8 @@ impl Stream {
         let app = &self.app;
         let address = self.holder.attempt.address;
         let found = app.grants.find(&self.holder.credential, address, &app.db, &app.keys, &app.clock).await;
-        let cached = match found {
-            Ok(cached) => cached,
+        let found = match found {
+            Ok(found) => found,
             Err(NoGrant::Unknown | NoGrant::Revoked(..)) => {
                 return Verdict::MayNot(denied(hoody_core::grant::Deny::Unknown));
             }
@@ -211,14 +211,12 @@ impl Stream {
             Err(NoGrant::Busy | NoGrant::Unavailable) => return Verdict::Unknown,
         };
         let now = app.now();
-        if let Err(deny) = decide(&cached.grant, &self.holder.attempt, now) {
+        if let Err(deny) = decide(&found.grant, &self.holder.attempt, now) {
             return Verdict::MayNot(denied(deny));
         }
-        if let Credential::Token(id) = cached.grant.credential {
-            // Whoever listens uses the token.
-            app.recorder.note(&cached.usage, id, now, address);
-        }
-        Verdict::May(cached)
+        // Whoever listens uses the token.
+        app.grants.note_use(&app.recorder, &found, now, address);
+        Verdict::May(found.grant)
     }
 
     /// Reads on in the history, while that is where the stream is.
@@ -248,9 +246,9 @@ impl Stream {
     }
 
     /// The next thing that is wanted, if it is there.
-    fn take(&mut self, cached: &Cached) -> Option<Told> {
+    fn take(&mut self, grant: &Grant) -> Option<Told> {
         while let Some(event) = self.history.pop_front() {
-            if let Some(told) = self.tell(&event, cached) {
+            if let Some(told) = self.tell(&event, grant) {
                 return Some(told);
             }
         }
@@ -260,7 +258,7 @@ impl Stream {
         loop {
             match self.listener.next() {
                 Heard::Event(event) => {
-                    if let Some(told) = self.tell(&event, cached) {
+                    if let Some(told) = self.tell(&event, grant) {
                         return Some(told);
                     }
                 }
@@ -277,7 +275,7 @@ impl Stream {
         }
     }
 
-    fn tell(&mut self, event: &Event, cached: &Cached) -> Option<Told> {
+    fn tell(&mut self, event: &Event, grant: &Grant) -> Option<Told> {
         if !event.is_ephemeral {
             // A cursor from a node that is ahead of this one: what lies before it was told there.
             if event.place <= self.at.place {
@@ -290,7 +288,7 @@ impl Stream {
             && event.event_type != DELETED
             && wanted.types.want(&event.event_type)
             && wanted.resource_type.as_ref().is_none_or(|kind| *kind == event.resource_type);
-        is_wanted.then(|| Told::Event(Box::new(event.shown(&self.app.keys, &cached.grant))))
+        is_wanted.then(|| Told::Event(Box::new(event.shown(&self.app.keys, grant))))
     }
 }
 

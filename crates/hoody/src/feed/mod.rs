@@ -138,8 +138,8 @@ impl Mutation {
         caller: &AnyCaller,
         other: Option<UserId>,
     ) -> Result<(Self, Grant), Error> {
-        let account = caller.cached.grant.account;
-        let credential = caller.cached.grant.credential;
+        let account = caller.account();
+        let credential = caller.grant().credential;
         let actor = match credential {
             Credential::Session(id) => Actor::Session(id),
             Credential::Token(id) => Actor::Token(id),
@@ -151,7 +151,7 @@ impl Mutation {
         if account != other {
             mutation.lock_account(account.max(other)).await?;
         }
-        let found = match (credential, &caller.cached.claims) {
+        let found = match (credential, &caller.found.claims) {
             (Credential::Token(id), _) => grant_store::find_token_by_id(&mut mutation.tx, id).await?,
             (Credential::Session(_), Some(claims)) => {
                 grant_store::find_session(&mut mutation.tx, claims).await?

@@ -10,22 +10,34 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hoody_core::grant::{Credential, Grant};
+use hoody_core::grant::{Credential, Grant, SHARED};
 use hoody_core::secret::Digest;
 use hoody_core::session::Claims;
+use hoody_core::time::Timestamp;
 
 use super::ring::{ByKey, Key, Ring};
 use super::slots::Slots;
 use super::usage::Usage;
 use super::{Forget, NoGrant};
 
+/// A grant as a read or the cache gave it. Its lists are shared: a copy is cheap.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) grant: Grant,
+    /// What a session's token says, to hold it against the session again; `None` for a token.
+    pub(crate) claims: Option<Arc<Claims>>,
+    /// What the credential is known by.
+    pub(super) digest: Digest,
+    /// When its use was last written, as far as the read knew.
+    pub(super) last_used: Option<Timestamp>,
+}
+
 /// A grant in the cache.
 #[derive(Debug)]
 pub(crate) struct Cached {
     pub(crate) grant: Grant,
     pub(crate) usage: Usage,
-    /// What a session's token says, to hold it against the session again; `None` for a token.
-    pub(crate) claims: Option<Box<Claims>>,
+    claims: Option<Arc<Claims>>,
     /// The epoch up to which it is known to be good.
     good_at: AtomicU64,
     /// Read since the eviction's hand came by.
@@ -33,9 +45,14 @@ pub(crate) struct Cached {
 }
 
 impl Cached {
-    pub(crate) fn new((grant, usage): (Grant, Usage), claims: Option<Box<Claims>>) -> Self {
-        let (good_at, is_referenced) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { grant, usage, claims, good_at, is_referenced }
+    fn new(found: &Found, epoch: Epoch) -> Self {
+        Self {
+            grant: found.grant.clone(),
+            usage: Usage::last(found.last_used),
+            claims: found.claims.clone(),
+            good_at: AtomicU64::new(epoch.0),
+            is_referenced: AtomicBool::new(false),
+        }
     }
 
     fn concerns(&self) -> impl Iterator<Item = Forget> + '_ {
@@ -52,7 +69,7 @@ impl Cached {
     fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.grant.held_bytes()
-            + self.claims.as_deref().map_or(0, |claims| size_of_val(claims) + claims.jti.capacity())
+            + self.claims.as_deref().map_or(0, |claims| SHARED + size_of_val(claims) + claims.jti.capacity())
             + PER_GRANT
     }
 }
@@ -62,11 +79,11 @@ const REMEMBERED: usize = 65_536;
 
 /// What a grant takes beside itself: its places in the map and under the eviction's hand, and what the
 /// allocator rounds up. A test holds the sum to what grants take.
-const PER_GRANT: usize = 88;
+const PER_GRANT: usize = 72;
 
 #[derive(Debug)]
 pub(super) struct Cache {
-    grants: papaya::HashMap<Key, Arc<Cached>, ByKey>,
+    grants: papaya::HashMap<Key, Cached, ByKey>,
     /// Credentials that nobody knows, or that are deleted.
     unknown: papaya::HashMap<Key, NoGrant, ByKey>,
     /// Credentials that were good when they were last evicted: their next read waits for nobody.
@@ -97,16 +114,17 @@ impl Cache {
     }
 
     /// The grant of this credential. Takes no lock.
-    pub(super) fn get(&self, digest: &Digest) -> Option<Arc<Cached>> {
-        self.find(digest, Arc::clone)
+    pub(super) fn get(&self, digest: &Digest) -> Option<Found> {
+        self.with(digest, |cached| Found {
+            grant: cached.grant.clone(),
+            claims: cached.claims.clone(),
+            digest: *digest,
+            last_used: None,
+        })
     }
 
     /// What `look` makes of the grant of this credential, where it is. Takes no lock.
     pub(super) fn with<T>(&self, digest: &Digest, look: impl FnOnce(&Cached) -> T) -> Option<T> {
-        self.find(digest, |cached| look(cached))
-    }
-
-    fn find<T>(&self, digest: &Digest, look: impl FnOnce(&Arc<Cached>) -> T) -> Option<T> {
         let grants = self.grants.pin();
         let cached = grants.get(&Key::of(digest))?;
         if !self.is_good(cached) {
@@ -141,8 +159,7 @@ impl Cache {
     /// Whether it was good when it was last forgotten or evicted.
     pub(super) fn was_known(&self, digest: &Digest) -> bool {
         let key = Key::of(digest);
-        self.grants.pin().get(&key).is_some_and(|cached| was_in_force(cached))
-            || self.known.pin().contains_key(&key)
+        self.grants.pin().get(&key).is_some_and(was_in_force) || self.known.pin().contains_key(&key)
     }
 
     /// To be noted before a read begins.
@@ -152,11 +169,11 @@ impl Cache {
 
     /// Puts in what a read that began at `epoch` found, unless something that it concerns was forgotten
     /// since; whether it went in.
-    pub(super) fn insert(&self, digest: Digest, cached: &Arc<Cached>, epoch: Epoch) -> bool {
-        let key = Key::of(&digest);
+    pub(super) fn insert(&self, found: &Found, epoch: Epoch) -> bool {
+        let key = Key::of(&found.digest);
+        let cached = Cached::new(found, epoch);
         let mut ring = self.lock();
-        cached.good_at.store(epoch.0, Ordering::SeqCst);
-        if epoch.0 < ring.floor || !self.is_good(cached) {
+        if epoch.0 < ring.floor || !self.is_good(&cached) {
             return false;
         }
         let bytes = cached.bytes();
@@ -164,7 +181,7 @@ impl Cache {
             return true;
         }
         let grants = self.grants.pin();
-        match grants.insert(key, Arc::clone(cached)) {
+        match grants.insert(key, cached) {
             Some(old) => {
                 ring.held = ring.held - old.bytes() + bytes;
                 self.evict(&mut ring, 0);
@@ -304,7 +321,6 @@ mod tests {
     use std::sync::atomic::AtomicI64;
 
     use super::*;
-    use crate::grants::usage::Usage;
     use hoody_core::address::AddressList;
     use hoody_core::grant::{Descent, Limits};
     use hoody_core::id::{TokenId, UserId};
@@ -320,7 +336,7 @@ mod tests {
         TokenId::from_bytes([n; 12])
     }
 
-    fn cached(account: u8, lineage: &[u8]) -> Arc<Cached> {
+    fn found(n: u32, account: u8, lineage: &[u8]) -> Found {
         let lineage: Vec<_> = lineage.iter().copied().map(token).collect();
         let grant = Grant {
             account: UserId::from_bytes([account; 12]),
@@ -330,16 +346,21 @@ mod tests {
             is_banned: false,
             limits: Limits::of_session(Timestamp::MAX),
         };
-        Arc::new(Cached::new((grant, Usage::never()), None))
+        Found { grant, claims: None, digest: digest(n), last_used: None }
+    }
+
+    /// How many bytes each of `found`'s takes.
+    fn bytes() -> usize {
+        Cached::new(&found(1, 1, &[1]), Epoch(0)).bytes()
     }
 
     #[test]
     fn forgetting_an_ancestor_forgets_its_descendants_and_nothing_else() {
         let cache = Cache::new(1 << 20);
         let epoch = cache.epoch();
-        assert!(cache.insert(digest(1), &cached(1, &[1]), epoch));
-        assert!(cache.insert(digest(2), &cached(1, &[1, 2]), epoch));
-        assert!(cache.insert(digest(3), &cached(1, &[3]), epoch));
+        assert!(cache.insert(&found(1, 1, &[1]), epoch));
+        assert!(cache.insert(&found(2, 1, &[1, 2]), epoch));
+        assert!(cache.insert(&found(3, 1, &[3]), epoch));
         cache.forget(&[Forget::Token(token(1))]);
         assert!(cache.get(&digest(1)).is_none());
         assert!(cache.get(&digest(2)).is_none());
@@ -354,30 +375,30 @@ mod tests {
         let cache = Cache::new(1 << 20);
         let before = cache.epoch();
         cache.forget(&[Forget::Token(token(1))]);
-        assert!(!cache.insert(digest(1), &cached(1, &[1]), before));
-        assert!(!cache.insert(digest(2), &cached(1, &[1, 2]), before));
+        assert!(!cache.insert(&found(1, 1, &[1]), before));
+        assert!(!cache.insert(&found(2, 1, &[1, 2]), before));
         assert!(cache.get(&digest(1)).is_none());
-        assert!(cache.insert(digest(3), &cached(1, &[3]), before), "another token is not held up");
-        assert!(cache.insert(digest(1), &cached(1, &[1]), cache.epoch()));
+        assert!(cache.insert(&found(3, 1, &[3]), before), "another token is not held up");
+        assert!(cache.insert(&found(1, 1, &[1]), cache.epoch()));
         cache.forget_all();
-        assert!(!cache.insert(digest(4), &cached(2, &[4]), before));
+        assert!(!cache.insert(&found(4, 2, &[4]), before));
     }
 
     #[test]
     fn what_came_after_a_poll_was_sent_is_not_confirmed_by_it() {
         let cache = Cache::new(1 << 20);
-        assert!(cache.insert(digest(1), &cached(1, &[1]), cache.epoch()));
+        assert!(cache.insert(&found(1, 1, &[1]), cache.epoch()));
         let sent = cache.unconfirmed();
         let under_way = cache.epoch();
-        assert!(cache.insert(digest(2), &cached(1, &[2]), under_way));
+        assert!(cache.insert(&found(2, 1, &[2]), under_way));
         cache.insert_unknown(digest(3), NoGrant::Unknown, under_way);
         cache.confirm(sent);
         cache.forget_unconfirmed();
         assert!(cache.get(&digest(1)).is_some());
         assert!(cache.get(&digest(2)).is_none() && cache.find_unknown(&digest(3)).is_none());
-        assert_eq!(cache.bytes(), cached(1, &[1]).bytes());
-        assert!(!cache.insert(digest(2), &cached(1, &[2]), under_way), "a read of before is made again");
-        assert!(cache.insert(digest(2), &cached(1, &[2]), cache.epoch()));
+        assert_eq!(cache.bytes(), bytes());
+        assert!(!cache.insert(&found(2, 1, &[2]), under_way), "a read of before is made again");
+        assert!(cache.insert(&found(2, 1, &[2]), cache.epoch()));
     }
 
     #[test]
@@ -393,12 +414,12 @@ mod tests {
 
     #[test]
     fn the_cache_is_bounded_and_keeps_what_is_used() {
-        let each = cached(1, &[1]).bytes();
+        let each = bytes();
         let cache = Cache::new(50 * each);
         let epoch = cache.epoch();
         for n in 0..200_u32 {
             let id = u8::try_from(n).unwrap();
-            assert!(cache.insert(digest(n), &cached(id, &[id]), epoch));
+            assert!(cache.insert(&found(n, id, &[id]), epoch));
             assert!(cache.get(&digest(0)).is_some(), "used all the time, gone at {n}");
         }
         assert_eq!((cache.len(), cache.bytes()), (50, 50 * each));
@@ -409,22 +430,23 @@ mod tests {
     #[test]
     fn the_bound_is_one_of_bytes() {
         let entries: Vec<_> = (0..1000).map(|n| format!("10.{}.{}.0/25", n / 250, n % 250)).collect();
-        let mut large = Arc::into_inner(cached(1, &[1])).unwrap().grant;
-        large.limits.addresses = AddressList::parse_entries(entries.iter().map(String::as_str)).unwrap();
-        let large = Cached::new((large, Usage::never()), None);
-        let small = cached(1, &[2]).bytes();
-        assert!(large.bytes() > 30 * small, "{} {small}", large.bytes());
-        let cache = Cache::new(large.bytes() + 10 * small);
+        let mut large = found(100, 1, &[1]);
+        large.grant.limits.addresses =
+            AddressList::parse_entries(entries.iter().map(String::as_str)).unwrap();
+        let its_bytes = Cached::new(&large, Epoch(0)).bytes();
+        let small = bytes();
+        assert!(its_bytes > 30 * small, "{its_bytes} {small}");
+        let cache = Cache::new(its_bytes + 10 * small);
         let epoch = cache.epoch();
         for n in 0..30_u8 {
-            cache.insert(digest(u32::from(n)), &cached(1, &[n + 2]), epoch);
+            cache.insert(&found(u32::from(n), 1, &[n + 2]), epoch);
         }
         assert_eq!(cache.len(), 30);
-        assert!(cache.insert(digest(100), &Arc::new(large), epoch));
+        assert!(cache.insert(&large, epoch));
         assert_eq!(cache.len(), 11, "it and ten others");
         // One that is larger than all of it is answered from, and not kept.
         let tiny = Cache::new(10);
-        assert!(tiny.insert(digest(1), &cached(1, &[1]), tiny.epoch()));
+        assert!(tiny.insert(&found(1, 1, &[1]), tiny.epoch()));
         assert_eq!((tiny.len(), tiny.bytes()), (0, 0));
     }
 
@@ -432,13 +454,13 @@ mod tests {
     fn what_is_forgotten_and_read_again_leaves_no_trail() {
         let cache = Cache::new(usize::MAX);
         for n in 0..10_000_u32 {
-            assert!(cache.insert(digest(n % 3), &cached(1, &[1]), cache.epoch()));
+            assert!(cache.insert(&found(n % 3, 1, &[1]), cache.epoch()));
             if n % 2 == 0 {
                 cache.forget(&[Forget::Token(token(1))]);
             }
         }
         assert_eq!((cache.lock().keys.len(), cache.len()), (3, 3));
-        assert_eq!(cache.bytes(), 3 * cached(1, &[1]).bytes());
+        assert_eq!(cache.bytes(), 3 * bytes());
         cache.forget_all();
         assert_eq!((cache.len(), cache.bytes()), (0, 0));
         assert!(cache.lock().keys.is_empty());
@@ -447,10 +469,10 @@ mod tests {
     /// What was forgotten makes room before what is good, used or not.
     #[test]
     fn what_was_forgotten_is_evicted_first() {
-        let each = cached(1, &[1]).bytes();
+        let each = bytes();
         let cache = Cache::new(3 * each);
         for n in 1..=3_u8 {
-            assert!(cache.insert(digest(u32::from(n)), &cached(n, &[n]), cache.epoch()));
+            assert!(cache.insert(&found(u32::from(n), n, &[n]), cache.epoch()));
         }
         cache.forget(&[Forget::Token(token(2))]);
         assert!(
@@ -459,7 +481,7 @@ mod tests {
         );
         // The first goes round: all were used. What is left of the round finds the forgotten one.
         assert!(cache.get(&digest(1)).is_some() && cache.get(&digest(3)).is_some());
-        assert!(cache.insert(digest(4), &cached(4, &[4]), cache.epoch()));
+        assert!(cache.insert(&found(4, 4, &[4]), cache.epoch()));
         let there: Vec<u32> = (1..=4).filter(|n| cache.get(&digest(*n)).is_some()).collect();
         assert_eq!(there, [1, 3, 4]);
         assert!(cache.was_known(&digest(2)), "also when it is gone");
@@ -473,10 +495,10 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for n in 1..20_000 {
-                    let mut each = Arc::into_inner(cached(1, &[1])).unwrap();
+                    let mut each = found(1, 1, &[1]);
                     // Which one it is.
                     each.grant.limits.expires_at = Some(Timestamp::from_millis(n));
-                    assert!(cache.insert(digest(1), &Arc::new(each), cache.epoch()));
+                    assert!(cache.insert(&each, cache.epoch()));
                     cache.forget(&[Forget::Token(token(1))]);
                     forgotten.store(n, Ordering::SeqCst);
                 }
@@ -501,7 +523,7 @@ mod tests {
     #[test]
     #[ignore = "run by the_estimate_is_what_grants_take, alone in a process"]
     fn measure_what_grants_take() {
-        const GRANTS: u32 = 100_000;
+        const GRANTS: u32 = 250_000;
         // The first stays, or the second would be made of what it leaves behind.
         let caches = [Cache::new(usize::MAX), Cache::new(usize::MAX)];
         for (depth, cache) in [1_u32, 3].into_iter().zip(&caches) {
@@ -525,11 +547,8 @@ mod tests {
                 };
                 let mut key = [0; 32];
                 key[..8].copy_from_slice(&u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
-                cache.insert(
-                    Digest::from_bytes(key),
-                    &Arc::new(Cached::new((grant, Usage::never()), None)),
-                    epoch,
-                );
+                let digest = Digest::from_bytes(key);
+                cache.insert(&Found { grant, claims: None, digest, last_used: None }, epoch);
                 cache.confirm(1);
             }
             let (took, counted) = (resident() - before, cache.bytes());

@@ -15,15 +15,15 @@ use futures_util::future::{BoxFuture, Shared};
 use hoody_core::grant::Grant;
 use hoody_core::keys::KeyId;
 use hoody_core::secret::Digest;
+use hoody_core::time::Timestamp;
 
-use super::cache::{Cached, Epoch};
+use super::cache::{Epoch, Found};
 use super::gate::Door;
 use super::store;
-use super::usage::Usage;
 use super::{COLD_READ_LIMIT, Grants, NoGrant, Wanted};
 use crate::db::{Db, DbError};
 
-type Landing = Shared<BoxFuture<'static, Result<Arc<Cached>, NoGrant>>>;
+type Landing = Shared<BoxFuture<'static, Result<Found, NoGrant>>>;
 /// A credential and the door its read goes through: who may use the wide one waits for nobody who may not.
 type Route = (Digest, Door);
 /// What tests put between a read and the cache.
@@ -107,7 +107,7 @@ async fn fly(
     db: &Db,
     mut epoch: Epoch,
     hook: Option<Hook>,
-) -> Result<Arc<Cached>, NoGrant> {
+) -> Result<Found, NoGrant> {
     for _ in 0..READS {
         let found = read(db, wanted, &grants.rekeys).await.map_err(|error| {
             tracing::warn!(%error, "a credential could not be looked up");
@@ -123,9 +123,9 @@ async fn fly(
                 return Err(none);
             }
         };
-        let cached = Arc::new(Cached::new(found, wanted.claims()));
-        if grants.cache.insert(digest, &cached, epoch) {
-            return Ok(cached);
+        let found = wanted.found(found, digest);
+        if grants.cache.insert(&found, epoch) {
+            return Ok(found);
         }
         // Something that it concerns was forgotten meanwhile: what was read may be what was taken away.
         epoch = grants.cache.epoch();
@@ -133,16 +133,16 @@ async fn fly(
     Err(NoGrant::Unavailable)
 }
 
-/// Asks the database; [`NoGrant::Unknown`] or [`NoGrant::Revoked`] where it has no such credential.
+/// Asks the database for a grant, and when its use was last written; [`NoGrant::Unknown`] or [`NoGrant::Revoked`] where it has no such credential.
 pub(super) async fn read(
     db: &Db,
     wanted: &Wanted,
     rekeys: &Rekeys,
-) -> Result<Result<(Grant, Usage), NoGrant>, DbError> {
+) -> Result<Result<(Grant, Option<Timestamp>), NoGrant>, DbError> {
     match wanted {
         Wanted::Session(claims) => {
             let found = store::find_session(db, claims).await?;
-            Ok(found.map(|grant| (grant, Usage::never())).ok_or(NoGrant::Unknown))
+            Ok(found.map(|grant| (grant, None)).ok_or(NoGrant::Unknown))
         }
         Wanted::Token(digests) => {
             // The current key's once more at the end: another reader may have moved the token to it meanwhile.

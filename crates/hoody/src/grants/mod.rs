@@ -23,14 +23,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use hoody_core::grant::{Credential, Grant};
 use hoody_core::id::{SessionId, TokenId, UserId};
 use hoody_core::secret::{Digest, TokenText};
 use hoody_core::session::{self, Kind};
+use hoody_core::time::Timestamp;
 
 use cache::Cache;
-pub(crate) use cache::Cached;
+pub(crate) use cache::{Cached, Found};
 use cold::{Flights, Rekeys};
 use gate::Gate;
+use usage::{Recorder, Usage};
 
 use crate::clock::Clock;
 use crate::db::Db;
@@ -90,15 +93,16 @@ impl NoGrant {
 #[derive(Debug, Clone)]
 enum Wanted {
     Token(Vec<(hoody_core::keys::KeyId, Digest)>),
-    Session(Box<session::Claims>),
+    Session(Arc<session::Claims>),
 }
 
 impl Wanted {
-    fn claims(&self) -> Option<Box<session::Claims>> {
-        match self {
+    fn found(&self, (grant, last_used): (Grant, Option<Timestamp>), digest: Digest) -> Found {
+        let claims = match self {
             Self::Token(_) => None,
-            Self::Session(claims) => Some(claims.clone()),
-        }
+            Self::Session(claims) => Some(Arc::clone(claims)),
+        };
+        Found { grant, claims, digest, last_used }
     }
 }
 
@@ -122,7 +126,7 @@ impl Grants {
         db: &Db,
         keys: &Keys,
         clock: &Clock,
-    ) -> Result<Arc<Cached>, NoGrant> {
+    ) -> Result<Found, NoGrant> {
         let token = TokenText::parse(text);
         if token.is_err() && (text.starts_with(hoody_core::secret::PREFIX) || !session::looks_like_jwt(text))
         {
@@ -146,7 +150,7 @@ impl Grants {
                 }
                 Wanted::Token(digests)
             }
-            Err(_) => Wanted::Session(Box::new(read_session(text, keys, clock)?)),
+            Err(_) => Wanted::Session(Arc::new(read_session(text, keys, clock)?)),
         };
         metrics::counter!("hoody_grants_cold_reads_total").increment(1);
         if is_fresh {
@@ -166,11 +170,11 @@ impl Grants {
         wanted: &Wanted,
         address: IpAddr,
         db: &Db,
-    ) -> Result<Arc<Cached>, NoGrant> {
+    ) -> Result<Found, NoGrant> {
         let door = self.gate.door(address, self.cache.was_known(&digest));
         let place = tokio::time::timeout(STALE_READ_LIMIT, self.gate.enter(address, door)).await;
         let place = place.map_err(|_| NoGrant::Unavailable)??;
-        let result = read_stale(db, wanted, &self.rekeys).await;
+        let result = read_stale(db, wanted, digest, &self.rekeys).await;
         place.leave(result.as_ref().is_err_and(|none| none.is_of_nobody()));
         result
     }
@@ -193,6 +197,15 @@ impl Grants {
             return None;
         }
         self.cache.with(&keys.cache_digest(text), judge)
+    }
+
+    /// Notes that a token was used, in the cache where it is there.
+    pub(crate) fn note_use(&self, recorder: &Recorder, found: &Found, at: Timestamp, address: IpAddr) {
+        let Credential::Token(token) = found.grant.credential else { return };
+        let noted = self.cache.with(&found.digest, |cached| recorder.note(&cached.usage, token, at, address));
+        if noted.is_none() {
+            recorder.note(&Usage::last(found.last_used), token, at, address);
+        }
     }
 
     /// Forgets; when it returns, no request on this node will be answered from what was known before.
@@ -257,10 +270,10 @@ impl Grants {
 }
 
 /// Reads for one request alone: what is read now may be out of date before the next poll.
-async fn read_stale(db: &Db, wanted: &Wanted, rekeys: &Rekeys) -> Result<Arc<Cached>, NoGrant> {
+async fn read_stale(db: &Db, wanted: &Wanted, digest: Digest, rekeys: &Rekeys) -> Result<Found, NoGrant> {
     let found = tokio::time::timeout(STALE_READ_LIMIT, cold::read(db, wanted, rekeys)).await;
     let found = found.map_err(|_| NoGrant::Unavailable)?.map_err(|_| NoGrant::Unavailable)?;
-    found.map(|found| Arc::new(Cached::new(found, wanted.claims())))
+    found.map(|found| wanted.found(found, digest))
 }
 
 fn read_session(text: &str, keys: &Keys, clock: &Clock) -> Result<session::Claims, NoGrant> {

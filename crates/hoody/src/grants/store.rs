@@ -10,7 +10,7 @@ use hoody_core::secret::Digest;
 use hoody_core::session::{Claims, REUSE_GRACE, Standing};
 use hoody_core::time::{SECOND, Timestamp};
 
-use super::usage::{Note, USAGE_INTERVAL, Usage};
+use super::usage::{Note, USAGE_INTERVAL};
 use crate::db::{Db, DbError, On, Row, args};
 use crate::sessions;
 
@@ -43,10 +43,10 @@ const USE: &str = "UPDATE tokens SET last_used_at = $2, last_used_ip = $3 \
 pub(crate) async fn find_token(
     on: impl Into<On<'_>>,
     digest: &Digest,
-) -> Result<Option<(Grant, Usage)>, DbError> {
+) -> Result<Option<(Grant, Option<Timestamp>)>, DbError> {
     let rows = on.into().list(LINEAGE_BY_DIGEST, args![&digest.bytes()[..]]).await?;
     let Some(grant) = token_grant(&rows)? else { return Ok(None) };
-    Ok(Some((grant, Usage::last(rows[0].get("last_used_at")?))))
+    Ok(Some((grant, rows[0].get("last_used_at")?)))
 }
 
 /// Whose the deleted token with this digest was, and which.

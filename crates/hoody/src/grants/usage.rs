@@ -5,7 +5,7 @@
 //! finds the channel full is dropped and taken up by the next request.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use hoody_core::id::TokenId;
 use hoody_core::time::{SECOND, Timestamp};
@@ -19,9 +19,9 @@ pub(crate) const USAGE_INTERVAL: i64 = 30 * SECOND;
 const NOTES: usize = 65_536;
 const BATCH: usize = 500;
 
-/// When a token's use was last noted, in milliseconds since 1970.
+/// When a token's use was last noted: in seconds since 1970, rounded up, and one more; 0 is never.
 #[derive(Debug)]
-pub(crate) struct Usage(AtomicI64);
+pub(crate) struct Usage(AtomicU32);
 
 /// One use that is to be written.
 #[derive(Debug, Clone, Copy)]
@@ -40,13 +40,14 @@ pub(crate) struct Recorder(mpsc::Sender<Note>);
 pub(crate) struct Notes(mpsc::Receiver<Note>);
 
 impl Usage {
-    pub(crate) fn never() -> Self {
-        Self(AtomicI64::new(i64::MIN))
-    }
-
     pub(crate) fn last(at: Option<Timestamp>) -> Self {
-        Self(AtomicI64::new(at.map_or(i64::MIN, Timestamp::millis)))
+        Self(AtomicU32::new(at.map_or(0, second)))
     }
+}
+
+fn second(at: Timestamp) -> u32 {
+    let second = at.millis().saturating_add(SECOND - 1).div_euclid(SECOND) + 1;
+    u32::try_from(second.max(1)).unwrap_or(u32::MAX)
 }
 
 impl Recorder {
@@ -58,11 +59,11 @@ impl Recorder {
     /// Notes that `token` was used, if its last note is old enough.
     pub(crate) fn note(&self, usage: &Usage, token: TokenId, at: Timestamp, address: IpAddr) {
         let last = usage.0.load(Ordering::Relaxed);
-        // As the statement has it: what is noted here is written there.
-        if at.millis() <= last.saturating_add(USAGE_INTERVAL) {
+        // Never sooner than the statement has it: what is noted here is written there.
+        if last > 0 && at.millis() <= (i64::from(last) - 1) * SECOND + USAGE_INTERVAL {
             return;
         }
-        let claim = usage.0.compare_exchange(last, at.millis(), Ordering::Relaxed, Ordering::Relaxed);
+        let claim = usage.0.compare_exchange(last, second(at), Ordering::Relaxed, Ordering::Relaxed);
         if claim.is_ok() && self.0.try_send(Note { token, at, address }).is_err() {
             usage.0.store(last, Ordering::Relaxed);
         }
@@ -97,7 +98,7 @@ mod tests {
     #[test]
     fn a_token_is_noted_once_in_thirty_seconds() {
         let (recorder, mut notes) = Recorder::channel();
-        let usage = Usage::never();
+        let usage = Usage::last(None);
         let token = TokenId::from_bytes([1; 12]);
         let address = IpAddr::from([203, 0, 113, 1]);
         let mut written = Vec::new();

@@ -23,7 +23,7 @@ use http::{HeaderMap, Uri};
 use super::Shared;
 use crate::app::{App, catalogue};
 use crate::error::Error;
-use crate::grants::{Cached, NoGrant};
+use crate::grants::{Found, NoGrant};
 
 /// A request on its way: the peer of its connection, and who it turned out to come from.
 #[derive(Debug, Clone)]
@@ -110,7 +110,7 @@ pub(crate) struct Origin {
 /// A credential that was let in, whatever the rule was.
 #[derive(Debug)]
 pub(crate) struct AnyCaller {
-    pub(crate) cached: Arc<Cached>,
+    pub(crate) found: Found,
     pub(crate) attempt: Attempt,
 }
 
@@ -196,7 +196,7 @@ needs! {
 
 impl AnyCaller {
     pub(crate) fn grant(&self) -> &Grant {
-        &self.cached.grant
+        &self.found.grant
     }
 
     pub(crate) fn account(&self) -> UserId {
@@ -287,15 +287,13 @@ pub(crate) async fn judge(parts: &Parts, text: &str, app: &App, rule: Rule) -> R
             NoGrant::Unavailable => Error::Unavailable("The credential cannot be checked now; try again"),
         }
     })?;
-    let Grant { account, credential, .. } = cached.grant;
+    let Grant { account, credential, .. } = found.grant;
     visit.note(Who { account, credential: Some(credential), origin, permission: rule.permission });
     let attempt = Attempt { address, realm, rule };
     let now = app.now();
-    decide(&cached.grant, &attempt, now).map_err(denied)?;
-    if let Credential::Token(id) = cached.grant.credential {
-        app.recorder.note(&cached.usage, id, now, address);
-    }
-    Ok(AnyCaller { cached, attempt })
+    decide(&found.grant, &attempt, now).map_err(denied)?;
+    app.grants.note_use(&app.recorder, &found, now, address);
+    Ok(AnyCaller { found, attempt })
 }
 
 /// A session that is over has no grant, but it says whose it was, and that we signed it.
