@@ -14,6 +14,7 @@ use super::{Alert, store};
 use crate::app::App;
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
+use crate::http::body::NoBody;
 use crate::http::caller::{ASession, AccountRead, AnyCaller};
 use crate::http::path::TextPath;
 use crate::http::{Answer, Caller, IdPath, JsonBody, Query, Shared};
@@ -108,6 +109,7 @@ pub(crate) async fn acknowledge_alert(
     State(app): State<Shared>,
     caller: Caller<ASession>,
     IdPath(id): IdPath<noun::Alert>,
+    _: NoBody,
 ) -> Result<Answer<wire::Alert>, Error> {
     let alert = settle(&app, &caller, id, ("acknowledged", "alert.acknowledged")).await?;
     Ok(Answer::ok("Alert acknowledged successfully", alert))
@@ -121,6 +123,7 @@ pub(crate) async fn dismiss_alert(
     State(app): State<Shared>,
     caller: Caller<ASession>,
     IdPath(id): IdPath<noun::Alert>,
+    _: NoBody,
 ) -> Result<Answer<wire::Alert>, Error> {
     let alert = settle(&app, &caller, id, ("dismissed", "alert.dismissed")).await?;
     Ok(Answer::ok("Alert dismissed successfully", alert))

@@ -139,6 +139,7 @@ impl Alert {
     fn message(&self, name: Option<&str>) -> String {
         let subject = match (self.subject.noun, name) {
             ("account", _) => "the account".to_owned(),
+            (noun, Some("")) => format!("{noun} {}", self.subject.id),
             (noun, Some(name)) => format!("{noun} {}", hoody_core::json::quoted(name)),
             (noun, None) => format!("a {noun}"),
         };

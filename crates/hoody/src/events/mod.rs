@@ -74,11 +74,16 @@ impl Event {
         keys.cursor(self.account, Cursor::new(self.place, self.at))
     }
 
+    /// Who did it.
+    pub(crate) fn actor(&self) -> wire::EventActor {
+        let kind = if matches!(self.actor_kind.as_str(), "session" | "token") { "user" } else { "system" };
+        wire::EventActor { kind: kind.to_owned(), id: self.actor_id, via: self.actor_kind.clone() }
+    }
+
     /// As the holder of `grant` sees it: of the realms, those that the credential is valid in.
     pub(crate) fn shown(&self, keys: &Keys, grant: &Grant) -> wire::Event {
         let realms = &grant.limits.realms;
         let may_know = |realm: &&RealmId| !realms.is_listed() || realms.listed().contains(*realm);
-        let kind = if matches!(self.actor_kind.as_str(), "session" | "token") { "user" } else { "system" };
         wire::Event {
             id: self.id,
             event_type: self.event_type.clone(),
@@ -88,11 +93,7 @@ impl Event {
             payload: self.payload.clone(),
             realm_ids: self.realm_ids.iter().filter(may_know).copied().collect(),
             created_at: self.at,
-            actor: Some(wire::EventActor {
-                kind: kind.to_owned(),
-                id: self.actor_id,
-                via: self.actor_kind.clone(),
-            }),
+            actor: Some(self.actor()),
             project_id: self.project_id,
             cursor: (!self.is_ephemeral).then(|| self.cursor(keys)),
             ephemeral: self.is_ephemeral,

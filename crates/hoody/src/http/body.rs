@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::extract::FromRequest;
 use hoody_core::invalid::Invalid;
+use hoody_core::json::Fields;
 use http::{Request, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
@@ -16,6 +17,20 @@ pub(crate) const MAX_BODY: usize = 2 * 1024 * 1024;
 /// A JSON body, read strictly; an empty one is `{}`.
 #[derive(Debug)]
 pub(crate) struct JsonBody(pub(crate) Value);
+
+/// For what takes no body: an empty one, or `{}`.
+#[derive(Debug)]
+pub(crate) struct NoBody;
+
+impl FromRequest<Shared> for NoBody {
+    type Rejection = Error;
+
+    async fn from_request(request: Request<Body>, app: &Shared) -> Result<Self, Error> {
+        let JsonBody(body) = JsonBody::from_request(request, app).await?;
+        Fields::of_body(&body)?.close()?;
+        Ok(Self)
+    }
+}
 
 impl FromRequest<Shared> for JsonBody {
     type Rejection = Error;

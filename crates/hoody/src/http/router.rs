@@ -2,13 +2,16 @@
 //! and in the authorisation matrix.
 
 use axum::Router;
+use axum::extract::State;
 use axum::routing::get;
+use http::request::Parts;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::caller::note_who;
 use super::{Shared, ip, probes};
 use crate::error::Error;
 use crate::{
@@ -180,9 +183,19 @@ pub(crate) fn router(app: &Shared) -> Router {
         // what the links of mails lead to
         .route("/verify-email", get(signup::pages::ask_verification).post(signup::pages::verify))
         .route("/reset-password", get(signup::pages::ask_password).post(signup::pages::reset))
-        .fallback(async || Error::NotFound { code: "RESOURCE_NOT_FOUND", message: "There is no such route" })
-        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
         .with_state(Shared::clone(app))
+}
+
+async fn no_route(State(app): State<Shared>, parts: Parts) -> Error {
+    note_who(&parts, &app).await;
+    Error::NotFound { code: "RESOURCE_NOT_FOUND", message: "There is no such route" }
+}
+
+async fn no_method(State(app): State<Shared>, parts: Parts) -> Error {
+    note_who(&parts, &app).await;
+    Error::MethodNotAllowed
 }
 
 /// The OpenAPI document of this version, as it is committed.

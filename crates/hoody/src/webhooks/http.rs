@@ -15,6 +15,7 @@ use crate::db::DbError;
 use crate::error::Error;
 use crate::events::Event;
 use crate::feed::{Change, Mutation};
+use crate::http::body::NoBody;
 use crate::http::caller::ASession;
 use crate::http::path::TwoIds;
 use crate::http::{Answer, Caller, IdPath, JsonBody, Query, Shared};
@@ -129,6 +130,7 @@ pub(crate) async fn delete_webhook(
     State(app): State<Shared>,
     caller: Caller<ASession>,
     IdPath(id): IdPath<noun::Webhook>,
+    _: NoBody,
 ) -> Result<Answer<()>, Error> {
     let (mut mutation, webhook) = begin_on(&app, &caller, id).await?;
     store::delete(&mut mutation.tx, id).await?;
@@ -145,6 +147,7 @@ pub(crate) async fn rotate_webhook_secret(
     State(app): State<Shared>,
     caller: Caller<ASession>,
     IdPath(id): IdPath<noun::Webhook>,
+    _: NoBody,
 ) -> Result<Answer<wire::Webhook>, Error> {
     let (mut mutation, mut webhook) = begin_on(&app, &caller, id).await?;
     let old =
@@ -166,13 +169,15 @@ pub(crate) async fn rotate_webhook_secret(
 #[utoipa::path(post, path = "/api/v1/webhooks/{id}/test", operation_id = "test_webhook", tag = "webhooks",
     params(("id" = WebhookId, Path)), security(("bearer" = [])),
     responses((status = 201, body = wire::Envelope<wire::WebhookDelivery>),
-    (status = 404, body = wire::ErrorBody)))]
+    (status = 404, body = wire::ErrorBody), (status = 409, body = wire::ErrorBody)))]
 pub(crate) async fn test_webhook(
     State(app): State<Shared>,
     caller: Caller<ASession>,
     IdPath(id): IdPath<noun::Webhook>,
+    _: NoBody,
 ) -> Result<Answer<wire::WebhookDelivery>, Error> {
     let (mut mutation, webhook) = begin_on(&app, &caller, id).await?;
+    is_on(&webhook)?;
     let event = test_event(&app, &mutation, &webhook);
     let delivery: DeliveryId = app.new_id();
     let times = (mutation.now, mutation.now.plus(TRIED_FOR));
@@ -182,6 +187,15 @@ pub(crate) async fn test_webhook(
     mutation.commit().await?;
     app.webhook_bell.send_replace(());
     Ok(Answer::created("Test message put on its way", shown))
+}
+
+/// What is put on its way to an endpoint that is off would wait there unseen.
+fn is_on(webhook: &Webhook) -> Result<(), Error> {
+    if webhook.is_enabled {
+        return Ok(());
+    }
+    let message = "The webhook is disabled: enable it first";
+    Err(Error::Conflict { code: "WEBHOOK_DISABLED", message: message.to_owned() })
 }
 
 fn test_event(app: &App, mutation: &Mutation, webhook: &Webhook) -> Event {
@@ -229,13 +243,15 @@ pub(crate) async fn list_webhook_deliveries(
     operation_id = "replay_webhook_delivery", tag = "webhooks",
     params(("id" = WebhookId, Path), ("delivery_id" = DeliveryId, Path)), security(("bearer" = [])),
     responses((status = 200, body = wire::Envelope<wire::WebhookDelivery>),
-    (status = 404, body = wire::ErrorBody)))]
+    (status = 404, body = wire::ErrorBody), (status = 409, body = wire::ErrorBody)))]
 pub(crate) async fn replay_webhook_delivery(
     State(app): State<Shared>,
     caller: Caller<ASession>,
     TwoIds(id, delivery): TwoIds<noun::Webhook, noun::Delivery>,
+    _: NoBody,
 ) -> Result<Answer<wire::WebhookDelivery>, Error> {
     let (mut mutation, webhook) = begin_on(&app, &caller, id).await?;
+    is_on(&webhook)?;
     let times = (mutation.now, mutation.now.plus(TRIED_FOR));
     if !store::replay(&mut mutation.tx, id, delivery, times).await? {
         return Err(NO_DELIVERY);

@@ -161,7 +161,8 @@ pub(crate) fn message(event: &Event) -> String {
         "user_id": event.account,
         "realm_ids": event.realm_ids,
         "payload": event.payload,
-        "actor": { "via": event.actor_kind, "id": event.actor_id },
+        "actor": event.actor(),
+        "project_id": event.project_id,
         "created_at": event.at,
     });
     json!({ "type": event.event_type, "timestamp": event.at, "data": data }).to_string()

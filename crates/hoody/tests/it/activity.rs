@@ -78,6 +78,17 @@ on_both! {
         assert_eq!(latest(&app, &owner, "/api/v1/projects").await["token_id"], json!(token.id));
     }
 
+    /// Who tries doors with somebody's token is seen.
+    async fn what_leads_nowhere_leaves_a_row_too(app: TestApp) {
+        let owner = app.user("ada").await;
+        let token = owner.mint(json!({})).await;
+        token.client.get("/api/v1/nothing").await.refused(404, "RESOURCE_NOT_FOUND");
+        assert_eq!(latest(&app, &owner, "/api/v1/nothing").await["token_id"], json!(token.id));
+        token.client.delete("/api/v1/projects").await.expect(StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(outcome(&app, &owner, "/api/v1/projects").await.0, 405);
+        app.with(&app.service.unknown_token()).get("/api/v1/nothing").await.refused(404, "RESOURCE_NOT_FOUND");
+    }
+
     async fn a_session_that_is_over_is_logged_for_its_account(app: TestApp) {
         let owner = app.user("ada").await;
         let other = app.login("ada").await;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
 use axum::extract::State;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{Client, REALM_A, REALM_B, START_MILLIS, TestApp, on_both};
@@ -144,7 +144,9 @@ on_both! {
         assert_eq!(last.timestamp, (START_MILLIS / 1_000).to_string());
         assert_eq!(last.json()["type"], PROJECTS);
         assert_eq!(last.json()["timestamp"], event["created_at"]);
-        assert_eq!(last.json()["data"]["id"], event["id"]);
+        for field in ["id", "actor", "project_id", "payload"] {
+            assert_eq!(last.json()["data"][field], event[field], "{field}");
+        }
         assert_eq!(last.json()["data"]["realm_ids"], json!([REALM_A]));
         assert!(got.iter().all(|got| got.is_signed_with(&secret) && got.signatures.len() == 1));
         assert!(!last.is_signed_with("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
@@ -252,6 +254,37 @@ on_both! {
         make(&owner, "gone", &[]).await;
         app.deliver().await;
         assert_eq!(owner.get(&path).await.data()["is_enabled"], false);
+    }
+
+    async fn nothing_is_put_on_its_way_to_an_endpoint_that_is_off(app: TestApp) {
+        app.service.allow_webhooks("127.0.0.1");
+        let (owner, endpoint) = (app.user("ada").await, Endpoint::open().await);
+        let (id, _) = hook(&owner, json!({}), &endpoint).await;
+        let path = format!("/api/v1/webhooks/{id}");
+        owner.post(&format!("{path}/test"), json!({})).await.expect(StatusCode::CREATED);
+        owner.patch(&path, json!({ "is_enabled": false })).await.expect(StatusCode::OK);
+        let delivery = deliveries(&owner, &id).await[0]["id"].as_str().unwrap().to_owned();
+        let again = format!("{path}/deliveries/{delivery}/replay");
+        for path in [format!("{path}/test"), again] {
+            owner.post(&path, json!({})).await.refused(409, "WEBHOOK_DISABLED");
+        }
+        assert_eq!(deliveries(&owner, &id).await.len(), 1);
+    }
+
+    /// A body that is none, or says what nobody asks for, changes nothing.
+    async fn what_takes_no_body_refuses_one(app: TestApp) {
+        app.service.allow_webhooks("127.0.0.1");
+        let (owner, endpoint) = (app.user("ada").await, Endpoint::open().await);
+        let (id, _) = hook(&owner, json!({}), &endpoint).await;
+        let path = format!("/api/v1/webhooks/{id}");
+        let before = owner.get(&path).await;
+        for action in ["rotate-secret", "test"] {
+            let action = format!("{path}/{action}");
+            owner.post(&action, json!({ "nope": 1 })).await.refused(422, "VALIDATION_ERROR");
+            owner.post(&action, json!([])).await.refused(422, "VALIDATION_ERROR");
+            owner.send(Method::POST, &action, b"{".to_vec()).await.refused(400, "VALIDATION_ERROR");
+        }
+        assert_eq!(owner.get(&path).await.data(), before.data());
     }
 
     async fn a_rotated_secret_signs_beside_the_new_one_for_a_day(app: TestApp) {
