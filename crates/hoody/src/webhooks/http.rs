@@ -114,7 +114,7 @@ pub(crate) async fn update_webhook(
         webhook.disabled_reason = None;
     }
     (webhook.failing_since, webhook.failures) = (None, 0);
-    webhook.updated_at = mutation.now;
+    webhook.updated_at = webhook.next_update(mutation.now);
     store::update(&mut mutation.tx, &webhook).await?;
     mutation.tell(told("webhook.updated", &webhook));
     mutation.commit().await?;
@@ -157,7 +157,7 @@ pub(crate) async fn rotate_webhook_secret(
     let previous = app.keys.seal(&place(webhook.account, &id, PREVIOUS), &old);
     let key = key_of(&sealed).ok_or(DbError::Unreadable("secret"))?;
     let until = mutation.now.plus(OVERLAP);
-    webhook.updated_at = mutation.now;
+    webhook.updated_at = webhook.next_update(mutation.now);
     store::rotate(&mut mutation.tx, &webhook, &sealed, &previous, key, until).await?;
     mutation.tell(told("webhook.secret_rotated", &webhook));
     mutation.commit().await?;

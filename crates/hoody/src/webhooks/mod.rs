@@ -87,6 +87,12 @@ impl Webhook {
                 || event.realm_ids.iter().any(|realm| self.realm_ids.contains(realm)))
     }
 
+    /// When a change at `now` is said to be: no two are at one instant, so that who sends can tell whether it
+    /// is still what it was.
+    pub(crate) fn next_update(&self, now: Timestamp) -> Timestamp {
+        now.max(self.updated_at.plus(1))
+    }
+
     /// Its secrets that sign at `now`, the current one first.
     pub(crate) fn secrets(&self, keys: &Keys, now: Timestamp) -> Result<Vec<WebhookSecret>, Error> {
         let open = |column, sealed: &[u8]| {

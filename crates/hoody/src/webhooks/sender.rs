@@ -165,15 +165,18 @@ async fn attempt(
 /// that it is gone.
 async fn write(
     app: &Arc<App>,
-    webhook: &Webhook,
+    sent_under: &Webhook,
     delivery: DeliveryId,
     answer: &Result<Answer, String>,
     duration_ms: i64,
     is_arrived: bool,
 ) -> Result<(), Error> {
     let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
-    mutation.lock_account(webhook.account).await?;
+    mutation.lock_account(sent_under.account).await?;
     let now = mutation.now;
+    let Some(webhook) = store::find_by_id(&mut mutation.tx, sent_under.id).await? else {
+        return Ok(());
+    };
     let Some(row) = store::find_delivery(&mut mutation.tx, webhook.id, delivery).await? else {
         return Ok(());
     };
@@ -202,10 +205,18 @@ async fn write(
         error: error.as_deref(),
         answer: answer.as_ref().ok().map(|answer| answer.beginning.as_str()).filter(|text| !text.is_empty()),
     };
-    let pause = backoff::wait_after(webhook.failures + 1, u32::MAX / 2).min(LONGEST_PAUSE).max(asked);
-    let paused_until = (!is_arrived).then(|| now.plus(pause));
-    store::attempted(&mut mutation.tx, webhook.id, delivery, &outcome, paused_until).await?;
-    if let Some(why) = reason_to_disable(webhook, answer, is_over, is_arrived, now)
+    store::attempted(&mut mutation.tx, delivery, &outcome).await?;
+    if webhook.updated_at != sent_under.updated_at {
+        // Its owner changed it meanwhile: what the endpoint of before answered says nothing of this one.
+        return mutation.commit().await;
+    }
+    if is_arrived {
+        store::arrived(&mut mutation.tx, webhook.id).await?;
+    } else {
+        let pause = backoff::wait_after(webhook.failures + 1, u32::MAX / 2).min(LONGEST_PAUSE).max(asked);
+        store::missed(&mut mutation.tx, webhook.id, now, now.plus(pause)).await?;
+    }
+    if let Some(why) = reason_to_disable(&webhook, answer, is_over, is_arrived, now)
         && store::disable(&mut mutation.tx, webhook.id, why, now).await?
     {
         tracing::warn!(webhook.id = %webhook.id, reason = why, "a webhook was switched off");

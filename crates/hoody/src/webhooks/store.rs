@@ -259,13 +259,11 @@ pub(super) struct Outcome<'a> {
     pub(super) answer: Option<&'a str>,
 }
 
-/// Writes what came of an attempt; `paused_until` where it did not arrive.
+/// Writes what came of an attempt.
 pub(super) async fn attempted(
     tx: &mut Tx,
-    webhook: WebhookId,
     delivery: DeliveryId,
     outcome: &Outcome<'_>,
-    paused_until: Option<Timestamp>,
 ) -> Result<(), DbError> {
     let row = args![
         delivery,
@@ -277,12 +275,22 @@ pub(super) async fn attempted(
         outcome.error,
         outcome.answer,
     ];
-    tx.execute(ATTEMPTED, row).await?;
-    match paused_until {
-        None => tx.execute(ARRIVED, args![webhook]).await?,
-        Some(until) => tx.execute(MISSED, args![webhook, outcome.now, until]).await?,
-    };
-    Ok(())
+    tx.execute(ATTEMPTED, row).await.map(drop)
+}
+
+/// Notes that something arrived at an endpoint.
+pub(super) async fn arrived(tx: &mut Tx, id: WebhookId) -> Result<(), DbError> {
+    tx.execute(ARRIVED, args![id]).await.map(drop)
+}
+
+/// Notes that something did not arrive at an endpoint, which is left alone until `paused_until`.
+pub(super) async fn missed(
+    tx: &mut Tx,
+    id: WebhookId,
+    now: Timestamp,
+    paused_until: Timestamp,
+) -> Result<(), DbError> {
+    tx.execute(MISSED, args![id, now, paused_until]).await.map(drop)
 }
 
 /// Removes deliveries that are over and old.

@@ -51,13 +51,21 @@ struct Endpoint {
     got: Arc<Mutex<Vec<Got>>>,
     /// The next answers: a status, and a `location`. 200 when there is none.
     answers: Arc<Mutex<Vec<(u16, &'static str)>>>,
+    /// Whoever holds it keeps the endpoint from answering.
+    silence: Arc<tokio::sync::Mutex<()>>,
+    came: Arc<tokio::sync::Notify>,
 }
 
 impl Endpoint {
     async fn open() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint =
-            Self { address: listener.local_addr().unwrap(), got: Arc::default(), answers: Arc::default() };
+        let endpoint = Self {
+            address: listener.local_addr().unwrap(),
+            got: Arc::default(),
+            answers: Arc::default(),
+            silence: Arc::default(),
+            came: Arc::default(),
+        };
         let router = axum::Router::new().fallback(take).with_state(endpoint.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         endpoint
@@ -88,6 +96,8 @@ async fn take(State(endpoint): State<Endpoint>, headers: HeaderMap, body: Bytes)
         signatures: header("webhook-signature").split(' ').map(str::to_owned).collect(),
         body: String::from_utf8(body.to_vec()).unwrap(),
     });
+    endpoint.came.notify_one();
+    let _spoken = endpoint.silence.lock().await;
     let (status, location) = endpoint.answers.lock().unwrap().pop().unwrap_or((200, ""));
     let answer = http::Response::builder().status(status);
     let answer = if location.is_empty() { answer } else { answer.header("location", location) };
@@ -450,5 +460,49 @@ on_both! {
         }
         assert_eq!(endpoint.take().len(), 4);
         assert!(inner.take().is_empty());
+    }
+
+    async fn an_attempt_under_way_does_not_undo_what_the_owner_changes(app: TestApp) {
+        app.service.allow_webhooks("127.0.0.0/8");
+        let owner = app.user("ada").await;
+        let (old, new) = (Endpoint::open().await, Endpoint::open().await);
+        let (id, _) = hook(&owner, json!({ "event_types": [PROJECTS] }), &old).await;
+        let path = format!("/api/v1/webhooks/{id}");
+        // The old one fails first, so that there is a time since when it fails.
+        old.answer(&[503]);
+        make(&owner, "first", &[]).await;
+        assert_eq!(app.deliver().await, 1);
+        old.came.notified().await;
+        app.service.tamper("DELETE FROM webhook_deliveries").await;
+        for (status, change) in [
+            (410, json!({ "url": new.url() })),
+            (503, json!({ "url": new.url() })),
+            (410, json!({ "is_enabled": true })),
+        ] {
+            let alias = |what: &str| format!("{what} {status} {}", change["url"].is_null());
+            owner.patch(&path, json!({ "url": old.url() })).await.expect(StatusCode::OK);
+            old.answers.lock().unwrap().push((status, ""));
+            let silence = old.silence.lock().await;
+            make(&owner, &alias("held"), &[]).await;
+            app.service.project().await;
+            let service = app.service.clone();
+            let sending = tokio::spawn(async move { service.send_webhooks().await });
+            old.came.notified().await;
+            owner.patch(&path, change.clone()).await.expect(StatusCode::OK);
+            drop(silence);
+            assert_eq!(sending.await.unwrap(), 1);
+            let shown = owner.get(&path).await;
+            assert_eq!(shown.data()["is_enabled"], true, "{change}");
+            assert_eq!(shown.data()["failing_since"], Value::Null, "{change}");
+            let held = deliveries(&owner, &id).await.remove(0);
+            assert_eq!((&held["state"], &held["status"]), (&json!("waiting"), &json!(status)), "{change}");
+            // Nor is the new one paused: what comes next goes at once.
+            old.take();
+            make(&owner, &alias("next"), &[]).await;
+            assert_eq!(app.deliver().await, 1, "{change}");
+            let came = if change["url"].is_null() { &old } else { &new };
+            assert_eq!(came.aliases(), [alias("next")], "{change}");
+            app.service.tamper("DELETE FROM webhook_deliveries").await;
+        }
     }
 }
