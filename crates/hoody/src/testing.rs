@@ -379,6 +379,11 @@ impl Service {
         }));
     }
 
+    /// Removes deliveries that are over and old, as happens now and then.
+    pub async fn sweep_webhooks(&self) {
+        crate::webhooks::sender::sweep(Arc::clone(&self.app)).await;
+    }
+
     /// Ends every event stream, as the end of the process does.
     pub fn stop_streams(&self) {
         self.app.live.stop();

@@ -5,8 +5,9 @@
 //! one node an endpoint at a time; what fails is tried again for a day, while what came later goes on.
 //! `egress` keeps it all out of the operator's own network.
 //!
-//! Promised: each event is sent at least once, under one `webhook-id` however often; first attempts are in
-//! the order of the events; nothing of the answer but its status and a short beginning is kept.
+//! Promised: each event is sent at least once within its day, under one `webhook-id` however often; first
+//! attempts are in the order of the events; nothing of the answer but its status and a short beginning is
+//! kept. What could not be sent in its day, since the endpoint was off or no node ran, is not sent after it.
 
 pub(crate) mod body;
 pub(crate) mod egress;

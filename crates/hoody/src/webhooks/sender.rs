@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::egress::Answer;
-use super::store::{self, Outcome};
+use super::store::{self, Next, Outcome};
 use super::{KEPT_FOR, TRIED_FOR, Webhook, message};
 use crate::app::App;
 use crate::clock::entropy;
@@ -31,6 +31,10 @@ const IN_A_ROW: usize = 50;
 const CLAIM: i64 = 60 * SECOND;
 /// The longest pause of an endpoint that does not answer, in milliseconds.
 const LONGEST_PAUSE: i64 = 5 * MINUTE;
+/// The longest pause that an endpoint may ask for, in milliseconds.
+const LONGEST_ASKED: i64 = 60 * MINUTE;
+/// What is said of a message that waited longer than it is tried.
+const TOO_LATE: &str = "its day was over before it could be sent";
 /// How often a node looks for what others left, and for what failed and is due again.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often what is over and old is removed.
@@ -80,7 +84,8 @@ pub(crate) async fn run(app: Arc<App>) {
 
 /// Removes what is over and old.
 pub(crate) async fn sweep(app: Arc<App>) {
-    if let Err(error) = store::sweep(&app.db, app.now().plus(-KEPT_FOR)).await {
+    let now = app.now();
+    if let Err(error) = store::sweep(&app.db, now.plus(-KEPT_FOR), now).await {
         tracing::warn!(%error, "old deliveries of webhooks could not be removed");
     }
 }
@@ -121,12 +126,18 @@ async fn send_to(app: &Arc<App>, id: WebhookId, by: Id<()>) -> Result<usize, Err
         let Some(webhook) = store::find_by_id(&app.db, id).await?.filter(|webhook| webhook.is_enabled) else {
             break;
         };
-        let Some((delivery, event, body)) = store::next(&app.db, id, by, now, now.plus(CLAIM)).await? else {
-            break;
-        };
-        attempts += 1;
-        if !attempt(app, &webhook, delivery, event, body).await? {
-            break;
+        // The last attempt may be late by a pause of the endpoint: it is made, and says that a day is over.
+        let late = now.plus(-LONGEST_ASKED);
+        match store::next(&app.db, id, by, now, now.plus(CLAIM), late).await? {
+            Next::Delivery { id, event, body } => {
+                attempts += 1;
+                if !attempt(app, &webhook, id, event, body).await? {
+                    break;
+                }
+            }
+            // It waited while the endpoint was off, or no node ran.
+            Next::Late => store::give_up(&app.db, id, late, TOO_LATE).await?,
+            Next::Nothing => break,
         }
     }
     store::release(&app.db, id, by).await?;
@@ -181,7 +192,9 @@ async fn write(
         return Ok(());
     };
     let asked = answer.as_ref().ok().and_then(|answer| answer.retry_after);
-    let asked = asked.map_or(0, |seconds| i64::try_from(seconds.min(3_600)).unwrap_or(0) * SECOND);
+    let asked = asked.map_or(0, |seconds| {
+        i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(SECOND).min(LONGEST_ASKED)
+    });
     let wait = backoff::wait_after(row.attempts + 1, u32::from_be_bytes(entropy())).max(asked);
     let next = now.plus(wait);
     let is_over = next >= row.give_up_at;

@@ -66,8 +66,12 @@ const CLAIM: &str = "UPDATE webhooks SET claimed_by = $1, claimed_until = $2 WHE
 const HOLD: &str = "UPDATE webhooks SET claimed_until = $3 WHERE id = $1 AND claimed_by = $2";
 const RELEASE: &str = "UPDATE webhooks SET claimed_by = NULL, claimed_until = NULL \
      WHERE id = $1 AND claimed_by = $2";
-const NEXT: &str = "SELECT id, event_id, body FROM webhook_deliveries WHERE webhook_id = $1 \
+const NEXT: &str = "SELECT id, event_id, body, give_up_at FROM webhook_deliveries WHERE webhook_id = $1 \
      AND state = 'waiting' AND run_at <= $2 ORDER BY pos, seq, id LIMIT 1";
+/// The conditions stand twice: what is to be sent again meanwhile has another day.
+const GIVE_UP: &str = "UPDATE webhook_deliveries SET state = 'failed', error = COALESCE(error, $3) \
+     WHERE webhook_id = $1 AND state = 'waiting' AND give_up_at <= $2 AND id IN (\
+     SELECT id FROM webhook_deliveries WHERE webhook_id = $1 AND state = 'waiting' AND give_up_at <= $2 LIMIT $4)";
 const ATTEMPTED: &str = "UPDATE webhook_deliveries SET state = $2, run_at = $3, attempts = attempts + 1, \
      last_attempt_at = $4, status = $5, duration_ms = $6, error = $7, answer = $8 WHERE id = $1";
 const ARRIVED: &str =
@@ -75,7 +79,7 @@ const ARRIVED: &str =
 const MISSED: &str = "UPDATE webhooks SET failing_since = COALESCE(failing_since, $2), \
      failures = failures + 1, paused_until = $3 WHERE id = $1";
 const SWEEP: &str = "DELETE FROM webhook_deliveries WHERE id IN (SELECT id FROM webhook_deliveries \
-     WHERE created_at < $1 AND state <> 'waiting' ORDER BY created_at LIMIT $2)";
+     WHERE created_at < $1 AND (state <> 'waiting' OR give_up_at <= $2) ORDER BY created_at LIMIT $3)";
 
 /// The endpoints of an account.
 pub(crate) async fn list_webhooks(on: impl Into<On<'_>>, account: UserId) -> Result<Vec<Webhook>, DbError> {
@@ -223,22 +227,44 @@ pub(super) async fn claim(
     Ok((claimed == 1).then_some(id))
 }
 
-/// Holds a claim on for a while, and gives the next delivery that is due.
+/// What is next at an endpoint.
+pub(super) enum Next {
+    Delivery {
+        id: DeliveryId,
+        event: Id<()>,
+        body: String,
+    },
+    /// Something whose time was over by then.
+    Late,
+    /// Nothing is due, or the claim is another's.
+    Nothing,
+}
+
+/// Holds a claim on for a while, and gives the next delivery that is due, unless its time was over `late`.
 pub(super) async fn next(
     db: &Db,
     id: WebhookId,
     by: Id<()>,
     now: Timestamp,
     until: Timestamp,
-) -> Result<Option<(DeliveryId, Id<()>, String)>, DbError> {
-    let Some(row) = On::from(db).find(NEXT, args![id, now]).await? else { return Ok(None) };
+    late: Timestamp,
+) -> Result<Next, DbError> {
+    let Some(row) = On::from(db).find(NEXT, args![id, now]).await? else { return Ok(Next::Nothing) };
+    if row.get::<Timestamp>("give_up_at")? <= late {
+        return Ok(Next::Late);
+    }
     let mut tx = db.begin().await?;
     let is_held = tx.execute(HOLD, args![id, by, until]).await? == 1;
     tx.commit().await?;
     if !is_held {
-        return Ok(None);
+        return Ok(Next::Nothing);
     }
-    Ok(Some((row.get("id")?, row.get("event_id")?, row.get("body")?)))
+    Ok(Next::Delivery { id: row.get("id")?, event: row.get("event_id")?, body: row.get("body")? })
+}
+
+/// Gives up everything that waits for an endpoint and whose time was over by `late`.
+pub(super) async fn give_up(db: &Db, id: WebhookId, late: Timestamp, why: &str) -> Result<(), DbError> {
+    db.sweep(GIVE_UP, args![id, late, why]).await
 }
 
 pub(super) async fn release(db: &Db, id: WebhookId, by: Id<()>) -> Result<(), DbError> {
@@ -293,9 +319,9 @@ pub(super) async fn missed(
     tx.execute(MISSED, args![id, now, paused_until]).await.map(drop)
 }
 
-/// Removes deliveries that are over and old.
-pub(super) async fn sweep(db: &Db, before: Timestamp) -> Result<(), DbError> {
-    db.sweep(SWEEP, args![before]).await
+/// Removes deliveries that are over and old; also those that wait for an endpoint that is off.
+pub(super) async fn sweep(db: &Db, before: Timestamp, now: Timestamp) -> Result<(), DbError> {
+    db.sweep(SWEEP, args![before, now]).await
 }
 
 fn realms(webhook: &Webhook) -> String {

@@ -505,4 +505,59 @@ on_both! {
             app.service.tamper("DELETE FROM webhook_deliveries").await;
         }
     }
+
+    async fn what_waited_past_its_day_is_not_sent(app: TestApp) {
+        app.service.allow_webhooks("127.0.0.0/8");
+        let (owner, endpoint) = (app.user("ada").await, Endpoint::open().await);
+        let (id, _) = hook(&owner, json!({ "event_types": [PROJECTS] }), &endpoint).await;
+        let path = format!("/api/v1/webhooks/{id}");
+        endpoint.answer(&[500]);
+        for alias in ["tried", "never tried"] {
+            make(&owner, alias, &[]).await;
+        }
+        assert_eq!(app.deliver().await, 1);
+        owner.patch(&path, json!({ "is_enabled": false })).await.expect(StatusCode::OK);
+        app.later(3 * 24 * HOUR).await;
+        let owner = app.login("ada").await;
+        owner.patch(&path, json!({ "is_enabled": true })).await.expect(StatusCode::OK);
+        endpoint.take();
+        make(&owner, "new", &[]).await;
+        assert_eq!(app.deliver().await, 1);
+        assert_eq!(endpoint.aliases(), ["new"]);
+        let shown = deliveries(&owner, &id).await;
+        assert_eq!(shown.iter().filter(|one| one["state"] == "failed").count(), 2, "{shown:?}");
+        for error in ["answered with status 500", "its day was over before it could be sent"] {
+            assert!(shown.iter().any(|one| one["error"] == error), "{error}: {shown:?}");
+        }
+        // By hand it can still be sent, for another day.
+        let old = shown.iter().find(|one| one["error"] == "answered with status 500").unwrap();
+        let replay = format!("{path}/deliveries/{}/replay", old["id"].as_str().unwrap());
+        owner.post(&replay, json!({})).await.expect(StatusCode::OK);
+        assert_eq!(app.service.send_webhooks().await, 1);
+        assert_eq!(endpoint.aliases(), ["tried"]);
+    }
+
+    async fn what_waits_for_an_endpoint_that_is_off_is_swept_when_it_is_old(app: TestApp) {
+        app.service.allow_webhooks("127.0.0.0/8");
+        let (owner, endpoint) = (app.user("ada").await, Endpoint::open().await);
+        let (id, _) = hook(&owner, json!({ "event_types": [PROJECTS] }), &endpoint).await;
+        make(&owner, "old", &[]).await;
+        app.service.project().await;
+        let path = format!("/api/v1/webhooks/{id}");
+        owner.patch(&path, json!({ "is_enabled": false })).await.expect(StatusCode::OK);
+        app.later(6 * 24 * HOUR).await;
+        app.service.sweep_webhooks().await;
+        let owner = app.login("ada").await;
+        assert_eq!(deliveries(&owner, &id).await.len(), 1);
+        // What is to be sent again has another day, however old it is.
+        let replay = format!("{path}/deliveries/{}/replay", deliveries(&owner, &id).await[0]["id"].as_str().unwrap());
+        app.later(36 * HOUR).await;
+        let owner = app.login("ada").await;
+        owner.post(&replay, json!({})).await.expect(StatusCode::OK);
+        app.service.sweep_webhooks().await;
+        assert_eq!(deliveries(&owner, &id).await.len(), 1);
+        app.later(25 * HOUR).await;
+        app.service.sweep_webhooks().await;
+        assert!(deliveries(&app.login("ada").await, &id).await.is_empty());
+    }
 }
