@@ -216,7 +216,8 @@ impl Db {
             let mut tx = self.begin().await?;
             let removed = tx.execute(sql, args.clone()).await?;
             tx.commit().await?;
-            if removed < u64::from(SWEEP_BATCH) {
+            // Fewer than a batch are not the end: another may have removed some of those that were chosen.
+            if removed == 0 {
                 return Ok(());
             }
         }

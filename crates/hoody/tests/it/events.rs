@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::routes::tree;
-use crate::support::{Client, Minted, REALM_A, REALM_B, Reply, START_MILLIS, TestApp, on_both};
+use crate::support::{Beside, Client, Minted, REALM_A, REALM_B, Reply, START_MILLIS, TestApp, on_both};
 
 const DAY: i64 = 24 * 3_600_000;
 
@@ -562,5 +562,24 @@ on_both! {
         assert_eq!(last.data()["deleted_count"], left.data()["pagination"]["total"]);
         app.project().await;
         assert_eq!(types(&events(&owner, "").await), ["session.created", "user.created"]);
+    }
+
+    async fn deleting_goes_on_when_another_has_deleted_some_of_it(app: TestApp) {
+        let owner = app.user("ada").await;
+        app.project().await;
+        let Some(mut beside) = Beside::begin(&app).await else { return };
+        let more = "INSERT INTO events (pos, seq, id, at, event_type, account_id, actor_kind, resource_type, \
+             resource_id, realm_ids, payload) \
+             SELECT -n, 0, decode(lpad(to_hex(n), 24, '0'), 'hex'), 0, 'old', u.id, 'nobody', 'user', u.id, '', '{}' \
+             FROM generate_series(1, 5000) n, users u; \
+             INSERT INTO event_places (account_id, realm_id, pos, seq, at, event_type, resource_type, resource_id) \
+             SELECT account_id, '', pos, seq, at, event_type, resource_type, resource_id FROM events WHERE pos < 0; \
+             COMMIT; BEGIN; DELETE FROM events WHERE pos < -4990";
+        beside.run(more).await.unwrap();
+        let deleting = tokio::spawn(async move { delete(&owner, json!({})).await });
+        beside.is_waited_for().await;
+        beside.commit().await;
+        deleting.await.unwrap().expect(StatusCode::OK);
+        assert_eq!(app.service.number("SELECT COUNT(*) AS n FROM events").await, 0);
     }
 }

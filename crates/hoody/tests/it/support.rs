@@ -159,6 +159,47 @@ impl TestApp {
     }
 }
 
+/// A transaction beside the service, on PostgreSQL: others wait for what it holds until it ends.
+pub(crate) struct Beside {
+    connection: sqlx::PgConnection,
+    watch: sqlx::PgConnection,
+}
+
+impl Beside {
+    /// `None` on SQLite, where nobody else writes while somebody does, and no reader waits.
+    pub(crate) async fn begin(app: &TestApp) -> Option<Self> {
+        if app.url.starts_with("sqlite") {
+            return None;
+        }
+        let connection = sqlx::PgConnection::connect(&app.url).await.unwrap();
+        let watch = sqlx::PgConnection::connect(&app.url).await.unwrap();
+        let mut beside = Self { connection, watch };
+        beside.run("BEGIN").await.unwrap();
+        Some(beside)
+    }
+
+    pub(crate) async fn run(&mut self, sql: &str) -> sqlx::Result<()> {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        sqlx::raw_sql(sql).execute(&mut self.connection).await.map(drop)
+    }
+
+    /// Returns when somebody in the database waits for a lock.
+    pub(crate) async fn is_waited_for(&mut self) {
+        const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+             AND wait_event_type = 'Lock'";
+        let looking = async {
+            while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut self.watch).await.unwrap() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(5), looking).await.expect("somebody waits");
+    }
+
+    pub(crate) async fn commit(mut self) {
+        self.run("COMMIT").await.unwrap();
+    }
+}
+
 /// A mail, as it was put into a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mail {
