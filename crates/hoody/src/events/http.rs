@@ -158,8 +158,10 @@ async fn list_from_cursor(
     let mut events = Vec::new();
     let mut has_more = false;
     if let Some(after) = after {
-        let after = read_cursor(app, scope, after, head).await?;
+        let after = parse_cursor(app, scope, after)?;
         events = store::list_after(&app.db, scope, after.place, head.place, limit + 1).await?;
+        // After the list: what was removed before it was read is known by now.
+        check_cursor(app, scope, after).await?;
         has_more = events.len() > usize::try_from(limit).unwrap_or(usize::MAX);
         if has_more {
             events.pop();
@@ -182,23 +184,34 @@ async fn list_from_cursor(
     })
 }
 
+/// What a cursor says.
+///
+/// # Errors
+/// 400 `EVENTS_CURSOR_INVALID` when it is none of this server's for the account.
+fn parse_cursor(app: &App, scope: Scope, text: &str) -> Result<Cursor, Error> {
+    app.keys.read_cursor(scope.account, text).ok_or_else(|| {
+        let why = "The cursor is none that this server gave to this account";
+        Invalid::rule("EVENTS_CURSOR_INVALID", why).into()
+    })
+}
+
 /// What a cursor says, if one can go on from there.
 ///
 /// # Errors
-/// 400 `EVENTS_CURSOR_INVALID` when it is none of this server's for the account; 410
-/// `EVENTS_CURSOR_EXPIRED` when what came after it was removed for its age, 410 `EVENTS_HISTORY_RESET`
-/// when the account deleted it, or the database is another than the cursor's.
-pub(crate) async fn read_cursor(
-    app: &App,
-    scope: Scope,
-    text: &str,
-    head: store::Head,
-) -> Result<Cursor, Error> {
-    let cursor = app.keys.read_cursor(scope.account, text);
-    let cursor = cursor.ok_or_else(|| {
-        Invalid::rule("EVENTS_CURSOR_INVALID", "The cursor is none that this server gave to this account")
-    })?;
+/// Those of [`parse_cursor`] and [`check_cursor`].
+pub(crate) async fn read_cursor(app: &App, scope: Scope, text: &str) -> Result<Cursor, Error> {
+    let cursor = parse_cursor(app, scope, text)?;
+    check_cursor(app, scope, cursor).await.map(|()| cursor)
+}
+
+/// Whether everything after a cursor is still there. Who reads on from it asks this after the read.
+///
+/// # Errors
+/// 410 `EVENTS_CURSOR_EXPIRED` when what came after it was removed for its age, 410
+/// `EVENTS_HISTORY_RESET` when the account deleted it, or the database is another than the cursor's.
+pub(crate) async fn check_cursor(app: &App, scope: Scope, cursor: Cursor) -> Result<(), Error> {
     let place = cursor.place;
+    let head = store::head(&app.db).await?;
     let reset = store::find_reset(&app.db, scope.account).await?;
     let is_other_history = place.pos > app.db.head().await?.pos
         || cursor.at != 0
@@ -208,7 +221,7 @@ pub(crate) async fn read_cursor(
     } else if place < head.swept {
         ("EVENTS_CURSOR_EXPIRED", "What came after the cursor is no longer kept", head.swept)
     } else {
-        return Ok(cursor);
+        return Ok(());
     };
     let (code, message, boundary) = gone;
     let boundary = boundary.max(head.swept);
@@ -348,6 +361,7 @@ async fn delete_all(
         let (mut mutation, _) = Mutation::begin(app, caller).await?;
         let only = caller.attempt.realm;
         let count = store::delete_events(&mut mutation.tx, scope, &filter, DELETE_BATCH, only).await?;
+        // Fewer than asked for are not the end: some of those that it chose may have been swept meanwhile.
         if count == 0 {
             break;
         }
@@ -358,7 +372,6 @@ async fn delete_all(
         mutation.tell(told_deleted(caller, count));
         mutation.commit().await?;
         deleted.deleted_count += count;
-        // Fewer than asked for are not the end: some of those that it chose may have been swept meanwhile.
     }
     if caller.attempt.realm.is_some() {
         deleted.skipped_count = store::count_events(&app.db, scope, &filter).await?.unsigned_abs();

@@ -134,7 +134,11 @@ impl Stream {
             return None;
         }
         loop {
-            if self.refill().await.is_err() {
+            let refilled = self.refill().await;
+            if let Err(error @ Error::CursorGone { .. }) = refilled {
+                let (_, code, message) = error.in_short();
+                return Some(self.end(code, message));
+            } else if refilled.is_err() {
                 self.unknown_ticks += 1;
             } else {
                 match self.judge().await {
@@ -220,14 +224,17 @@ impl Stream {
     }
 
     /// Reads on in the history, while that is where the stream is.
-    async fn refill(&mut self) -> Result<(), crate::db::DbError> {
+    async fn refill(&mut self) -> Result<(), Error> {
         while self.history.is_empty() && self.at.place < self.history_until {
             let (at, until) = (self.at.place, self.history_until);
             let (scope, db) = (self.wanted.scope, &self.app.db);
             let head = store::head(db).await?.place;
             let (events, last) = if at < head {
                 let up_to = head.min(until);
-                (store::list_after(db, scope, at, up_to, BATCH).await?, up_to)
+                let events = store::list_after(db, scope, at, up_to, BATCH).await?;
+                // What was removed since the stream began must not be passed over in silence.
+                http::check_cursor(&self.app, scope, self.at).await?;
+                (events, up_to)
             } else {
                 // The projection is behind the tail by a moment: what is missing is in the feed.
                 let mut rows = store::list_feed(db, self.app.keys.event_ids(), at, until.pos, BATCH).await?;
@@ -295,6 +302,5 @@ impl Stream {
 /// Where a stream begins: after `text`, a cursor.
 pub(crate) async fn start(app: &App, scope: Scope, text: Option<&str>) -> Result<Option<Cursor>, Error> {
     let Some(text) = text else { return Ok(None) };
-    let head = store::head(&app.db).await?;
-    http::read_cursor(app, scope, text, head).await.map(Some)
+    http::read_cursor(app, scope, text).await.map(Some)
 }

@@ -526,4 +526,15 @@ on_both! {
         app.service.stop_streams();
         stream.ends("UNAVAILABLE", "stop").await;
     }
+
+    async fn a_stream_that_begins_in_the_past_is_told_of_what_goes_before_it_is_read(app: TestApp) {
+        let owner = app.user("ada").await;
+        app.service.project().await;
+        let last = Stream::open(&owner, "").await.last;
+        make(&owner, "web", &[]).await;
+        app.service.project().await;
+        let mut stream = Stream::resume(&owner, &last).await;
+        owner.send(Method::DELETE, "/api/v1/events", b"{}".to_vec()).await.expect(StatusCode::OK);
+        stream.ends("EVENTS_HISTORY_RESET", "the history was deleted").await;
+    }
 }

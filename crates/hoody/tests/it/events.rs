@@ -582,4 +582,35 @@ on_both! {
         deleting.await.unwrap().expect(StatusCode::OK);
         assert_eq!(app.service.number("SELECT COUNT(*) AS n FROM events").await, 0);
     }
+
+    async fn a_cursor_is_told_of_what_goes_while_it_is_read(app: TestApp) {
+        let owner = app.user("ada").await;
+        app.project().await;
+        let start = events(&owner, "bootstrap=true").await;
+        let start = start.data()["pagination"]["next_cursor"].as_str().unwrap().to_owned();
+        project_in(&owner, "web", &[]).await;
+        app.project().await;
+        for (gone, code) in [
+            (
+                "INSERT INTO event_resets (account_id, pos, seq) SELECT u.id, h.pos, h.seq FROM users u, event_head h",
+                "EVENTS_HISTORY_RESET",
+            ),
+            (
+                "DELETE FROM event_resets; UPDATE event_head SET swept_pos = pos, swept_seq = seq",
+                "EVENTS_CURSOR_EXPIRED",
+            ),
+        ] {
+            let Some(mut beside) = Beside::begin(&app).await else { return };
+            beside.run("LOCK TABLE event_places IN ACCESS EXCLUSIVE MODE").await.unwrap();
+            let (asker, query) = (owner.clone(), format!("after={start}"));
+            let asking = tokio::spawn(async move { events(&asker, &query).await });
+            beside.is_waited_for().await;
+            beside.run(&format!("DELETE FROM events; {gone}")).await.unwrap();
+            beside.commit().await;
+            asking.await.unwrap().refused(410, code);
+            project_in(&owner, code, &[]).await;
+            app.service.tamper("DELETE FROM event_resets").await;
+            app.project().await;
+        }
+    }
 }
