@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hoody_core::event::Place;
 use hoody_core::id::UserId;
@@ -27,6 +28,9 @@ pub(crate) const MAX_OF_ACCOUNT: usize = 100;
 const MAX_OF_NODE: usize = 4_096;
 /// How many rows of the feed are read at a time.
 const BATCH: i64 = 1_000;
+
+/// How long one such read may take; its connection is given up then.
+const READ_LIMIT: Duration = Duration::from_secs(1);
 
 /// Everybody who listens on this node.
 #[derive(Debug)]
@@ -288,7 +292,7 @@ pub(crate) async fn run(app: Arc<App>) {
         if let Err(error) = tell_all(&app).await {
             // The next move, or the same once more, tells what this one did not.
             tracing::warn!(%error, "the feed cannot be read for the event streams");
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
             moves.mark_changed();
         }
     }
@@ -305,7 +309,10 @@ pub(crate) async fn tell_all(app: &App) -> Result<(), DbError> {
         if count == 0 {
             return Ok(());
         }
-        let events = store::list_feed(&app.tail_db, app.keys.event_ids(), at, applied, BATCH).await?;
+        // Not on the tail's one connection: whether a node is fresh must not hang on what streams are told.
+        let reading = store::list_feed(&app.db, app.keys.event_ids(), at, applied, BATCH);
+        let events = tokio::time::timeout(READ_LIMIT, reading).await;
+        let events = events.unwrap_or(Err(DbError::Unavailable(sqlx::Error::PoolTimedOut)))?;
         let is_last = (events.len() as i64) < BATCH;
         app.live.put(events);
         if is_last {

@@ -1,12 +1,19 @@
 //! Freshness: how long one node answers from what it knows while another changes it, and what it does
 //! when it cannot know.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::body::Body;
 use hoody::testing::Service;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::json;
 use sqlx::Connection as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Notify;
 
 use crate::support::{Client, HERE, Minted, PASSWORD, Reply, TestApp, on_both};
 
@@ -53,6 +60,35 @@ async fn hot_on_two(app: &TestApp) -> (Client, Minted, Service, Client) {
     good(&token.client).await.expect(StatusCode::NO_CONTENT);
     good(&there).await.expect(StatusCode::NO_CONTENT);
     (owner, token, second, there)
+}
+
+/// A database's socket in `directory` that leads to the one in `to`, and from the first connection that says
+/// `what` on swallows all that comes on it: it stays open, and nobody answers.
+fn swallow_once(directory: &Path, to: String, what: &'static [u8], swallowed: Arc<Notify>) {
+    let listener = UnixListener::bind(directory.join(".s.PGSQL.5432")).unwrap();
+    let is_done = Arc::new(AtomicBool::new(false));
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = UnixStream::connect(Path::new(&to).join(".s.PGSQL.5432")).await.unwrap();
+            let ((mut asked, mut answered), (mut answer, mut ask)) = (near.into_split(), far.into_split());
+            tokio::spawn(async move { tokio::io::copy(&mut answer, &mut answered).await });
+            let (is_done, swallowed) = (Arc::clone(&is_done), Arc::clone(&swallowed));
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 65_536];
+                let mut is_swallowed = false;
+                while let Ok(count @ 1..) = asked.read(&mut bytes).await {
+                    let says = bytes[..count].windows(what.len()).any(|part| part == what);
+                    if says && !is_done.swap(true, Ordering::SeqCst) {
+                        is_swallowed = true;
+                        swallowed.notify_one();
+                    }
+                    if !is_swallowed && ask.write_all(&bytes[..count]).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
 }
 
 on_both! {
@@ -163,8 +199,8 @@ on_both! {
         let owner = app.user("ada").await;
         let token = owner.mint(json!({})).await;
         let second = app.another_node().await;
-        let reached = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
-        let released = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+        let reached = Arc::new(tokio::sync::Semaphore::new(0));
+        let released = Arc::new(tokio::sync::Semaphore::new(0));
         second.hold_cold_reads({
             let (reached, released) = (reached.clone(), released.clone());
             move || {
@@ -334,5 +370,32 @@ on_both! {
         let made = owner.get(&format!("/api/v1/auth/tokens/{}", owner.mint(json!({})).await.id)).await;
         assert_eq!(made.data()["created_at"], json!(latest));
         assert_eq!(owner.from(HERE).get("/api/v1/ip").await.data()["timestamp"], json!(latest));
+    }
+
+    async fn a_connection_that_is_swallowed_while_it_feeds_streams_keeps_no_node_from_the_feed(app: TestApp) {
+        // On SQLite there is no network.
+        if app.url.starts_with("sqlite") {
+            return;
+        }
+        let owner = app.user("ada").await;
+        let swallowed = Arc::new(Notify::new());
+        let directory = tempfile::tempdir().unwrap();
+        let (url, socket) = app.url.split_once("?host=").unwrap();
+        swallow_once(directory.path(), socket.to_owned(), b"ORDER BY f.pos, f.seq", Arc::clone(&swallowed));
+        let url = format!("{url}?host={}", directory.path().display());
+        let second = Service::open(&url, app.directory.path(), "", app.service.now()).await;
+        assert!(second.poll().await);
+        let listening = owner.at(&second).open(Method::GET, "/api/v1/events/stream", Body::empty()).await;
+        assert_eq!(listening.status(), StatusCode::OK);
+        owner.mint(json!({})).await;
+        let polling = {
+            let second = second.clone();
+            tokio::spawn(async move { second.poll().await })
+        };
+        swallowed.notified().await;
+        // That connection answers nothing any more. The tail has its own, and streams get another.
+        assert!(second.poll().await, "the feed can be read");
+        let first = tokio::time::timeout(Duration::from_secs(5), polling).await;
+        assert!(!first.expect("it is given up soon").unwrap());
     }
 }
