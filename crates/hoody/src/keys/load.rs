@@ -49,13 +49,15 @@ pub(crate) async fn load(
     if let KeySource::File(path) = source {
         key_file::warn_if_open(path);
     }
+    // Before the keys are read: a key that is retired in between must not count as known to be.
+    let retirements = store::count_retirements(db).await?;
     let ring = accept(&file, source, db, now).await?;
     for retired in &ring.retired {
         tracing::warn!(key = %retired, "a master key in {source:?} is retired: its line is of no use there any more");
     }
     let keys = Keys::new(database_id, &file, &ring);
     keys.learn_tags(db, Some(&file)).await?;
-    keys.note_retirements(store::count_retirements(db).await?);
+    keys.note_retirements(retirements);
     Ok(keys)
 }
 

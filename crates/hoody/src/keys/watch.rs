@@ -78,6 +78,8 @@ pub(crate) async fn refresh(app: &Arc<App>) -> anyhow::Result<()> {
             given.push(id);
         }
     }
+    // Before the keys are read: a key that is retired in between must not count as known to be.
+    let retirements = store::count_retirements(&app.db).await?;
     let judged = match enter(&given, &app.db, app.now()).await? {
         // A line in front that nobody knows: as if it were not there.
         Err(foreign @ Refusal::Foreign { .. }) => enter(&app.keys.key_ids(), &app.db, app.now())
@@ -88,7 +90,7 @@ pub(crate) async fn refresh(app: &Arc<App>) -> anyhow::Result<()> {
     };
     match judged {
         Ok(ring) => {
-            hold(app, &ring, file.as_ref().ok()).await?;
+            hold(app, &ring, file.as_ref().ok(), retirements).await?;
             file.map(drop)
         }
         Err(refusal) => {
@@ -114,7 +116,8 @@ pub(crate) async fn confirm(app: &Arc<App>) -> anyhow::Result<()> {
     refresh(app).await
 }
 
-async fn hold(app: &Arc<App>, ring: &Ring, file: Option<&Keyring>) -> anyhow::Result<()> {
+/// Holds the keys of `ring`, which were read after `retirements`.
+async fn hold(app: &Arc<App>, ring: &Ring, file: Option<&Keyring>, retirements: i64) -> anyhow::Result<()> {
     let was_whole = app.keys.is_whole.swap(true, Ordering::SeqCst);
     if ring.held != app.keys.key_ids() {
         let before = app.keys.hold(&ring.held, file);
@@ -132,7 +135,7 @@ async fn hold(app: &Arc<App>, ring: &Ring, file: Option<&Keyring>) -> anyhow::Re
         // At once: others may wait for this node to list a key.
         nodes::beat(app).await?;
     }
-    app.keys.note_retirements(store::count_retirements(&app.db).await?);
+    app.keys.note_retirements(retirements);
     if let Some(wanted) = ring.wanted
         && let Promotion::Done = promote(app, wanted).await?
     {

@@ -9,7 +9,7 @@ use hoody_core::keys::{Keyring, MasterKey};
 use http::StatusCode;
 use serde_json::json;
 
-use crate::support::{Client, Minted, PASSWORD, TestApp, on_both};
+use crate::support::{Beside, Client, Minted, PASSWORD, TestApp, on_both};
 use crate::two_factor::{Protected, challenge, code_at, next_step, protect, verify};
 
 const REFRESH: &str = "/api/v1/users/auth/refresh";
@@ -440,6 +440,33 @@ on_both! {
         stored.sort();
         assert_eq!(stored, Service::key_columns(), "keys/bound.rs has every column that names a master key");
     }
+
+    async fn a_key_that_is_retired_while_the_keys_are_read_seals_nothing_more(app: TestApp) {
+        app.service.create_user("ada", None, PASSWORD).await;
+        let old = app.service.keys().remove(0);
+        let new = app.service.add_key().await.unwrap();
+        assert_eq!(app.service.refresh_keys().await, None);
+        assert_eq!(app.service.keys(), [old.clone(), new.clone()]);
+        let Some(mut beside) = Beside::begin(&app).await else { return };
+        beside.run("LOCK TABLE feed_head IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        let service = app.service.clone();
+        let refreshing = tokio::spawn(async move { service.refresh_keys().await });
+        beside.is_waited_for().await;
+        let retire = format!(
+            "UPDATE master_keys SET promoted_at = 2000000000000 WHERE id = '{new}'; \
+             UPDATE master_keys SET retired_at = 2000000000000 WHERE id = '{old}'; \
+             UPDATE feed_head SET retirements = retirements + 1"
+        );
+        beside.run(&retire).await.unwrap();
+        beside.commit().await;
+        assert_eq!(refreshing.await.unwrap(), None);
+        // Signed under the new key or refused; never under what is retired.
+        app.anon().post("/api/v1/users/auth/login", json!({ "username": "ada", "password": PASSWORD })).await;
+        let lost = "SELECT COUNT(*) AS n FROM sessions s JOIN master_keys k ON k.id = s.key_id \
+             WHERE k.retired_at IS NOT NULL";
+        assert_eq!(app.service.number(lost).await, 0);
+    }
+
 }
 
 /// On SQLite nothing is retired while a mutation is under way: there is one writer.
