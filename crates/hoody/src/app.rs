@@ -139,8 +139,9 @@ impl App {
     pub(crate) async fn open(settings: Settings, clock: Clock) -> anyhow::Result<Arc<Self>> {
         let opened = settings.database.open(entropy()).await?;
         // Before anything asks for the time: what was told once is never taken back.
+        let asked_at = clock.boot_millis();
         if let Some(database_now) = opened.tail.head().await?.now {
-            clock.follow(database_now);
+            clock.follow(database_now, asked_at);
         }
         let keys = crate::keys::load(&settings.keys, &opened.db, &opened.database_id, clock.now()).await?;
         let log = settings.database.open_activity(&settings.data_dir, settings.activity.is_committed).await?;

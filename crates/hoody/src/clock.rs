@@ -84,10 +84,19 @@ impl Clock {
         }
     }
 
-    /// Takes the database's time as measured at a poll. A manual clock ignores it.
-    pub(crate) fn follow(&self, database_now: i64) {
+    /// Takes the database's time as measured by a poll that was sent at `asked_at` on the boot-time clock. A
+    /// manual clock ignores it.
+    ///
+    /// It was that time somewhere between the question and now. What is known is changed only as far as it
+    /// cannot be true: an answer that lay there while this process was stopped would set the time back.
+    pub(crate) fn follow(&self, database_now: i64, asked_at: i64) {
         if matches!(self.source, Source::System { .. }) {
-            self.ahead.store(database_now - self.boot_millis(), Ordering::Relaxed);
+            let (least, most) = (database_now - self.boot_millis(), database_now - asked_at);
+            let ahead = match self.ahead.load(Ordering::Relaxed) {
+                UNKNOWN => least,
+                known => known.min(most).max(least),
+            };
+            self.ahead.store(ahead, Ordering::Relaxed);
         }
     }
 
@@ -142,13 +151,33 @@ mod tests {
     fn the_machines_clock_follows_the_databases() {
         let clock = Clock::system();
         let ahead = clock.now().millis() + 3_600_000;
-        clock.follow(ahead);
+        clock.follow(ahead, clock.boot_millis());
         assert!(clock.now().millis() >= ahead);
         // What this machine's own clock says does not count then.
         let (right, wrong) = (Clock::system(), Clock::skewed(60_000));
         let database_now = right.now().millis();
-        wrong.follow(database_now);
-        right.follow(database_now);
+        wrong.follow(database_now, wrong.boot_millis());
+        right.follow(database_now, right.boot_millis());
         assert!((wrong.now().millis() - right.now().millis()).abs() < 1_000);
+    }
+
+    /// The process was stopped for a minute between the answer and its handling.
+    #[test]
+    fn an_answer_that_is_handled_late_says_little() {
+        let clock = Clock::system();
+        let database_now = clock.now().millis();
+        clock.follow(database_now, clock.boot_millis());
+        clock.follow(database_now - 60_000, clock.boot_millis() - 60_000);
+        let behind =
+            |clock: &Clock| database_now - (clock.boot_millis() + clock.ahead.load(Ordering::Relaxed));
+        assert!(behind(&clock) < 1_000);
+        // But as much as it says is believed: within that minute the database was an hour ahead.
+        clock.follow(database_now + 3_600_000, clock.boot_millis() - 60_000);
+        assert!((-3_661_000..=-3_599_000).contains(&behind(&clock)), "{}", behind(&clock));
+        // What was late when nothing was known is put right by the next.
+        let clock = Clock::system();
+        clock.follow(database_now - 60_000, clock.boot_millis() - 60_000);
+        clock.follow(database_now, clock.boot_millis());
+        assert!(behind(&clock).abs() < 1_000);
     }
 }

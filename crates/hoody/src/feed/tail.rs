@@ -99,7 +99,7 @@ async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
     let polled_at = app.clock.boot_millis();
     let Head { pos: head, mark: head_mark, awaited, now: database_now } = in_time(app.tail_db.head()).await?;
     if let Some(database_now) = database_now {
-        app.clock.follow(database_now);
+        app.clock.follow(database_now, polled_at);
     }
     // Others' changes are seen before they are durable (`db::Tx::commit_early`). A crash of the server, which takes
     // them back, ends the connection.
