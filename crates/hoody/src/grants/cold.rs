@@ -5,14 +5,15 @@
 //! flight's own: however many wait for one credential they take one place, and whoever stops waiting
 //! does not make room for more while the read goes on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
-use hoody_core::grant::Grant;
+use hoody_core::grant::{Credential, Grant};
+use hoody_core::id::TokenId;
 use hoody_core::keys::KeyId;
 use hoody_core::secret::Digest;
 use hoody_core::time::Timestamp;
@@ -149,8 +150,10 @@ pub(super) async fn read(
             let again = digests.first().filter(|_| digests.len() > 1);
             for (index, (_, digest)) in digests.iter().chain(again).enumerate() {
                 if let Some(found) = store::find_token(db, digest).await? {
-                    if (1..digests.len()).contains(&index) {
-                        rekeys.note(*digest, digests[0]);
+                    if (1..digests.len()).contains(&index)
+                        && let Credential::Token(id) = found.0.credential
+                    {
+                        rekeys.note(id, (*digest, digests[0]));
                     }
                     return Ok(Ok(found));
                 }
@@ -166,31 +169,32 @@ pub(super) async fn read(
     }
 }
 
+/// A token's digest under an older key, and what it becomes: the current key and the digest under it.
+pub(super) type Rekey = (Digest, (KeyId, Digest));
+
 /// Tokens in use whose digests are under an older key: they move to the current one, in batches, so that
 /// the older can be retired one day. One that is dropped here is found again.
 #[derive(Debug, Default)]
-pub(super) struct Rekeys(Mutex<HashMap<Digest, (KeyId, Digest)>>);
+pub(super) struct Rekeys(Mutex<BTreeMap<TokenId, Rekey>>);
 
 impl Rekeys {
-    /// A token was found by `old`, and should be by `new`.
-    fn note(&self, old: Digest, new: (KeyId, Digest)) {
+    fn note(&self, token: TokenId, rekey: Rekey) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.len() < REKEYS {
-            noted.insert(old, new);
+            noted.insert(token, rekey);
         }
     }
 
-    /// Writes all that is noted.
+    /// Writes all that is noted, in the order of the tokens' ids as all who write many do: no two wait for each
+    /// other.
     pub(super) async fn write(&self, db: &Db) {
         let noted = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut noted: Vec<_> = noted.into_iter().collect();
-        // In one order, so that two nodes that move the same tokens never wait for each other.
-        noted.sort_unstable_by_key(|(old, _)| *old.bytes());
+        let noted: Vec<_> = noted.into_iter().collect();
         for batch in noted.chunks(REKEY_BATCH) {
-            if let Err(error) = store::update_digests(db, batch).await {
+            if let Err(error) = store::update_digests(db, batch.iter().map(|(_, rekey)| rekey)).await {
                 tracing::warn!(%error, "tokens could not be moved to the current key; once more soon");
-                for (old, new) in batch {
-                    self.note(*old, *new);
+                for (token, rekey) in batch {
+                    self.note(*token, *rekey);
                 }
             }
         }

@@ -4,12 +4,12 @@
 use hoody_core::address::AddressList;
 use hoody_core::grant::{Credential, Descent, Grant, Limits, Realms};
 use hoody_core::id::{RealmId, TokenId, UserId};
-use hoody_core::keys::KeyId;
 use hoody_core::lineage::{Lineage, Link};
 use hoody_core::secret::Digest;
 use hoody_core::session::{Claims, REUSE_GRACE, Standing};
 use hoody_core::time::{SECOND, Timestamp};
 
+use super::cold::Rekey;
 use super::usage::{Note, USAGE_INTERVAL};
 use crate::db::{Db, DbError, On, Row, args};
 use crate::sessions;
@@ -134,7 +134,7 @@ pub(crate) fn parse_realm_ids(stored: &str) -> Option<Vec<RealmId>> {
 }
 
 /// Moves tokens from their old digests to new ones, each with the key that it is under.
-pub(super) async fn update_digests(db: &Db, moves: &[(Digest, (KeyId, Digest))]) -> Result<(), DbError> {
+pub(super) async fn update_digests(db: &Db, moves: impl Iterator<Item = &Rekey>) -> Result<(), DbError> {
     let mut tx = db.begin().await?;
     for (old, (key, new)) in moves {
         tx.execute(REKEY, args![&new.bytes()[..], key.to_string(), &old.bytes()[..]]).await?;

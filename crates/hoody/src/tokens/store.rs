@@ -38,6 +38,9 @@ macro_rules! subtree {
 }
 const SUBTREE: &str =
     subtree!(token!("WHERE t.id IN (SELECT id FROM subtree) ORDER BY t.created_at DESC, t.id DESC"));
+/// In the order in which the use of tokens is written, and tokens move to another master key.
+const LOCK_SUBTREE: &str =
+    subtree!("SELECT t.id FROM tokens t WHERE t.id IN (SELECT id FROM subtree) ORDER BY t.id FOR UPDATE");
 const DELETE_SUBTREE: &str = subtree!("DELETE FROM tokens WHERE id IN (SELECT id FROM subtree)");
 /// So that it is known whose they were when somebody still sends one.
 const KEEP_DIGESTS: &str = subtree!(
@@ -208,6 +211,7 @@ pub(crate) async fn delete_subtree(
     root: TokenId,
     now: Timestamp,
 ) -> Result<u64, DbError> {
+    tx.lock(LOCK_SUBTREE, args![root, account]).await?;
     tx.execute(KEEP_DIGESTS, args![root, account, now]).await?;
     tx.execute(DELETE_SUBTREE, args![root, account]).await
 }

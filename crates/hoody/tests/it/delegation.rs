@@ -4,7 +4,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Client, HERE, Minted, REALM_A, REALM_B, on_both};
+use crate::support::{Beside, Client, HERE, Minted, REALM_A, REALM_B, on_both};
 
 const TOKENS: &str = "/api/v1/auth/tokens";
 const ME: &str = "/api/v1/auth/tokens/me";
@@ -556,5 +556,31 @@ on_both! {
         user.put(&path(&root.id), json!({ "is_enabled": false })).await.expect(StatusCode::OK);
         there.put(&path(&child.id), json!({ "alias": "mine" })).await.refused(401, "INVALID_TOKEN");
         assert_eq!(ids(&user).await, before);
+    }
+
+    async fn deleting_a_subtree_and_noting_the_use_of_tokens_never_wait_for_each_other(app: TestApp) {
+        let user = app.user("ada").await;
+        let root = maker(&user, json!({})).await;
+        for _ in 0..8 {
+            root.client.mint(json!({})).await;
+        }
+        let mut all = ids(&user).await;
+        let Some(mut beside) = Beside::begin(&app).await else { return };
+        let update = |id: &str| {
+            format!("UPDATE tokens SET last_used_ip = '192.0.2.1' WHERE id = decode('{id}', 'hex')")
+        };
+        let first = all.remove(0);
+        // Its row stands behind the others now: a plan without an order comes to it last.
+        beside.run(&format!("{}; COMMIT; BEGIN", update(&first))).await.unwrap();
+        beside.run(&update(&first)).await.unwrap();
+        let (owner, id) = (user.clone(), root.id.clone());
+        let deleting = tokio::spawn(async move { owner.delete(&path(&id)).await });
+        beside.is_waited_for().await;
+        for id in &all {
+            beside.run(&update(id)).await.unwrap();
+        }
+        beside.commit().await;
+        deleting.await.unwrap().expect(StatusCode::OK);
+        assert!(ids(&user).await.is_empty());
     }
 }

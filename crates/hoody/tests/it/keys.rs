@@ -467,6 +467,34 @@ on_both! {
         assert_eq!(app.service.number(lost).await, 0);
     }
 
+    async fn moving_tokens_to_a_key_and_noting_their_use_never_wait_for_each_other(app: TestApp) {
+        let owner = app.user("ada").await;
+        let mut tokens = Vec::new();
+        for _ in 0..12 {
+            tokens.push(owner.mint(json!({})).await);
+        }
+        let new = rotate(&app).await;
+        for token in &tokens {
+            token.client.check("").await.expect(StatusCode::NO_CONTENT);
+        }
+        let Some(mut beside) = Beside::begin(&app).await else { return };
+        // As the use of tokens is written: in the order of their ids.
+        tokens.sort_by(|one, other| one.id.cmp(&other.id));
+        let update = |token: &Minted| {
+            format!("UPDATE tokens SET last_used_ip = '192.0.2.1' WHERE id = decode('{}', 'hex')", token.id)
+        };
+        beside.run(&update(&tokens[0])).await.unwrap();
+        let service = app.service.clone();
+        let moving = tokio::spawn(async move { service.flush_usage().await });
+        beside.is_waited_for().await;
+        for token in &tokens[1..] {
+            beside.run(&update(token)).await.unwrap();
+        }
+        beside.commit().await;
+        moving.await.unwrap();
+        let moved = format!("SELECT COUNT(*) AS n FROM tokens WHERE key_id = '{new}'");
+        assert_eq!(app.service.number(moved.leak()).await, 12);
+    }
 }
 
 /// On SQLite nothing is retired while a mutation is under way: there is one writer.
