@@ -29,7 +29,7 @@ pub struct Filler {
 
 impl Filler {
     pub(crate) async fn new(app: Arc<App>) -> Self {
-        let run = store::begin_run(&app.activity.db, 0, app.now()).await.expect("a run");
+        let run = store::begin_run(&app.activity.db, 0, app.now(), app.now()).await.expect("a run");
         Self { app, run, seq: 0, tables: BTreeSet::new() }
     }
 

@@ -14,7 +14,7 @@ use super::tables::Kind;
 use crate::db::{Arg, Built, Db, DbError, On, Row, Tx, args};
 
 const BEGIN_RUN: &str = "INSERT INTO activity_runs (run, started_at, seen_at, written, lost) \
-     SELECT COALESCE(MAX(run), 0) + 1, $1, $1, $2, 0 FROM activity_runs \
+     SELECT COALESCE(MAX(run), 0) + 1, $1, $2, $3, 0 FROM activity_runs \
      WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING run";
 const ADVANCE: &str = "UPDATE activity_runs SET written = $1, seen_at = $2, lost = lost + $3 \
      WHERE run = $4 AND written = $5";
@@ -96,15 +96,21 @@ pub(super) struct Open {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run {
     pub(super) run: i64,
+    /// Of its first row.
     pub(super) started_at: Timestamp,
     pub(super) written: i64,
 }
 
-/// Begins a run whose first row has the number after `written`; the run's number.
-pub(super) async fn begin_run(db: &Db, written: i64, now: Timestamp) -> Result<i64, DbError> {
+/// Begins a run whose first row has the number after `written` and this instant; the run's number.
+pub(super) async fn begin_run(
+    db: &Db,
+    written: i64,
+    first_at: Timestamp,
+    now: Timestamp,
+) -> Result<i64, DbError> {
     loop {
         let mut tx = db.begin().await?;
-        let begun = On::from(&mut tx).find(BEGIN_RUN, args![now, written]).await?;
+        let begun = On::from(&mut tx).find(BEGIN_RUN, args![first_at, now, written]).await?;
         tx.commit().await?;
         // Another node may have taken the number.
         if let Some(row) = begun {

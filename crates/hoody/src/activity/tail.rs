@@ -62,9 +62,11 @@ async fn try_read(
 ) -> Result<(Vec<Logged>, Position), ReadError> {
     let mut rows = Vec::new();
     let mut next = Position::default();
+    // Before the tables: those of every row that a run has are listed then, unless they were dropped.
+    let runs = store::runs(&activity.db).await?;
     let spans = tables::list(&activity.db, Kind::Blocks).await?;
     let days = tables::list(&activity.db, Kind::Bodies).await?;
-    for run in store::runs(&activity.db).await? {
+    for run in runs {
         let read = position.0.get(&run.run).copied().unwrap_or(0);
         let (after, upto) = part(read, run.written);
         if upto > after {

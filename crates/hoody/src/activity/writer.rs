@@ -143,7 +143,10 @@ impl Writer {
         let Some(batch) = &self.batch else { return Ok(()) };
         let run = match self.run {
             Some(run) => run,
-            None => *self.run.insert(store::begin_run(&activity.db, self.written, now).await?),
+            None => {
+                let first_at = batch.blocks.iter().map(|(_, block)| block.first_at).min().unwrap_or(now);
+                *self.run.insert(store::begin_run(&activity.db, self.written, first_at, now).await?)
+            }
         };
         for (_, block) in &batch.blocks {
             tables::make(&activity.db, hour(block.first_at), &mut self.tables).await?;

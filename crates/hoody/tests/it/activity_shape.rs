@@ -7,15 +7,18 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use hoody::testing::Service;
+use hoody_core::time::Timestamp;
 use http::StatusCode;
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinSet;
 
 use crate::activity::rows;
-use crate::support::{TestApp, on_both};
-use crate::upgrade::execute;
+use crate::support::{TestApp, on_both, until_one_waits};
+use crate::upgrade::{execute, log_of};
 
 const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
 const SMALL: &str = "SELECT CAST(COUNT(*) AS BIGINT) AS n FROM activity_blocks_641 WHERE state = 0";
 const BLOCKS: &str = "SELECT CAST(COUNT(*) AS BIGINT) AS n FROM activity_blocks_641";
 
@@ -111,6 +114,78 @@ on_both! {
         assert!(app.service.flush_activity().await);
         let (paths, next) = app.service.latest_activity(&end, 2).await;
         assert_eq!((paths, next), (vec![project(7), project(8)], app.service.activity_end().await));
+    }
+
+    async fn rows_of_a_new_day_that_come_while_the_tail_looks_are_read(app: TestApp) {
+        if app.url.starts_with("sqlite:") {
+            // Only PostgreSQL lets a reader wait between two of its statements.
+            return;
+        }
+        let token = app.user("ada").await.mint(json!({})).await;
+        assert!(app.service.flush_activity().await);
+        let (_, place) = app.service.activity_after("{}", 100).await;
+        app.later(DAY).await;
+        token.client.check("").await.expect(StatusCode::NO_CONTENT);
+        assert!(app.service.flush_activity().await);
+        // As if the writer were not that far, and did it while the tail waits.
+        execute(&app.url, "DELETE FROM activity_tables WHERE kind = 'bodies' AND span = 20515".to_owned()).await;
+        execute(&app.url, "UPDATE activity_runs SET written = written - 1".to_owned()).await;
+        assert_eq!(app.service.activity_after(&place, 100).await, (Vec::new(), place.clone()));
+        let mut writer = PgConnection::connect(&app.url).await.unwrap();
+        let hold = "BEGIN; LOCK TABLE activity_runs IN ACCESS EXCLUSIVE MODE";
+        sqlx::raw_sql(hold).execute(&mut writer).await.unwrap();
+        let tail = async { app.service.activity_after(&place, 100).await };
+        let write = async {
+            until_one_waits(&app.url).await;
+            let write = "INSERT INTO activity_tables (kind, span) VALUES ('bodies', 20515); \
+                UPDATE activity_runs SET written = written + 1; COMMIT";
+            sqlx::raw_sql(write).execute(&mut writer).await.unwrap();
+        };
+        let ((rows, next), ()) = tokio::join!(tail, write);
+        let paths: Vec<_> = rows.iter().map(|row| row.3.as_str()).collect();
+        assert_eq!((paths, next), (vec!["/api/v1/auth/check"], app.service.activity_end().await));
+    }
+
+    async fn rows_that_are_dropped_for_age_while_the_tail_looks_are_passed_over(app: TestApp) {
+        if app.url.starts_with("sqlite:") {
+            return;
+        }
+        let token = app.user("ada").await.mint(json!({})).await;
+        assert!(app.service.flush_activity().await);
+        app.later(DAY).await;
+        token.client.check("").await.expect(StatusCode::NO_CONTENT);
+        assert!(app.service.flush_activity().await);
+        let mut keeper = PgConnection::connect(&app.url).await.unwrap();
+        let hold = "BEGIN; LOCK TABLE activity_tables IN ACCESS EXCLUSIVE MODE";
+        sqlx::raw_sql(hold).execute(&mut keeper).await.unwrap();
+        let tail = async { app.service.activity_after("{}", 100).await };
+        let drop = async {
+            until_one_waits(&app.url).await;
+            let drop = "DELETE FROM activity_tables WHERE kind = 'bodies' AND span = 20514; \
+                DROP TABLE activity_bodies_20514; COMMIT";
+            sqlx::raw_sql(drop).execute(&mut keeper).await.unwrap();
+        };
+        let ((rows, next), ()) = tokio::join!(tail, drop);
+        let paths: Vec<_> = rows.iter().map(|row| row.3.as_str()).collect();
+        assert_eq!((paths, next), (vec!["/api/v1/auth/check"], app.service.activity_end().await));
+    }
+
+    async fn rows_from_before_the_instant_at_which_a_run_was_first_stored_are_read(app: TestApp) {
+        let token = app.user("ada").await.mint(json!({})).await;
+        assert!(app.service.flush_activity().await);
+        let (_, place) = app.service.activity_after("{}", 100).await;
+        // The last second of the days that share a table.
+        let last = Timestamp::from_millis(642 * 32 * DAY - 1_000);
+        app.later(last.millis() - app.service.now().millis()).await;
+        let second = app.another_node().await;
+        let client = token.client.at(&second);
+        client.check("").await.expect(StatusCode::NO_CONTENT);
+        second.advance(2_000);
+        assert!(second.poll().await);
+        client.get("/api/v1/projects").await.expect(StatusCode::OK);
+        assert!(second.flush_activity().await);
+        let (rows, _) = second.activity_after(&place, 100).await;
+        assert_eq!(numbers(&rows), BTreeMap::from([(2, vec![1, 2])]), "{rows:?}");
     }
 
     /// Threat 40: when the log cannot be written, requests slow down and none is left out in silence.
@@ -250,11 +325,7 @@ on_both! {
         check().await;
         check().await;
         // As if these two had been stored, and the connection had broken before the answer.
-        let log = match app.url.strip_prefix("sqlite:") {
-            Some(_) => format!("sqlite:{}", app.directory.path().join("activity.db").display()),
-            None => app.url.clone(),
-        };
-        execute(&log, "UPDATE activity_runs SET written = 3".to_owned()).await;
+        execute(&log_of(&app), "UPDATE activity_runs SET written = 3".to_owned()).await;
         assert!(node.flush_activity().await, "it finds out that they are there");
         check().await;
         assert!(node.flush_activity().await);

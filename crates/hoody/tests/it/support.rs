@@ -162,7 +162,7 @@ impl TestApp {
 /// A transaction beside the service, on PostgreSQL: others wait for what it holds until it ends.
 pub(crate) struct Beside {
     connection: sqlx::PgConnection,
-    watch: sqlx::PgConnection,
+    url: String,
 }
 
 impl Beside {
@@ -172,8 +172,7 @@ impl Beside {
             return None;
         }
         let connection = sqlx::PgConnection::connect(&app.url).await.unwrap();
-        let watch = sqlx::PgConnection::connect(&app.url).await.unwrap();
-        let mut beside = Self { connection, watch };
+        let mut beside = Self { connection, url: app.url.clone() };
         beside.run("BEGIN").await.unwrap();
         Some(beside)
     }
@@ -184,20 +183,23 @@ impl Beside {
     }
 
     /// Returns when somebody in the database waits for a lock.
-    pub(crate) async fn is_waited_for(&mut self) {
-        const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
-             AND wait_event_type = 'Lock'";
-        let looking = async {
-            while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut self.watch).await.unwrap() == 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(std::time::Duration::from_secs(5), looking).await.expect("somebody waits");
+    pub(crate) async fn is_waited_for(&self) {
+        until_one_waits(&self.url).await;
     }
 
     pub(crate) async fn commit(mut self) {
         self.run("COMMIT").await.unwrap();
     }
+}
+
+/// Returns when somebody waits for a lock of this PostgreSQL database.
+pub(crate) async fn until_one_waits(url: &str) {
+    const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+    let waits = async {
+        while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut connection).await.unwrap() == 0 {}
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(4), waits).await.expect("nobody waits");
 }
 
 /// A mail, as it was put into a file.
