@@ -4,6 +4,10 @@
 //! of one node) are numbered without gaps, and how far a run is stands in the same transaction as its
 //! rows. So a place in the log is a number for each run; reading on from it gives every row once, those
 //! of one run in their order.
+//!
+//! The number of a run may come again: on SQLite a place that is kept is on the disk at once, the log a
+//! moment later, and a loss of power in between takes the run away; or the operator deletes the file. So a
+//! place says when each run began, too: one that began at another instant is read from its beginning.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,15 +21,39 @@ use super::tables::{self, Kind};
 use super::{Activity, Logged};
 use crate::db::DbError;
 
-/// A place in the log: for each run, the number of the last row that was read. To be kept as JSON.
+/// A place in the log: how far each run is read. To be kept as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Position(BTreeMap<i64, i64>);
+pub(crate) struct Position(BTreeMap<i64, Reached>);
+
+/// The number of the last row of a run that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Reached {
+    /// Of the run that began at this instant, in milliseconds.
+    Since(i64, i64),
+    /// Of any: as a version before this one kept it.
+    Any(i64),
+}
 
 impl Position {
     /// The place after everything that is stored now.
     pub(crate) async fn at_the_end(activity: &Activity) -> Result<Self, DbError> {
-        let runs = store::runs(&activity.db).await?;
-        Ok(Self(runs.into_iter().map(|run| (run.run, run.written)).collect()))
+        let mut end = Self::default();
+        store::runs(&activity.db).await?.iter().for_each(|run| end.set(run, run.written));
+        Ok(end)
+    }
+
+    /// The number of the last row of a run that was read.
+    fn of(&self, run: &Run) -> i64 {
+        match self.0.get(&run.run) {
+            Some(Reached::Since(began, read)) if *began == run.started_at.millis() => *read,
+            Some(Reached::Any(read)) => *read,
+            _ => 0,
+        }
+    }
+
+    fn set(&mut self, run: &Run, read: i64) {
+        self.0.insert(run.run, Reached::Since(run.started_at.millis(), read));
     }
 }
 
@@ -67,12 +95,12 @@ async fn try_read(
     let spans = tables::list(&activity.db, Kind::Blocks).await?;
     let days = tables::list(&activity.db, Kind::Bodies).await?;
     for run in runs {
-        let read = position.0.get(&run.run).copied().unwrap_or(0);
+        let read = position.of(&run);
         let (after, upto) = part(read, run.written);
         if upto > after {
             rows.extend(read_run(activity, (&spans, &days), &run, (after, upto), &is_asked).await?);
         }
-        next.0.insert(run.run, upto.max(read));
+        next.set(&run, upto.max(read));
     }
     rows.sort_by_key(|row| (row.at, row.run, row.seq));
     Ok((rows, next))

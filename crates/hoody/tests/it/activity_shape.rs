@@ -188,6 +188,32 @@ on_both! {
         assert_eq!(numbers(&rows), BTreeMap::from([(2, vec![1, 2])]), "{rows:?}");
     }
 
+    async fn a_run_that_gets_the_number_of_one_that_is_lost_is_read_from_its_beginning(app: TestApp) {
+        let owner = app.user("ada").await;
+        for _ in 0..5 {
+            owner.check("").await.expect(StatusCode::NO_CONTENT);
+        }
+        assert!(app.service.flush_activity().await);
+        let (lost, place) = app.service.activity_after("{}", 100).await;
+        // Power is lost before the log was on the disk, or somebody deletes its file.
+        for table in ["runs", "blocks_641", "bodies_20514"] {
+            execute(&log_of(&app), format!("DELETE FROM activity_{table}")).await;
+        }
+        app.later(1_000).await;
+        let second = app.another_node().await;
+        for _ in 0..3 {
+            owner.at(&second).check("").await.expect(StatusCode::NO_CONTENT);
+        }
+        assert!(second.flush_activity().await);
+        let (rows, next) = second.activity_after(&place, 100).await;
+        assert_eq!(numbers(&rows), BTreeMap::from([(1, vec![1, 2, 3])]), "the same number, other rows");
+        assert_eq!((numbers(&lost)[&1].len() > 3, second.activity_end().await), (true, next.clone()));
+        assert_eq!(second.activity_after(&next, 100).await, (Vec::new(), next.clone()));
+        // A place that an older version kept is one in whatever run has the number.
+        let (rows, after) = second.activity_after(r#"{"1":2}"#, 100).await;
+        assert_eq!((numbers(&rows), after), (BTreeMap::from([(1, vec![3])]), next));
+    }
+
     /// Threat 40: when the log cannot be written, requests slow down and none is left out in silence.
     async fn threat_40_a_writer_that_stands_slows_requests_and_loses_none(app: TestApp) {
         let owner = app.user("ada").await;
