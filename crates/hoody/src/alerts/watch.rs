@@ -115,12 +115,12 @@ async fn walk(app: &Arc<App>, lease: Lease) -> Result<bool, Error> {
     let mut to_tell = Vec::new();
     for token in idle {
         let settings = wishes.of(&app.db, token.account, Kind::TokenUnused).await?;
-        if !settings.is_enabled || token.idle_since().plus(settings.threshold * DAY) > now {
+        if !is_unused(&token, &settings, now) {
             continue;
         }
         if settings.disables {
             // Before the walk is noted: who dies in between walks here again, and finds them disabled.
-            disable(app, lease, &token, &settings).await?;
+            disable(app, lease, &token).await?;
         } else {
             to_tell.push((token, settings));
         }
@@ -143,12 +143,7 @@ async fn walk(app: &Arc<App>, lease: Lease) -> Result<bool, Error> {
 }
 
 /// Disables a token that nobody used, as a person does it, and tells of that in the same mutation.
-async fn disable(
-    app: &Arc<App>,
-    lease: Lease,
-    unused_token: &Aging,
-    settings: &Settings,
-) -> Result<(), Error> {
+async fn disable(app: &Arc<App>, lease: Lease, unused_token: &Aging) -> Result<(), Error> {
     let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
     let is_held = lease.confirm(&mut mutation.tx).await?;
     if !is_held || !mutation.lock_account(unused_token.account).await? {
@@ -160,12 +155,22 @@ async fn disable(
         // Somebody came meanwhile.
         return Ok(());
     }
+    // What the owner wants may have changed since the page was read; from here on it cannot.
+    let settings = Wishes::default().of(&mut mutation.tx, unused_token.account, Kind::TokenUnused).await?;
+    if !settings.disables || !is_unused(unused_token, &settings, mutation.now) {
+        return Ok(());
+    }
     let mut mails = Mails::default();
-    unused(unused_token, mutation.now, true).raise(&mut mutation, settings, &mut mails).await?;
+    unused(unused_token, mutation.now, true).raise(&mut mutation, &settings, &mut mails).await?;
     mails.send(app, &mut mutation).await?;
     let token = tokens::Token { is_enabled: false, ..before.clone() };
     tokens::changes::write(mutation, &before, token).await?;
     Ok(())
+}
+
+/// Whether its owner wants to know that nobody uses it.
+fn is_unused(token: &Aging, settings: &Settings, now: Timestamp) -> bool {
+    settings.is_enabled && token.idle_since().plus(settings.threshold * DAY) <= now
 }
 
 fn unused(token: &Aging, now: Timestamp, is_disabled: bool) -> Finding {

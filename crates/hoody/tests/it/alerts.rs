@@ -1,5 +1,8 @@
 //! Alerts: what is told of what, how often, to whom; and that who takes over repeats and misses nothing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -37,6 +40,7 @@ async fn fail_login(app: &TestApp, address: &str) {
 }
 
 const RAISED: &str = "SELECT COUNT(*) AS n FROM feed WHERE event_type = 'alert.raised'";
+const DISABLED: &str = "SELECT COUNT(*) AS n FROM feed WHERE event_type = 'auth.token.disabled'";
 
 on_both! {
     async fn a_token_at_a_new_address_is_told_once_and_counted(app: TestApp) {
@@ -234,11 +238,53 @@ on_both! {
         assert_eq!((&disabled["subject_id"], &disabled["details"]["disabled"]), (&json!(his.id), &json!(true)));
         his.client.check("").await.refused(401, "INVALID_TOKEN");
         uses(&his_busy, HERE).await;
-        let events = "SELECT COUNT(*) AS n FROM feed WHERE event_type = 'auth.token.disabled'";
-        assert_eq!(app.service.number(events).await, 1, "as a person does it");
+        assert_eq!(app.service.number(DISABLED).await, 1, "as a person does it");
         // Whoever found such a token lying about can still be told of its use.
         app.service.evaluate().await;
         assert_eq!(the_one(&bob, "dead_token_used").await["subject_id"], his.id);
+    }
+
+    async fn no_token_is_disabled_once_its_owner_does_not_want_that(app: TestApp) {
+        use hoody::testing::{Cut, Step};
+        // What the owner sets while the first of two tokens is disabled, and how many are in the end.
+        let wishes = [
+            (json!({ "disables": true }), 2),
+            (json!({ "disables": false }), 1),
+            (json!({ "is_enabled": false }), 1),
+            (json!({ "threshold": 60 }), 1),
+        ];
+        for (n, (wish, expected)) in wishes.into_iter().enumerate() {
+            let name = format!("ada{n}");
+            let owner = app.user(&name).await;
+            set(&owner, "token_unused", json!({ "threshold": 30, "disables": true })).await;
+            let tokens = [owner.mint(json!({})).await, owner.mint(json!({})).await];
+            app.later(31 * DAY).await;
+            let owner = app.login(&name).await;
+            let (before, is_set) = (app.service.number(DISABLED).await, Arc::new(AtomicBool::new(false)));
+            app.service.at_each_step({
+                let (service, owner, wish) = (app.service.clone(), owner.clone(), wish.clone());
+                move |step| {
+                    let (service, owner, wish) = (service.clone(), owner.clone(), wish.clone());
+                    let is_set = Arc::clone(&is_set);
+                    async move {
+                        let is_first = step == Step::Committed && service.number(DISABLED).await > before;
+                        if is_first && !is_set.swap(true, Ordering::SeqCst) {
+                            owner.patch("/api/v1/alerts/settings/token_unused", wish).await.expect(StatusCode::OK);
+                        }
+                        Cut::GoOn
+                    }
+                }
+            });
+            app.service.look_for_alerts().await;
+            app.service.at_each_step(|_| async { Cut::GoOn });
+            let mut disabled = 0;
+            for token in &tokens {
+                let shown = owner.get(&format!("/api/v1/auth/tokens/{}", token.id)).await;
+                disabled += usize::from(shown.expect(StatusCode::OK).data()["is_enabled"] == false);
+            }
+            assert_eq!(disabled, expected, "{wish}");
+            assert_eq!(alerts(&owner, "token_unused").await.len(), expected, "{wish}");
+        }
     }
 
     async fn an_endpoint_that_is_switched_off_is_told(app: TestApp) {
