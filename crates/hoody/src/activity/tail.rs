@@ -43,6 +43,16 @@ impl Position {
         Ok(end)
     }
 
+    /// The place where these rows are not read yet: the last ones of those that were read up to this place.
+    pub(crate) fn without(mut self, rows: &[Logged]) -> Self {
+        for row in rows {
+            if let Some(Reached::Since(_, read) | Reached::Any(read)) = self.0.get_mut(&row.run) {
+                *read = row.seq.saturating_sub(1).min(*read);
+            }
+        }
+        self
+    }
+
     /// The number of the last row of a run that was read.
     fn of(&self, run: &Run) -> i64 {
         match self.0.get(&run.run) {

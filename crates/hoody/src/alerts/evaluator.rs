@@ -1,7 +1,9 @@
 //! The evaluator: reads the request log and the feed in their order, on one node, and raises alerts.
 //!
-//! Each batch is one transaction: the lease is confirmed, the head is moved on from exactly where it was,
-//! and what is remembered and raised is written. Whatever dies leaves all or nothing of a batch.
+//! Each batch is one short transaction: rows are judged, the head is moved on from exactly where it was, what
+//! is remembered and raised is written, and the lease is confirmed. Whatever dies leaves all or nothing of a
+//! batch. Two that evaluate at the same time wait for each other at the head, and the one that has lost the
+//! lease writes nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -30,6 +32,11 @@ use crate::nodes::lease::{self, Lease};
 const ROWS: i64 = 5_000;
 /// How many rows of the feed are.
 const TOLD: i64 = 500;
+/// How long rows of the log are judged in one transaction, in milliseconds: on SQLite nobody else writes
+/// meanwhile, on PostgreSQL a node that takes over waits.
+const MOMENT: i64 = SECOND / 2;
+/// After how many things to write no more rows are judged: each takes up to four statements.
+const FULL: usize = 1_000;
 /// How often the log is looked at. An alert within a second is promised.
 const INTERVAL: Duration = Duration::from_millis(250);
 /// How often another node looks whether the task is free.
@@ -92,25 +99,23 @@ async fn judge(app: &Arc<App>, memory: &mut Memory, lease: Lease) -> Result<Opti
     if log == head.log && place == head.place {
         return Ok(Some(false));
     }
-    let is_more = is_cut || rows.len() as i64 >= ROWS;
     let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
-    let tx = &mut mutation.tx;
-    if !lease.confirm(tx).await? || !store::move_head(tx, &head, &log, place).await? {
-        return Ok(None);
-    }
-    metrics::counter!("hoody_alerts_rows_total").increment(rows.len() as u64);
     let mut batch = Batch::new(memory);
-    let mut turns = Turns::default();
-    for row in &rows {
-        turns.next().await;
-        if row.account != NOBODY {
-            batch.take_row(&mut mutation.tx, row).await?;
-        }
+    let taken = batch.take_rows(app, &mut mutation.tx, &rows).await?;
+    metrics::counter!("hoody_alerts_rows_total").increment(taken as u64);
+    let is_more = is_cut || taken < rows.len() || rows.len() as i64 >= ROWS;
+    // Before anything is written: who else evaluates waits here, and has no locks that are waited for.
+    if !store::move_head(&mut mutation.tx, &head, &log.without(&rows[taken..]), place).await? {
+        return Ok(None);
     }
     for told in &told {
         batch.take_told(&mut mutation.tx, told).await?;
     }
     batch.write(app, &mut mutation).await?;
+    // Last, since this node's heartbeat waits for the lease's row.
+    if !lease.confirm(&mut mutation.tx).await? {
+        return Ok(None);
+    }
     mutation.commit().await?;
     Ok(Some(is_more))
 }
@@ -134,6 +139,23 @@ impl<'a> Batch<'a> {
             wishes: Wishes::default(),
             findings: BTreeMap::new(),
         }
+    }
+
+    /// Judges rows, at least one, for a moment or until there is much to write; how many.
+    async fn take_rows(&mut self, app: &App, tx: &mut Tx, rows: &[Logged]) -> Result<usize, DbError> {
+        let until = app.clock.boot_millis() + MOMENT;
+        let mut turns = Turns::default();
+        for (n, row) in rows.iter().enumerate() {
+            let is_full = self.changed.len() + self.counters.len() + self.findings.len() >= FULL;
+            if n > 0 && (is_full || app.clock.boot_millis() >= until) {
+                return Ok(n);
+            }
+            turns.next().await;
+            if row.account != NOBODY {
+                self.take_row(tx, row).await?;
+            }
+        }
+        Ok(rows.len())
     }
 
     async fn take_row(&mut self, tx: &mut Tx, row: &Logged) -> Result<(), DbError> {

@@ -4,6 +4,8 @@
 //! Expiry is told of when a token comes to a stage: the head says up to when that was looked at, so each
 //! stage is told once, whoever looks. Unused tokens are looked for once a day in a walk through all tokens,
 //! since an index by their last use would be written with each use.
+//!
+//! The lease is confirmed last in each transaction, as by the evaluator, which locks the same rows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,7 +60,7 @@ async fn look_for_expiring(app: &Arc<App>, lease: Lease) -> Result<bool, Error> 
             None => until = before.plus(((until.millis() - before.millis()) / 2).max(1)),
         }
     };
-    if !lease.confirm(&mut mutation.tx).await? || !store::looked(&mut mutation.tx, before, until).await? {
+    if !store::looked(&mut mutation.tx, before, until).await? {
         return Ok(false);
     }
     let (mut wishes, mut mails) = (Wishes::default(), Mails::default());
@@ -73,6 +75,9 @@ async fn look_for_expiring(app: &Arc<App>, lease: Lease) -> Result<bool, Error> 
         }
     }
     mails.send(app, &mut mutation).await?;
+    if !lease.confirm(&mut mutation.tx).await? {
+        return Ok(false);
+    }
     mutation.commit().await?;
     Ok(until < now)
 }
@@ -126,7 +131,7 @@ async fn walk(app: &Arc<App>, lease: Lease) -> Result<bool, Error> {
         }
     }
     let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
-    if !lease.confirm(&mut mutation.tx).await? || !store::walked(&mut mutation.tx, &head, at, next).await? {
+    if !store::walked(&mut mutation.tx, &head, at, next).await? {
         return Ok(false);
     }
     let mut mails = Mails::default();
@@ -138,6 +143,9 @@ async fn walk(app: &Arc<App>, lease: Lease) -> Result<bool, Error> {
         }
     }
     mails.send(app, &mut mutation).await?;
+    if !lease.confirm(&mut mutation.tx).await? {
+        return Ok(false);
+    }
     mutation.commit().await?;
     Ok(next.is_some())
 }
@@ -145,8 +153,7 @@ async fn walk(app: &Arc<App>, lease: Lease) -> Result<bool, Error> {
 /// Disables a token that nobody used, as a person does it, and tells of that in the same mutation.
 async fn disable(app: &Arc<App>, lease: Lease, unused_token: &Aging) -> Result<(), Error> {
     let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
-    let is_held = lease.confirm(&mut mutation.tx).await?;
-    if !is_held || !mutation.lock_account(unused_token.account).await? {
+    if !mutation.lock_account(unused_token.account).await? {
         return Ok(());
     }
     let found = tokens::store::find_token(&mut mutation.tx, unused_token.account, unused_token.id).await?;
@@ -163,6 +170,9 @@ async fn disable(app: &Arc<App>, lease: Lease, unused_token: &Aging) -> Result<(
     let mut mails = Mails::default();
     unused(unused_token, mutation.now, true).raise(&mut mutation, &settings, &mut mails).await?;
     mails.send(app, &mut mutation).await?;
+    if !lease.confirm(&mut mutation.tx).await? {
+        return Ok(());
+    }
     let token = tokens::Token { is_enabled: false, ..before.clone() };
     tokens::changes::write(mutation, &before, token).await?;
     Ok(())

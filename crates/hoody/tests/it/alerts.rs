@@ -1,12 +1,18 @@
 //! Alerts: what is told of what, how often, to whom; and that who takes over repeats and misses nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use hoody::testing::{Cut, Step};
+use hoody_core::activity::{Method, Record, Series};
+use hoody_core::grant::Credential;
+use hoody_core::id::Id;
 use http::StatusCode;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 
-use crate::support::{Client, HERE, Minted, PASSWORD, REALM_A, REALM_B, TestApp, on_both};
+use crate::support::{Client, HERE, Minted, PASSWORD, REALM_A, REALM_B, TestApp, on_both, until_one_waits};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -37,6 +43,17 @@ async fn fail_login(app: &TestApp, address: &str) {
     let body = json!({ "username": "ada", "password": "not her password" });
     let reply = app.anon().from(address).post("/api/v1/users/auth/login", body).await;
     assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{}", reply.text);
+}
+
+/// How many mutations this node commits from now on.
+fn count_commits(app: &TestApp) -> Arc<AtomicUsize> {
+    let commits = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&commits);
+    app.service.at_each_step(move |step| {
+        counted.fetch_add(usize::from(step == Step::Committed), Ordering::SeqCst);
+        async { Cut::GoOn }
+    });
+    commits
 }
 
 const RAISED: &str = "SELECT COUNT(*) AS n FROM feed WHERE event_type = 'alert.raised'";
@@ -245,7 +262,6 @@ on_both! {
     }
 
     async fn no_token_is_disabled_once_its_owner_does_not_want_that(app: TestApp) {
-        use hoody::testing::{Cut, Step};
         // What the owner sets while the first of two tokens is disabled, and how many are in the end.
         let wishes = [
             (json!({ "disables": true }), 2),
@@ -518,8 +534,71 @@ on_both! {
         assert_eq!((&alert["count"], alert["details"]["addresses"].as_array().unwrap().len()), (&json!(3), 3));
     }
 
+    async fn a_node_renews_its_leases_while_it_evaluates(app: TestApp) {
+        if app.url.starts_with("sqlite:") {
+            // There is one writer at a time there.
+            return;
+        }
+        let owner = app.user("ada").await;
+        let token = owner.mint(json!({})).await;
+        uses(&token, HERE).await;
+        app.service.evaluate().await;
+        uses(&token, THERE).await;
+        // A batch that takes long, here because it has to wait.
+        let mut other = PgConnection::connect(&app.url).await.unwrap();
+        let hold = "BEGIN; SELECT id FROM alert_head FOR UPDATE";
+        sqlx::raw_sql(hold).execute(&mut other).await.unwrap();
+        let beat = async {
+            until_one_waits(&app.url).await;
+            let beaten = tokio::time::timeout(Duration::from_secs(3), app.service.beat()).await;
+            sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+            beaten
+        };
+        let (is_evaluated, beaten) = tokio::join!(app.service.evaluate(), beat);
+        assert!(is_evaluated && beaten.is_ok(), "the heartbeat waits for the evaluator");
+        assert_eq!(the_one(&owner, "token_new_address").await["count"], 1);
+    }
+
+    async fn a_batch_ends_when_it_takes_long_and_the_next_goes_on_there(app: TestApp) {
+        let owner = app.user("ada").await;
+        let mut tokens = Vec::new();
+        for _ in 0..40 {
+            tokens.push(owner.mint(json!({})).await);
+        }
+        app.service.evaluate().await;
+        let second = app.another_node().await;
+        // More rows than are judged before others have their turn, of two runs, one among the other.
+        for (n, token) in (0..10).flat_map(|_| &tokens).enumerate() {
+            let node = if n % 3 == 0 { &second } else { &app.service };
+            for address in [HERE, THERE, "198.51.100.10"] {
+                token.client.at(node).from(address).check("").await.expect(StatusCode::NO_CONTENT);
+            }
+            app.service.advance(1);
+            second.advance(1);
+        }
+        assert!(second.flush_activity().await);
+        let batches = count_commits(&app);
+        let time = async {
+            loop {
+                app.service.advance(600);
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            // Whenever the one waits the other goes on.
+            biased;
+            is_evaluated = app.service.evaluate() => assert!(is_evaluated),
+            () = time => {}
+        }
+        assert!(batches.load(Ordering::SeqCst) > 2, "{batches:?} batches");
+        app.later(0).await;
+        let owner = app.login("ada").await;
+        let found = alerts(&owner, "token_new_address&limit=200").await;
+        assert!(found.iter().all(|alert| alert["count"] == 2), "{found:?}");
+        assert_eq!((found.len(), app.service.number(RAISED).await), (40, 40));
+    }
+
     async fn a_database_that_goes_at_a_step_leaves_all_or_nothing(app: TestApp) {
-        use hoody::testing::{Cut, Step};
         let owner = app.user("ada").await;
         let token = owner.mint(json!({})).await;
         uses(&token, HERE).await;
@@ -537,6 +616,29 @@ on_both! {
             assert_eq!(alert["count"], i64::try_from(n).unwrap() + 1, "{step:?}");
         }
         assert_eq!(app.service.number(RAISED).await, 1);
+    }
+
+    async fn a_batch_ends_when_there_is_much_to_write(app: TestApp) {
+        let owner = app.user("ada").await;
+        let account = owner.account().await.parse().unwrap();
+        app.service.evaluate().await;
+        // 2,500 tokens, each seen for the first time: something to remember of each.
+        let rows = (0..2_500_u32).map(|n| Record {
+            seq: 0,
+            at: app.service.now(),
+            series: Series { status: 204, method: Method::of("GET"), realm: None },
+            credential: Some(Credential::Token(Id::from_parts(n, [7; 8]))),
+            path: "/api/v1/auth/check",
+            reason: None,
+            permission: None,
+            address: HERE,
+            agent: None,
+            micros: 7,
+        });
+        app.service.filler().await.store(account, &mut rows.collect::<Vec<_>>()).await;
+        let batches = count_commits(&app);
+        assert!(app.service.evaluate().await);
+        assert_eq!(batches.load(Ordering::SeqCst), 3, "1,000 in each");
     }
 
     async fn alerts_and_what_is_remembered_end(app: TestApp) {
