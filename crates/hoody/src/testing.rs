@@ -501,8 +501,8 @@ impl Service {
         (paths.collect(), serde_json::to_string(&next).expect("JSON"))
     }
 
-    /// The latest rows of an account with this status or a higher one, by their paths, and how many there
-    /// are; found by asking of so many blocks at a time: first, to aim at, most, next in order.
+    /// At most `limit` of the latest rows of an account with this status or a higher one, by their paths, and
+    /// how many there are; found by asking of so many blocks at a time: first, to aim at, most, next in order.
     ///
     /// # Panics
     /// When the database fails.
@@ -510,13 +510,14 @@ impl Service {
         &self,
         account: UserId,
         min_status: u16,
+        limit: u64,
         (first, aim, most, next): (i64, u32, i64, i64),
     ) -> (Vec<String>, u64) {
         let filter = Filter { min_status, ..Filter::default() };
         let (from, until) = (Timestamp::from_millis(0), self.app.now());
         let asked = activity::query::Asked { account, from, until, filter };
         let sizes = activity::query::Sizes { first, aim, most, next };
-        let found = activity::query::page_by(&self.app.activity, &asked, (0, 10_000), sizes).await;
+        let found = activity::query::page_by(&self.app.activity, &asked, (0, limit), sizes).await;
         let found = found.expect("the log can be read");
         (found.rows.into_iter().map(|row| row.path).collect(), found.total)
     }

@@ -5,6 +5,8 @@
 //! lies in are read, and at the ends of a time range those that it cuts. Blocks of several nodes overlap
 //! in time; those of one do not.
 
+use std::collections::{BTreeSet, HashSet};
+
 use hoody_core::activity::{self, Filter, HOUR, Record, hour};
 use hoody_core::id::UserId;
 use hoody_core::time::{DAY, Timestamp};
@@ -120,17 +122,39 @@ async fn candidates(
         // A block that begins before the end of the range may end up to an hour after it.
         let end = Timestamp::from_millis(Kind::Blocks.end(span).saturating_mul(DAY));
         let mut before = (asked.until.plus(HOUR).min(end), i64::MAX);
-        loop {
+        let (mut small, mut cut) = (Vec::new(), BTreeSet::new());
+        let is_enough = loop {
             let (headers, rest) = look(db, asked, span, before, &mut reach, sizes).await?;
+            small.extend(headers.iter().filter(|header| header.is_small).map(Header::wanted));
             judge(db, asked, headers, &mut found).await?;
-            let Some(rest) = rest else { break };
-            before = rest;
-            if window.is_some_and(|window| is_enough(&found, before.0, window)) {
-                return Ok(found);
+            let Some(rest) = rest else { break false };
+            if window.is_some_and(|window| is_enough(&found, rest.0, window)) {
+                break true;
             }
+            cut.insert(hour(rest.0));
+            before = rest;
+        };
+        small.retain(|block| cut.contains(&block.hour));
+        are_still(db, asked, span, &small).await?;
+        if is_enough {
+            break;
         }
     }
     Ok(found)
+}
+
+/// Fails when one of these blocks was put together with others: of an hour that was listed in two statements,
+/// what the second should have given may be in a block that stands among those of the first, and not listed.
+async fn are_still(db: &Db, asked: &Asked, span: i64, listed: &[Wanted]) -> Result<(), ReadError> {
+    let Some(from_hour) = listed.iter().map(|block| block.hour).min() else { return Ok(()) };
+    let still = store::uncounted(db, span, asked.account, from_hour).await?;
+    // The new one has the id of the last of them, and more rows.
+    let still: HashSet<_> = still.iter().map(|block| (block.id, block.n)).collect();
+    if listed.iter().all(|block| still.contains(&(block.id, block.n))) {
+        Ok(())
+    } else {
+        Err(ReadError::Moved)
+    }
 }
 
 /// What is said of the next blocks before a place, the latest first, and the place before them; `None` when

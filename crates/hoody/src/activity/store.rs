@@ -28,11 +28,11 @@ const INSERT_BLOCKS: &str = "INSERT INTO activity_blocks_{span} (id, run, accoun
 const INSERT_BODIES: &str = "INSERT INTO activity_bodies_{span} (id, body) VALUES {rows}";
 const INSERT_HOURS: &str = "INSERT INTO activity_hours (day, token, hour, id, body) VALUES {rows}";
 const INSERT_USAGE: &str = "INSERT INTO activity_usage_{span} (token, hour, id, body) VALUES {rows}";
-const HEADERS: &str = "SELECT id, hour, first_at, last_at, n, size, counts \
+const HEADERS: &str = "SELECT id, hour, first_at, last_at, n, size, state, counts \
      FROM activity_blocks_{span} WHERE account = $1 AND last_at >= $2 AND last_at <= $3 \
      AND (last_at < $3 OR id < $4) ORDER BY last_at DESC, id DESC LIMIT $5";
 /// Not in order: so they are read in the order in which they lie on the disk, which reads ahead.
-const HEADERS_SINCE: &str = "SELECT id, hour, first_at, last_at, n, size, counts \
+const HEADERS_SINCE: &str = "SELECT id, hour, first_at, last_at, n, size, state, counts \
      FROM activity_blocks_{span} WHERE account = $1 AND last_at >= $2 AND last_at <= $3 \
      AND (last_at < $3 OR id < $4) LIMIT $5";
 const TOTALS: &str = "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) AS n, \
@@ -72,6 +72,8 @@ pub(super) struct Header {
     pub(super) last_at: Timestamp,
     pub(super) n: i64,
     pub(super) size: i64,
+    /// Whether it may be put together with others.
+    pub(super) is_small: bool,
     pub(super) counts: Vec<(Series, u64)>,
 }
 
@@ -277,6 +279,7 @@ fn read_header(row: &Row) -> Result<Header, DbError> {
         last_at: row.get("last_at")?,
         n: row.get("n")?,
         size: row.get("size")?,
+        is_small: row.get::<i64>("state")? == 0,
         counts: counts(&packed).map_err(|_| DbError::Unreadable("counts"))?,
     })
 }

@@ -370,8 +370,31 @@ on_both! {
             sizes.extend([(first, 2, 1_000, 1), (first, 7, 3, 2), (first, 4, 20, 5), (first, 1_000, 1_000, 1)]);
         }
         for sizes in sizes {
-            let (paths, total) = app.service.find_activity(account, 404, sizes).await;
+            let (paths, total) = app.service.find_activity(account, 404, 10_000, sizes).await;
             assert_eq!((paths, total), (expected.clone(), 13), "{sizes:?}");
+        }
+    }
+
+    async fn rows_are_counted_while_their_blocks_are_put_together(app: TestApp) {
+        let owner = app.user("ada").await;
+        let account = owner.account().await.parse().unwrap();
+        let token = owner.mint(json!({})).await;
+        let get = async |path: &str| {
+            token.client.get(path).await.expect(StatusCode::NOT_FOUND);
+            assert!(app.service.flush_activity().await);
+        };
+        for round in 1_u64..6 {
+            for n in 1..60 {
+                get(&format!("/api/v1/projects/{round:012x}{n:012x}")).await;
+            }
+            app.later(2 * HOUR).await;
+            let last = format!("/api/v1/projects/{round:012x}{:012x}", 60);
+            get(&last).await;
+            // One block at a time: they are put together while some are listed and some are not. Read is only
+            // the last one, which stays.
+            let asking = app.service.find_activity(account, 404, 1, (1, 1, 1, 1));
+            let (found, ()) = tokio::join!(asking, app.service.tidy_activity());
+            assert_eq!(found, (vec![last], 60 * round), "round {round}");
         }
     }
 }
