@@ -46,6 +46,7 @@ use self::failure::Failure;
 use self::flags::{ClientFlags, SERVER_GROUPS};
 use self::output::{Format, Output};
 use self::settings::Environment;
+use crate::config::WrongUsage;
 
 /// Authentication for scripts, CI and AI agents: the service and its command line in one binary.
 #[derive(Debug, Parser)]
@@ -245,13 +246,13 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// How a command of the service ends: 0 done, 1 failed.
+/// How a command of the service ends: 0 done, 1 failed, 2 wrong usage.
 fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::fail(&format!("{error:#}"));
-            ExitCode::FAILURE
+            ExitCode::from(if error.is::<WrongUsage>() { 2 } else { 1 })
         }
     }
 }

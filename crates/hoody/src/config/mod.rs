@@ -16,7 +16,7 @@ use hoody_core::wire::Secret;
 use zeroize::Zeroizing;
 
 use source::Values;
-pub(crate) use source::{Environment, ServerFlags, Source, environment};
+pub(crate) use source::{Environment, ServerFlags, Source, WrongUsage, environment};
 
 use crate::activity::ActivitySettings;
 use crate::app::Settings;
@@ -193,7 +193,8 @@ fn key_source(
     let file = values.get("master-key-file");
     match (file, env("HOODY_MASTER_KEY")) {
         (Some(_), Some(_)) => {
-            bail!("both a master key file and HOODY_MASTER_KEY are given: give one of them")
+            let why = "both a master key file and HOODY_MASTER_KEY are given: give one of them";
+            Err(values.wrong(&["master-key-file"], why.to_owned()))
         }
         (Some(file), None) => Ok(KeySource::File(PathBuf::from(file))),
         (None, Some(key)) => Ok(KeySource::Variable(Zeroizing::new(key))),
@@ -203,14 +204,15 @@ fn key_source(
 
 fn is_tls(values: &Values) -> anyhow::Result<bool> {
     let is_self_signed = values.parse("tls-self-signed", "false", truth)?;
+    let wrong = |why: &str| Err(values.wrong(&["tls-cert", "tls-key", "tls-self-signed"], why.to_owned()));
     match (values.get("tls-cert"), values.get("tls-key")) {
         (None, None) => Ok(is_self_signed),
         (Some(_), Some(_)) if is_self_signed => {
-            bail!("tls-self-signed goes without tls-cert and tls-key: give one or the other")
+            wrong("tls-self-signed goes without tls-cert and tls-key: give one or the other")
         }
         (Some(_), Some(_)) => Ok(true),
-        (Some(_), None) => bail!("tls-cert needs tls-key: the file of its key"),
-        (None, Some(_)) => bail!("tls-key needs tls-cert: the file of its certificate"),
+        (Some(_), None) => wrong("tls-cert needs tls-key: the file of its key"),
+        (None, Some(_)) => wrong("tls-key needs tls-cert: the file of its certificate"),
     }
 }
 
@@ -281,7 +283,8 @@ fn mail_transport(
     }
     let server = values.parse("smtp-url", "", SmtpServer::parse)?;
     if values.get("mail-from").is_none() {
-        bail!("mail-from: must be given with smtp-url, e.g. --mail-from auth@example.com");
+        let why = "mail-from: must be given with smtp-url, e.g. --mail-from auth@example.com";
+        return Err(values.wrong(&["smtp-url"], why.to_owned()));
     }
     let given = match (
         values.get("smtp-credentials-file"),
@@ -289,9 +292,9 @@ fn mail_transport(
         env("HOODY_SMTP_PASSWORD"),
     ) {
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
-            bail!(
-                "both a file and HOODY_SMTP_USERNAME or HOODY_SMTP_PASSWORD give SMTP credentials: give one"
-            )
+            let why =
+                "both a file and HOODY_SMTP_USERNAME or HOODY_SMTP_PASSWORD give SMTP credentials: give one";
+            return Err(values.wrong(&["smtp-credentials-file"], why.to_owned()));
         }
         (Some(path), None, None) => {
             let text = std::fs::read_to_string(path).map(Zeroizing::new);
@@ -435,6 +438,25 @@ mod tests {
         let flags = ServerFlags { config: Some(path.display().to_string()), ..ServerFlags::default() };
         let error = load(&flags, &[]).unwrap_err().to_string();
         assert!(error.contains("line 1") && !error.contains("geheim"), "{error}");
+    }
+
+    #[test]
+    fn what_a_flag_says_wrong_is_wrong_usage_and_what_others_say_is_not() {
+        let flags = |change: fn(&mut ServerFlags)| {
+            let mut flags = ServerFlags::default();
+            change(&mut flags);
+            load(&flags, &[]).unwrap_err().is::<WrongUsage>()
+        };
+        assert!(flags(|flags| flags.listen = Some("x".to_owned())));
+        assert!(flags(|flags| flags.activity = Some("maybe".to_owned())));
+        assert!(flags(|flags| flags.tls_cert = Some("cert.pem".to_owned())));
+        assert!(flags(|flags| flags.smtp_url = Some("smtp://mail.test".to_owned())));
+        // The file is not there: the command line is as it should be.
+        assert!(!flags(|flags| flags.config = Some("nowhere.toml".to_owned())));
+        for (name, value) in [("HOODY_LISTEN", "x"), ("HOODY_TLS_CERT", "cert.pem")] {
+            let error = load(&ServerFlags::default(), &[(name, value)]).unwrap_err();
+            assert!(!error.is::<WrongUsage>(), "{error}");
+        }
     }
 
     #[test]

@@ -96,6 +96,11 @@ pub(crate) enum Source {
     Default,
 }
 
+/// What is wrong with the command line itself: it ends `serve` and `admin` with 2 (`design.md` 6).
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongUsage(pub(crate) String);
+
 /// The environment, or a map in tests.
 pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -162,9 +167,17 @@ impl Values {
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> anyhow::Result<T> {
         parse(self.get(name).unwrap_or(default)).map_err(|why| match self.found.get(name) {
-            Some((_, source)) => anyhow::anyhow!("{name} (from {}): {why}", source.describe(name)),
+            Some((_, source)) => {
+                self.wrong(&[name], format!("{name} (from {}): {why}", source.describe(name)))
+            }
             None => anyhow::anyhow!("{name}: {why}"),
         })
+    }
+
+    /// What is wrong with these settings: wrong usage where the command line gives one of them.
+    pub(super) fn wrong(&self, names: &[&str], why: String) -> anyhow::Error {
+        let is_flag = |name: &&str| matches!(self.found.get(*name), Some((_, Source::Flag)));
+        if names.iter().any(is_flag) { WrongUsage(why).into() } else { anyhow::Error::msg(why) }
     }
 }
 

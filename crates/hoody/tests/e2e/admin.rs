@@ -153,8 +153,8 @@ on_both! {
             let ran = users(&place, &["create", name, "--email", email, "--password", PASSWORD]).await;
             ran.ended(1).saying(&["exists"]);
         }
-        users(&place, &["create", "a", "--password", PASSWORD]).await.ended(1);
-        users(&place, &["create", "eve", "--email", "nowhere", "--password", PASSWORD]).await.ended(1);
+        users(&place, &["create", "a", "--password", PASSWORD]).await.ended(2);
+        users(&place, &["create", "eve", "--email", "nowhere", "--password", PASSWORD]).await.ended(2);
         users(&place, &["create", "eve", "--password", "too short"]).await.ended(1).saying(&["12"]);
         let ran = place.run_with(&["admin", "users", "create", "eve", "--password-stdin"], "").await;
         ran.ended(1).saying(&["12"]);

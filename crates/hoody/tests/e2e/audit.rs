@@ -98,7 +98,8 @@ on_both! {
         assert_eq!((&minted["payload"]["alias"], &minted["actor_type"]), (&json!("ci"), &json!("session")));
         assert_eq!(export(&place, &["--since", "1h", "-o", "ndjson"]).await, rows);
         assert_eq!(export(&place, &["--until", "2026-01-01", "-o", "raw"]).await, Vec::<Value>::new());
-        place.run(&["audit", "export", "--since", "yesterday"]).await.ended(1).saying(&["--since", "yesterday"]);
+        place.run(&["audit", "export", "--since", "yesterday"]).await.ended(2).saying(&["--since", "yesterday"]);
+        place.run(&["audit", "export", "--since", "1h", "--until", "2h"]).await.ended(2).saying(&["--since", "--until"]);
         place.run(&["audit", "export", "-o", "yaml"]).await.ended(2);
         let pretty = place.run(&["audit", "export", "-o", "pretty"]).await;
         assert!(pretty.ended(0).stdout.contains("\n  \"row\": 1"), "{pretty:?}");

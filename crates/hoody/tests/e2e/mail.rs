@@ -295,11 +295,11 @@ async fn settings_of_mail_that_cannot_be_are_refused_and_no_password_is_shown() 
     let url = ["--smtp-url", "smtp://mail.example.com"];
     check(&["--smtp-url", "smtp://u:canary@mail.example.com"], &[])
         .await
-        .ended(1)
+        .ended(2)
         .saying(&["smtp-url", "HOODY_SMTP_USERNAME"]);
-    check(&url, &[]).await.ended(1).saying(&["mail-from"]);
-    check(&["--sign-up", "anybody"], &[]).await.ended(1).saying(&["sign-up", "open, invitation or closed"]);
-    check(&["--mail-from", "nobody"], &[]).await.ended(1).saying(&["mail-from"]);
+    check(&url, &[]).await.ended(2).saying(&["mail-from"]);
+    check(&["--sign-up", "anybody"], &[]).await.ended(2).saying(&["sign-up", "open, invitation or closed"]);
+    check(&["--mail-from", "nobody"], &[]).await.ended(2).saying(&["mail-from"]);
     let both = [&url[..], &from[..]].concat();
     check(&both, &[("HOODY_SMTP_USERNAME", "hoody")]).await.ended(1).saying(&["HOODY_SMTP_PASSWORD"]);
     let credentials = [("HOODY_SMTP_USERNAME", "hoody"), ("HOODY_SMTP_PASSWORD", "canary")];

@@ -244,7 +244,7 @@ async fn the_settings_can_be_checked_without_starting() {
     command.env("HOODY_TRUSTED_PROXIES", "10.0.0.0/33");
     finish(command, "").await.ended(1).saying(&["trusted-proxies", "HOODY_TRUSTED_PROXIES"]);
     let ran = place.run(&["serve", "--check-config", "--listen", "nowhere"]).await;
-    ran.ended(1).saying(&["listen", "flag --listen", "127.0.0.1:8080"]);
+    ran.ended(2).saying(&["listen", "flag --listen", "127.0.0.1:8080"]);
 }
 
 #[tokio::test]
@@ -302,6 +302,22 @@ async fn wrong_usage_ends_with_2() {
     }
     place.run(&["admin", "users", "ban"]).await.ended(2);
     place.run(&["admin"]).await.ended(2);
+    for (arguments, said) in [
+        (&["serve", "--listen", "x"][..], "--listen"),
+        (&["serve", "--activity", "maybe"], "on or off"),
+        (&["admin", "users", "list", "--grant-cache", "big"], "--grant-cache"),
+        (&["admin", "users", "create", "a"], "username must"),
+        (&["admin", "users", "create", "eve", "--email", "bad"], "--email"),
+        (&["admin", "invitations", "create", "--email", "bad"], "--email"),
+        (&["audit", "export", "--since", "bogus"], "--since"),
+        (&["admin", "audit", "export", "--until", "bogus"], "7d, 24h, 30m"),
+    ] {
+        place.run(arguments).await.ended(2).saying(&[said]);
+    }
+    // What is wrong is not on the command line.
+    let mut command = place.hoody(&["serve"]);
+    command.env("HOODY_LISTEN", "x");
+    finish(command, "").await.ended(1).saying(&["HOODY_LISTEN"]);
     place.run(&["serve", "--help"]).await.ended(0);
     assert!(!place.data_dir().exists());
 }

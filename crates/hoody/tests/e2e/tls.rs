@@ -373,10 +373,10 @@ async fn a_pair_is_checked_before_anything_starts() {
     check(&["--tls-cert", &key, "--tls-key", &key]).await.ended(1).saying(&["tls-cert", "no certificate"]);
     check(&["--tls-cert", &certificate, "--tls-key", &certificate]).await.ended(1).saying(&["tls-key"]);
     check(&["--tls-cert", "nowhere", "--tls-key", &key]).await.ended(1).saying(&["tls-cert", "nowhere"]);
-    check(&["--tls-cert", &certificate]).await.ended(1).saying(&["tls-cert needs tls-key"]);
-    check(&["--tls-key", &key]).await.ended(1).saying(&["tls-key needs tls-cert"]);
-    check(&["--tls-self-signed", "--tls-cert", &certificate, "--tls-key", &key]).await.ended(1);
-    check(&["--tls-self-signed=maybe"]).await.ended(1).saying(&["tls-self-signed", "true or false"]);
+    check(&["--tls-cert", &certificate]).await.ended(2).saying(&["tls-cert needs tls-key"]);
+    check(&["--tls-key", &key]).await.ended(2).saying(&["tls-key needs tls-cert"]);
+    check(&["--tls-self-signed", "--tls-cert", &certificate, "--tls-key", &key]).await.ended(2);
+    check(&["--tls-self-signed=maybe"]).await.ended(2).saying(&["tls-self-signed", "true or false"]);
     assert!(!place.data_dir().exists());
     let ran = place.run(&["serve", "--tls-cert", &certificate, "--tls-key", &other]).await;
     ran.ended(1).saying(&["is not the key"]);

@@ -1,6 +1,7 @@
 //! `hoody audit …`, also `hoody admin audit …`: verifying and handing out the audit log.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -14,7 +15,7 @@ use crate::audit::store::{self, Signed};
 use crate::audit::verify::{Report, verify};
 use crate::cli::cell::{text_or, yes_no};
 use crate::cli::output::{self, View};
-use crate::config::ServerFlags;
+use crate::config::{ServerFlags, WrongUsage};
 
 /// Verifies and hands out the audit log
 ///
@@ -45,10 +46,10 @@ pub(crate) enum AuditCommand {
     Export {
         /// From this instant on: 2026-03-01, 2026-03-01T09:00:00Z, or how long ago: 7d, 24h, 30m
         #[arg(long, value_name = "TIME")]
-        since: Option<String>,
+        since: Option<Side>,
         /// Up to this instant, which is left out
         #[arg(long, value_name = "TIME")]
-        until: Option<String>,
+        until: Option<Side>,
         /// How a row looks
         #[arg(short = 'o', long = "output", id = "export_format", value_enum, default_value_t)]
         format: ExportFormat,
@@ -74,14 +75,7 @@ pub(super) async fn run(app: &Arc<App>, command: &AuditCommand) -> anyhow::Resul
     match command {
         AuditCommand::Verify { checkpoint } => run_verify(app, checkpoint.as_deref()).await,
         AuditCommand::Export { since, until, format } => {
-            let now = app.now();
-            let since = since.as_deref().map(|text| instant("--since", text, now)).transpose()?;
-            let until = until.as_deref().map(|text| instant("--until", text, now)).transpose()?;
-            let range = (
-                since.unwrap_or(Timestamp::from_millis(i64::MIN)),
-                until.unwrap_or(Timestamp::from_millis(i64::MAX)),
-            );
-            export(app, range, *format).await
+            export(app, range(*since, *until, app.now())?, *format).await
         }
         AuditCommand::Checkpoint => checkpoint(app).await,
     }
@@ -249,16 +243,49 @@ fn exported(entry: &Entry, link: Link) -> anyhow::Result<String> {
     Ok(line)
 }
 
-/// An instant, or how long before `now`.
-fn instant(flag: &str, text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
-    let units = [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND)];
-    for (unit, length) in units {
-        if let Some(count) = text.strip_suffix(unit).and_then(|count| count.parse::<u32>().ok()) {
-            return Ok(now.plus(-i64::from(count).saturating_mul(length)));
+/// One side of an export.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Side {
+    At(Timestamp),
+    /// So many milliseconds ago.
+    Ago(i64),
+}
+
+impl FromStr for Side {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let units = [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND)];
+        for (unit, length) in units {
+            if let Some(count) = text.strip_suffix(unit).and_then(|count| count.parse::<u32>().ok()) {
+                return Ok(Self::Ago(i64::from(count).saturating_mul(length)));
+            }
+        }
+        Timestamp::parse(text).map(Self::At).map_err(|_| {
+            "neither an instant (2026-03-01, 2026-03-01T09:00:00Z) nor how long ago (7d, 24h, 30m)".to_owned()
+        })
+    }
+}
+
+impl Side {
+    fn seen_from(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(length) => now.plus(-length),
         }
     }
-    Timestamp::parse(text)
-        .map_err(|_| anyhow::anyhow!("{flag}: {text:?} is neither an instant (2026-03-01, 2026-03-01T09:00:00Z) nor how long ago (7d, 24h, 30m)"))
+}
+
+/// What is exported, as `now` has it.
+fn range(since: Option<Side>, until: Option<Side>, now: Timestamp) -> anyhow::Result<(Timestamp, Timestamp)> {
+    let at =
+        |side: Option<Side>, open: i64| side.map_or(Timestamp::from_millis(open), |side| side.seen_from(now));
+    let (from, to) = (at(since, i64::MIN), at(until, i64::MAX));
+    if from > to {
+        let why = format!("--since ({from}) is after --until ({to}): there is nothing between them");
+        return Err(WrongUsage(why).into());
+    }
+    Ok((from, to))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -283,13 +310,31 @@ mod tests {
     #[test]
     fn an_instant_is_a_date_a_time_or_how_long_ago() {
         let now = Timestamp::from_millis(1_772_442_942_118);
-        let read = |text| instant("--since", text, now).map(Timestamp::millis);
+        let read = |text: &str| text.parse().map(|side: Side| side.seen_from(now).millis());
         assert_eq!(read("2026-03-01").unwrap(), 1_772_323_200_000);
         assert_eq!(read("2026-03-01T01:00:00Z").unwrap(), 1_772_326_800_000);
         assert_eq!(read("7d").unwrap(), now.millis() - 7 * DAY);
         assert_eq!(read("90s").unwrap(), now.millis() - 90_000);
         for bad in ["", "d", "-1d", "yesterday", "7 d", "7w"] {
-            assert!(read(bad).unwrap_err().to_string().contains("--since"), "{bad}");
+            assert!(read(bad).unwrap_err().contains("how long ago"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_export_ends_after_its_start() {
+        let now = Timestamp::from_millis(1_772_442_942_118);
+        let between =
+            |since: &str, until: &str| range(Some(since.parse().unwrap()), Some(until.parse().unwrap()), now);
+        assert!(between("2h", "1h").is_ok() && between("1h", "1h").is_ok());
+        assert!(
+            range(Some(Side::Ago(0)), None, now).is_ok() && range(None, Some(Side::Ago(DAY)), now).is_ok()
+        );
+        for (since, until) in [("1h", "2h"), ("2026-03-02", "2026-03-01"), ("1d", "2026-01-01")] {
+            let error = between(since, until).unwrap_err();
+            assert!(error.is::<WrongUsage>(), "{error}");
+            for word in ["--since (2026-03-0", "--until (2026-0"] {
+                assert!(error.to_string().contains(word), "{error}");
+            }
         }
     }
 }

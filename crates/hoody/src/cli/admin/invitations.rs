@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use clap::Subcommand;
 use hoody_core::id::InvitationId;
-use hoody_core::names;
 use hoody_core::time::DAY;
 use serde_json::json;
 
@@ -13,7 +12,7 @@ use crate::app::App;
 use crate::cli::output::{self, View};
 use crate::feed::{Actor, Mutation};
 use crate::signup::invitations::{self, Invitation, NewInvitation};
-use crate::users::first::{plain, sentence};
+use crate::users::first::plain;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum InvitationsCommand {
@@ -22,7 +21,7 @@ pub(super) enum InvitationsCommand {
         CODE=$(hoody admin invitations create --uses 20 --days 2)")]
     Create {
         /// Good for this address alone
-        #[arg(long)]
+        #[arg(long, value_parser = super::email)]
         email: Option<String>,
         /// How many may sign up with it
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..=10_000))]
@@ -65,9 +64,6 @@ pub(super) async fn run(app: &Arc<App>, command: &InvitationsCommand) -> anyhow:
 }
 
 async fn create(app: &Arc<App>, new: &NewInvitation<'_>) -> anyhow::Result<()> {
-    if let Some(email) = new.email {
-        names::email(email).map_err(|error| anyhow!("--email: {}", sentence(&error)))?;
-    }
     let mut mutation = Mutation::begin_as(app, Actor::Operator).await.map_err(plain)?;
     let (id, code, expires_at) = invitations::create(app, &mut mutation, new).await?;
     mutation.commit().await.map_err(plain)?;

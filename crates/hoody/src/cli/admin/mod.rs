@@ -15,10 +15,12 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
+use hoody_core::names;
 
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, ServerFlags, environment};
+use crate::users::first::sentence;
 
 /// Works on the database directly, for the operator at the machine
 ///
@@ -134,6 +136,16 @@ async fn open(config: Config, may_begin: bool) -> anyhow::Result<Arc<App>> {
     }
     super::serve::make_data_dir(&config.data_dir)?;
     App::open(config.settings, Clock::system()).await
+}
+
+/// An e-mail address as a flag gives it.
+fn email(text: &str) -> Result<String, String> {
+    names::email(text).map(|_| text.to_owned()).map_err(|error| sentence(&error))
+}
+
+/// The name of an account to be.
+fn username(text: &str) -> Result<String, String> {
+    names::username(text).map(|_| text.to_owned()).map_err(|error| sentence(&error))
 }
 
 async fn close(app: Arc<App>) {

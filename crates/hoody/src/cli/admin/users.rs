@@ -26,9 +26,10 @@ pub(super) enum UsersCommand {
         printf %s \"$PASSWORD\" | hoody admin users create ada --password-stdin")]
     Create {
         /// 3 to 50 letters, digits, _ and -
+        #[arg(value_parser = super::username)]
         username: String,
         /// The address to sign in with
-        #[arg(long)]
+        #[arg(long, value_parser = super::email)]
         email: Option<String>,
         #[command(flatten)]
         password: PasswordArgs,
