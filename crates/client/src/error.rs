@@ -62,7 +62,7 @@ pub enum Error {
 #[non_exhaustive]
 pub enum BuildError {
     /// The base address is none, or has no host for the realm.
-    #[error("base address {address:?}: {source}")]
+    #[error("base address {address:?} cannot be used")]
     Base {
         /// As given.
         address: String,

@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 use hoody_client::id::{AlertId, RealmId, ResourceId};
 use hoody_client::time::Timestamp;
 use hoody_client::wire::{Alert, AlertSetting, UpdateAlertSetting};
-use hoody_client::{AlertQuery, Client};
+use hoody_client::{AlertQuery, Client, Error};
+use http::StatusCode;
 
 use super::cell::{text_or, yes_no};
 use super::context::Context;
@@ -113,7 +114,7 @@ pub(crate) struct SetArgs {
     #[arg(long, value_name = "N")]
     threshold: Option<i64>,
     /// Until when alerts of it are kept and told to nobody (ISO 8601, UTC); `never` ends that
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = mute_end)]
     muted_until: Option<String>,
     /// Whether a mail tells of it
     #[arg(long, value_name = "BOOL")]
@@ -136,23 +137,52 @@ pub(crate) async fn run(context: &Context, command: AlertsCommand) -> Result<(),
             context.output.show(&alert, || View::Details(details(&alert)))
         }
         AlertsCommand::Acknowledge { ids } => {
-            for id in ids {
-                let call = context.call(async |client: &Client| client.alerts().acknowledge(id).await);
-                let alert = call.await?;
-                context.output.show(&alert, || View::Done(format!("Acknowledged alert {id}.")))?;
-            }
-            Ok(())
+            let acknowledge = async |client: &Client, id| client.alerts().acknowledge(id).await;
+            settle(context, &ids, "Acknowledged", acknowledge).await
         }
         AlertsCommand::Dismiss { ids } => {
-            for id in ids {
-                let alert = context.call(async |client: &Client| client.alerts().dismiss(id).await).await?;
-                context.output.show(&alert, || View::Done(format!("Dismissed alert {id}.")))?;
-            }
-            Ok(())
+            let dismiss = async |client: &Client, id| client.alerts().dismiss(id).await;
+            settle(context, &ids, "Dismissed", dismiss).await
         }
         AlertsCommand::Settings => settings(context).await,
         AlertsCommand::Set(args) => set(context, args).await,
     }
+}
+
+/// Settles each, and names at the end those that the server refused.
+async fn settle(
+    context: &Context,
+    ids: &[AlertId],
+    done: &str,
+    call: impl AsyncFn(&Client, AlertId) -> Result<Alert, Error>,
+) -> Result<(), Failure> {
+    let mut refused = Vec::new();
+    for &id in ids {
+        let settled = context
+            .call(async |client: &Client| match call(client, id).await {
+                Err(Error::Api(refusal)) if is_about_one(refusal.status) => Ok(Err(refusal)),
+                other => other.map(Ok),
+            })
+            .await?;
+        match settled {
+            Ok(alert) => context.output.show(&alert, || View::Done(format!("{done} alert {id}.")))?,
+            Err(refusal) => refused.push(format!("{id}: {} ({})", refusal.message, refusal.code)),
+        }
+    }
+    if refused.is_empty() { Ok(()) } else { Err(Failure::failed(refused.join("\n"))) }
+}
+
+/// Whether it is wrong with one alert: a credential that may not, or a server that cannot, fails them all.
+fn is_about_one(status: StatusCode) -> bool {
+    status.is_client_error() && !matches!(status.as_u16(), 401 | 403 | 429)
+}
+
+/// The end of a mute as it is given: the server reads it.
+fn mute_end(text: &str) -> Result<String, String> {
+    if text == "never" || Timestamp::parse(text).is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err("must be an instant (2026-04-01, 2026-04-01T12:00:00Z), or `never` to end it".to_owned())
 }
 
 impl ListArgs {
@@ -245,14 +275,9 @@ async fn follow(context: &Context, mut query: AlertQuery) -> Result<(), Failure>
     }
 }
 
-/// One alert on one line: columns for people, JSON for programs.
+/// One alert as it comes.
 fn show_one(context: &Context, alert: &Alert) -> Result<(), Failure> {
-    if context.output.format().is_for_people() {
-        let line = format!("{}  {:8}  {}", alert.last_at, alert.severity, alert.message);
-        return context.output.show(&alert, || View::Line(line));
-    }
-    let line = serde_json::to_string(alert).map_err(|error| Failure::failed(error.to_string()))?;
-    context.output.result(&line)
+    context.output.show_next(alert, || format!("{}  {:8}  {}", alert.last_at, alert.severity, alert.message))
 }
 
 async fn settings(context: &Context) -> Result<(), Failure> {

@@ -242,16 +242,8 @@ fn problems(section: &Map<String, Value>, at: &str) -> Vec<String> {
 }
 
 async fn reset(context: &Context) -> Result<(), Failure> {
-    if !context.flags.is_confirmed {
-        if !context.is_interactive {
-            return Err(Failure::no_terminal("a yes", "--yes"));
-        }
-        prompt::confirm(&format!(
-            "Take {} away, with all profiles and sessions?",
-            context.file.path().display()
-        ))
-        .await?;
-    }
+    let path = context.file.path().display();
+    context.insist(&format!("Take {path} away, with all profiles and sessions?")).await?;
     context.file.lock().await?.remove()?;
     context.output.show(&Value::Null, || View::Done("The configuration is gone.".to_owned()))
 }

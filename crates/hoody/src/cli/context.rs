@@ -279,6 +279,17 @@ impl Context {
         prompt::secret(question).await
     }
 
+    /// Asks before much is gone that no id names: without a terminal only `--yes` is a yes.
+    pub(crate) async fn insist(&self, question: &str) -> Result<(), Failure> {
+        if self.flags.is_confirmed {
+            return Ok(());
+        }
+        if !self.is_interactive {
+            return Err(Failure::no_terminal("a yes", "--yes"));
+        }
+        prompt::confirm(question).await
+    }
+
     /// Asks before something is deleted, on a terminal only: elsewhere what was named is meant.
     pub(crate) async fn confirm(&self, question: &str) -> Result<(), Failure> {
         if self.flags.is_confirmed || !self.is_interactive {

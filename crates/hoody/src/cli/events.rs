@@ -11,7 +11,7 @@ use hoody_client::{Client, Error, EventQuery, EventStream, SortOrder, StreamQuer
 use super::cell::{list_or, text_or};
 use super::context::Context;
 use super::failure::Failure;
-use super::output::{Format, View};
+use super::output::View;
 
 /// How long to wait before a lost stream is opened again, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -54,10 +54,16 @@ pub(crate) enum EventsCommand {
     },
     /// Delete the events that all options choose; without any, every event of the account
     #[command(after_help = "EXAMPLES:
-  hoody events bulk-delete --event-type project.updated --before-date 2026-03-01")]
+  hoody events bulk-delete --event-type project.updated --before-date 2026-03-01
+  hoody events bulk-delete --resource-type project --yes   # where nobody can be asked")]
     BulkDelete(ChosenArgs),
     /// Delete what is older than so many days
-    #[command(visible_alias = "prune", after_help = "EXAMPLES:\n  hoody events cleanup --retention-days 30")]
+    #[command(
+        visible_alias = "prune",
+        after_help = "EXAMPLES:
+  hoody events cleanup --retention-days 30
+  hoody events cleanup --retention-days 30 --yes   # where nobody can be asked"
+    )]
     Cleanup {
         /// 1 to 365
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=365))]
@@ -68,7 +74,7 @@ pub(crate) enum EventsCommand {
         visible_alias = "follow",
         after_help = "EXAMPLES:
   hoody events tail
-  hoody events tail --event-type 'auth.token.*' -o json   # a line of JSON each
+  hoody events tail --event-type 'auth.token.*' -o ndjson   # a line of JSON each
   hoody events tail --after \"$(hoody events list --limit 1 -o json | jq -r '.events[0].cursor')\""
     )]
     Tail(TailArgs),
@@ -186,7 +192,7 @@ pub(crate) async fn run(context: &Context, command: EventsCommand) -> Result<(),
         EventsCommand::BulkDelete(args) => bulk_delete(context, args).await,
         EventsCommand::Cleanup { retention_days } => {
             let question = format!("Delete every event older than {retention_days} days?");
-            context.confirm(&question).await?;
+            context.insist(&question).await?;
             let cleaned =
                 context.call(async |client: &Client| client.events().clean_up(retention_days).await).await?;
             context.output.show(&cleaned, || View::Done(said_of(cleaned.deleted_count, 0)))
@@ -282,7 +288,7 @@ async fn bulk_delete(context: &Context, args: ChosenArgs) -> Result<(), Failure>
     } else {
         "Delete every event that these options choose?"
     };
-    context.confirm(question).await?;
+    context.insist(question).await?;
     let deleted = context.call(async |client: &Client| client.events().delete_chosen(&chosen).await).await?;
     context.output.show(&deleted, || View::Done(said_of(deleted.deleted_count, deleted.skipped_count)))
 }
@@ -355,14 +361,9 @@ async fn reopen(
 }
 
 fn print(context: &Context, event: &Event) -> Result<(), Failure> {
-    if context.output.format() == Format::Json {
-        // A stream for programs: a line each.
-        let line = serde_json::to_string(event).map_err(anyhow::Error::from)?;
-        return context.output.result(&line);
-    }
-    context.output.show(event, || {
+    context.output.show_next(event, || {
         let realms: String = event.realm_ids.iter().map(|realm| format!(" in {realm}")).collect();
-        View::Line(format!(
+        format!(
             "{}  {}  {} {}{realms}  by {}  {}",
             event.created_at,
             event.event_type,
@@ -370,7 +371,7 @@ fn print(context: &Context, event: &Event) -> Result<(), Failure> {
             event.resource_id,
             by(event),
             event.payload
-        ))
+        )
     })
 }
 

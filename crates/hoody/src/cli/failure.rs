@@ -109,15 +109,15 @@ fn of_refusal(refusal: &ApiError) -> Failure {
         let _ = write!(message, "\n  try again in {} s", wait.as_secs());
     }
     let failure = Failure::failed(message);
-    match advice(&refusal.code) {
+    match advice(refusal) {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
 }
 
 /// What to do about the refusals that newcomers meet.
-fn advice(code: &str) -> Option<&'static str> {
-    Some(match code {
+fn advice(refusal: &ApiError) -> Option<&'static str> {
+    Some(match refusal.code.as_str() {
         "MISSING_TOKEN" | "INVALID_TOKEN" | "TOKEN_EXPIRED" => {
             "the credential is not accepted: `hoody login` starts a session; HOODY_TOKEN and --token win over a stored one"
         }
@@ -135,6 +135,10 @@ fn advice(code: &str) -> Option<&'static str> {
         "REALM_SCOPE_REQUIRED" => "use --realm; `hoody auth get-current` lists the realms of the token",
         "REALM_NOT_ALLOWED" => "`hoody auth get-current` lists the realms of the token",
         "REALM_HOST_UNKNOWN" => "the server must know its own name for realms: `hoody serve --domain`",
+        // The code alone does not tell: asked by a session, where only a token is answered.
+        "INSUFFICIENT_PERMISSIONS" if refusal.message.contains("requires auth token") => {
+            "what is in use is a session, which may do everything: `hoody users me` shows whose; this is for a token, given by HOODY_TOKEN or --token"
+        }
         "INSUFFICIENT_PERMISSIONS" => "`hoody auth get-current` lists what the token may do",
         _ => return None,
     })

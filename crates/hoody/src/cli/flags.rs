@@ -121,9 +121,13 @@ fn arguments() -> Vec<Arg> {
     let switch =
         |id: &'static str, help: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue).help(help);
     let flags = vec![
-        value("output", "FORMAT", "How results look: table, json, yaml, wide or raw")
-            .short('o')
-            .value_parser(|text: &str| text.parse::<Format>()),
+        value(
+            "output",
+            "FORMAT",
+            "How results look: table, json, yaml, wide or raw; of a stream also ndjson or pretty",
+        )
+        .short('o')
+        .value_parser(|text: &str| text.parse::<Format>()),
         switch("quiet", "Say nothing but results, warnings and errors").short('q'),
         switch("verbose", "Show every request on standard error").short('v'),
         switch("no-color", "No colour [env: NO_COLOR]"),

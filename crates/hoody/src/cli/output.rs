@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use comfy_table::{ContentArrangement, Table, presets};
 use hoody_client::wire::User;
 use serde::Serialize;
+use serde_json::Value;
 use tracing_subscriber::prelude::*;
 
 use super::cell::{text_or, yes_no};
@@ -27,11 +28,15 @@ pub(crate) enum Format {
     Yaml,
     /// The data as it came: JSON on one line, text without quotes.
     Raw,
+    /// JSON, each thing on a line.
+    Ndjson,
+    /// JSON, indented, also in a stream.
+    Pretty,
 }
 
 impl Format {
     /// Their names, in the order of the help.
-    pub(crate) const NAMES: [&'static str; 5] = ["table", "json", "yaml", "wide", "raw"];
+    pub(crate) const NAMES: [&'static str; 7] = ["table", "json", "yaml", "wide", "raw", "ndjson", "pretty"];
 
     /// Whether people read it.
     pub(crate) fn is_for_people(self) -> bool {
@@ -49,6 +54,8 @@ impl FromStr for Format {
             "json" => Ok(Self::Json),
             "yaml" => Ok(Self::Yaml),
             "raw" => Ok(Self::Raw),
+            "ndjson" => Ok(Self::Ndjson),
+            "pretty" => Ok(Self::Pretty),
             _ => Err(format!("an output is one of {}", Self::NAMES.join(", "))),
         }
     }
@@ -119,12 +126,34 @@ impl Output {
     pub(crate) fn show<T: Serialize>(&self, data: &T, view: impl FnOnce() -> View) -> Result<(), Failure> {
         let text = match self.format {
             Format::Table | Format::Wide => return self.show_view(view()),
-            Format::Json => serde_json::to_string_pretty(data).map_err(|error| unprintable(&error))?,
-            Format::Yaml => serde_norway::to_string(data).map_err(|error| unprintable(&error))?,
+            Format::Json | Format::Pretty => indented(data)?,
+            Format::Yaml => yaml(data)?,
             Format::Raw => {
-                let text = serde_json::to_string(data).map_err(|error| unprintable(&error))?;
+                let text = compact(data)?;
                 serde_json::from_str::<String>(&text).unwrap_or(text)
             }
+            Format::Ndjson => match serde_json::to_value(data).map_err(|error| unprintable(&error))? {
+                Value::Array(things) => {
+                    return things.iter().try_for_each(|thing| self.result(&compact(thing)?));
+                }
+                thing => compact(&thing)?,
+            },
+        };
+        self.result(text.trim_end())
+    }
+
+    /// The next thing of a stream: a line for people; for programs JSON on a line or indented, or a document
+    /// of YAML.
+    pub(crate) fn show_next<T: Serialize>(
+        &self,
+        data: &T,
+        line: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        let text = match self.format {
+            Format::Table | Format::Wide => plain(&line()),
+            Format::Json | Format::Ndjson | Format::Raw => compact(data)?,
+            Format::Pretty => indented(data)?,
+            Format::Yaml => format!("---\n{}", yaml(data)?),
         };
         self.result(text.trim_end())
     }
@@ -321,6 +350,18 @@ pub(crate) fn trace(is_verbose: bool) {
     let _ = tracing_subscriber::registry().with(lines).try_init();
 }
 
+fn compact<T: Serialize>(data: &T) -> Result<String, Failure> {
+    serde_json::to_string(data).map_err(|error| unprintable(&error))
+}
+
+fn indented<T: Serialize>(data: &T) -> Result<String, Failure> {
+    serde_json::to_string_pretty(data).map_err(|error| unprintable(&error))
+}
+
+fn yaml<T: Serialize>(data: &T) -> Result<String, Failure> {
+    serde_norway::to_string(data).map_err(|error| unprintable(&error))
+}
+
 fn unprintable(error: &dyn std::error::Error) -> Failure {
     Failure::failed(format!("cannot write the result: {error}"))
 }
@@ -393,8 +434,8 @@ pub(crate) mod tests {
     #[test]
     fn json_yaml_and_raw_are_the_data() {
         let data = json!([{"id": "1", "alias": "a\u{1b}[2J"}]);
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown(Format::Json).0).unwrap(), data);
-        assert_eq!(serde_norway::from_str::<serde_json::Value>(&shown(Format::Yaml).0).unwrap(), data);
+        assert_eq!(serde_json::from_str::<Value>(&shown(Format::Json).0).unwrap(), data);
+        assert_eq!(serde_norway::from_str::<Value>(&shown(Format::Yaml).0).unwrap(), data);
         assert_eq!(shown(Format::Raw).0, format!("{data}\n"));
         let (out, none) = (Captured::default(), Captured::default());
         let output = Output::new(Format::Raw, false, Box::new(out.clone()), Box::new(none));

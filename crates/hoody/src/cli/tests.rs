@@ -1,5 +1,7 @@
 //! Whole commands, in process, against a small server that plays its part on loopback.
 
+mod manners;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -66,6 +68,60 @@ fn token(realms: &[&str], is_new: bool) -> Value {
     token
 }
 
+fn event() -> Value {
+    json!({
+        "id": TOKEN_ID, "event_type": "user.banned", "resource_type": "user", "resource_id": TOKEN_ID,
+        "user_id": TOKEN_ID, "payload": {}, "realm_ids": [], "created_at": "2025-11-09T15:00:00.000Z"
+    })
+}
+
+fn alert() -> Value {
+    json!({
+        "id": TOKEN_ID, "kind": "refusal_burst", "severity": "warning", "state": "acknowledged", "title": "",
+        "message": "", "explanation": "", "subject_type": "token", "count": 1, "details": {}, "is_muted": false,
+        "first_at": "2025-11-09T15:00:00.000Z", "last_at": "2025-11-09T15:00:00.000Z"
+    })
+}
+
+fn webhook() -> Value {
+    json!({
+        "id": TOKEN_ID, "url": "https://example.com/", "description": "", "is_enabled": true,
+        "created_at": "2025-11-09T15:00:00.000Z", "updated_at": "2025-11-09T15:00:00.000Z"
+    })
+}
+
+/// The routes that only `manners` asks.
+fn play_more(stage: &Stage, method: &Method, uri: &Uri, body: &Value) -> Option<Response> {
+    let answer = |data: Value| json!({"statusCode": 200, "message": "done", "data": data}).to_string();
+    let note = |text: String| stage.seen.lock().unwrap().push((text, String::new()));
+    let told = match (method.as_str(), uri.path()) {
+        ("GET", "/api/v1/events/stream") => {
+            let told = format!("event: event\nid: 1\ndata: {}\n\n", event());
+            return Some(([("content-type", "text/event-stream")], told.repeat(2)).into_response());
+        }
+        ("DELETE", path) if path.starts_with("/api/v1/events") => answer(json!({"deleted_count": 2})),
+        ("POST", "/api/v1/events/cleanup") => {
+            let cutoff = "2025-11-09T15:00:00.000Z";
+            answer(json!({"deleted_count": 2, "retention_days": 30, "cutoff_date": cutoff}))
+        }
+        ("POST", path) if path.starts_with("/api/v1/alerts/65a1b2c3d4e5f60718293abd/") => {
+            let refusal = json!({"statusCode": 404, "error": "Not Found", "message": "Alert not found", "code": "ALERT_NOT_FOUND"});
+            return Some((StatusCode::NOT_FOUND, refusal.to_string()).into_response());
+        }
+        ("POST", path) if path.starts_with("/api/v1/alerts/") => answer(alert()),
+        ("PUT", path) if path.starts_with("/api/v1/webhooks/") => {
+            note(body.to_string());
+            answer(webhook())
+        }
+        ("GET", "/api/v1/users/auth/activity") => {
+            note(uri.query().unwrap_or_default().to_owned());
+            answer(json!([]))
+        }
+        _ => return None,
+    };
+    Some(told.into_response())
+}
+
 fn vault_record(value: &str) -> Value {
     json!({
         "key": "tls.key", "realm_id": "", "metadata": null, "size_bytes": value.len(), "value": value,
@@ -92,6 +148,10 @@ async fn play(
         (StatusCode::UNAUTHORIZED, body.to_string()).into_response()
     };
     let current = stage.session.load(Ordering::SeqCst);
+    let is_known = credential == format!("Bearer access-{current}") || credential == "Bearer hdy_good";
+    if is_known && let Some(response) = play_more(&stage, &method, &uri, &body) {
+        return response;
+    }
     match (method.as_str(), uri.path()) {
         ("POST", "/api/v1/users/auth/login") if body["password"] == "correct horse" => {
             stage.logins.fetch_add(1, Ordering::SeqCst);
@@ -119,9 +179,7 @@ async fn play(
                 "timestamp": "2025-11-09T15:00:00.000Z", "is_logged": !credential.is_empty(), "protocol": "http"
             }),
         ),
-        _ if credential != format!("Bearer access-{current}") && credential != "Bearer hdy_good" => {
-            refuse("INVALID_TOKEN")
-        }
+        _ if !is_known => refuse("INVALID_TOKEN"),
         ("DELETE", "/api/v1/users/auth/2fa") => refuse("INVALID_OTP_CODE"),
         ("POST", "/api/v1/users/auth/2fa/verify-setup") => {
             stage.session.fetch_add(1, Ordering::SeqCst);

@@ -166,13 +166,13 @@ async fn get(context: &Context, key: &str, realm: Option<RealmId>) -> Result<(),
     let record = context.call(async |client: &Client| client.vault().in_realm(realm).get(key).await).await?;
     let value = record.value.expose();
     match context.output.format() {
-        Format::Json | Format::Yaml => context.output.show(&record, || View::Line(String::new())),
         Format::Raw => context.output.exact(value),
         // A terminal's next prompt begins on its own line.
         Format::Table | Format::Wide => match value.strip_suffix('\n') {
             Some(line) => context.output.result(line),
             None => context.output.result(value),
         },
+        _ => context.output.show(&record, || View::Line(String::new())),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `webhooks`: endpoints that get events, and what became of them.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
 use hoody_client::Client;
 use hoody_client::id::{DeliveryId, RealmId, WebhookId};
@@ -38,7 +40,8 @@ pub(crate) enum WebhooksCommand {
     #[command(
         visible_alias = "edit",
         after_help = "EXAMPLES:
-  hoody webhooks update 65a1b2c3d4e5f60718293a4b --enabled true"
+  hoody webhooks update 65a1b2c3d4e5f60718293a4b --enabled true
+  hoody webhooks update 65a1b2c3d4e5f60718293a4b --event-type all --realm-id all"
     )]
     Update {
         /// The endpoint's id
@@ -101,12 +104,44 @@ pub(crate) struct Fields {
     /// What it is for
     #[arg(long)]
     description: Option<String>,
-    /// Which events it gets: types, or families like `auth.token.*`; repeat or use commas
+    /// Which events it gets: types, or families like `auth.token.*`; repeat or use commas; `all` for every one
     #[arg(long = "event-type", value_name = "TYPES", value_delimiter = ',')]
-    event_types: Vec<String>,
-    /// Of which realms; repeat or use commas
+    event_types: Vec<Named<String>>,
+    /// Of which realms; repeat or use commas; `all` for every one, and what is in none
     #[arg(long = "realm-id", value_name = "IDS", value_delimiter = ',')]
-    realm_ids: Vec<RealmId>,
+    realm_ids: Vec<Named<RealmId>>,
+}
+
+/// One of a list, or what stands for the empty one: `all`, and the empty text as with tokens.
+#[derive(Debug, Clone)]
+enum Named<T> {
+    One(T),
+    All,
+}
+
+impl<T: FromStr> FromStr for Named<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        match text {
+            "" | "all" => Ok(Self::All),
+            _ => text.parse().map(Self::One),
+        }
+    }
+}
+
+/// The list that a flag gives; `None` when it was not given.
+fn listed<T>(flag: &str, given: Vec<Named<T>>) -> Result<Option<Vec<T>>, Failure> {
+    let count = given.len();
+    let ones = given.into_iter().filter_map(|named| match named {
+        Named::One(one) => Some(one),
+        Named::All => None,
+    });
+    let ones: Vec<T> = ones.collect();
+    if ones.len() < count && count > 1 {
+        return Err(Failure::failed(format!("{flag}: `all` stands alone")));
+    }
+    Ok((count > 0).then_some(ones))
 }
 
 /// Runs one command of `webhooks`.
@@ -118,8 +153,9 @@ pub(crate) async fn run(context: &Context, command: WebhooksCommand) -> Result<(
             context.output.show(&webhook, || View::Details(details(&webhook)))
         }
         WebhooksCommand::Create { url, fields } => {
-            let Fields { description, event_types, realm_ids } = fields;
-            let request = CreateWebhook { url, description, event_types, realm_ids };
+            let event_types = listed("--event-type", fields.event_types)?.unwrap_or_default();
+            let realm_ids = listed("--realm-id", fields.realm_ids)?.unwrap_or_default();
+            let request = CreateWebhook { url, description: fields.description, event_types, realm_ids };
             let webhook =
                 context.call(async |client: &Client| client.webhooks().create(&request).await).await?;
             show_secret(context, &webhook)
@@ -128,8 +164,8 @@ pub(crate) async fn run(context: &Context, command: WebhooksCommand) -> Result<(
             let request = UpdateWebhook {
                 url,
                 description: fields.description,
-                event_types: (!fields.event_types.is_empty()).then_some(fields.event_types),
-                realm_ids: (!fields.realm_ids.is_empty()).then_some(fields.realm_ids),
+                event_types: listed("--event-type", fields.event_types)?,
+                realm_ids: listed("--realm-id", fields.realm_ids)?,
                 is_enabled: enabled,
             };
             let call = context.call(async |client: &Client| client.webhooks().update(id, &request).await);

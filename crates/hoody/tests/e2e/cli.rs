@@ -31,6 +31,10 @@ async fn a_session_is_stored_for_its_owner_and_its_server_alone() {
         assert_eq!(mode & 0o077, 0, "{path}: {mode:o}");
     }
     hoody(&place, &server, &["auth", "check"], "").await.ended(0);
+    // It is no token, and the hint does not lead back here.
+    let current = hoody(&place, &server, &["auth", "get-current"], "").await;
+    current.ended(1).saying(&["a session", "hoody users me", "HOODY_TOKEN"]);
+    assert!(!current.text().contains("get-current"), "{current:?}");
 
     // Another server is not told of it.
     let other = Place::sqlite();
