@@ -20,7 +20,7 @@ const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 const FOLLOW_BACK: i64 = 5_000;
 /// How many ids `--follow` remembers, to show each row once.
 const FOLLOWED: usize = 50_000;
-/// What `--follow` asks again and again: of that it tells nothing.
+/// What `--follow` asks again and again.
 const OWN_PATH: &str = "/api/v1/users/auth/activity";
 /// How wide the longest bar is.
 const BAR: u64 = 40;
@@ -55,7 +55,7 @@ pub(crate) struct LogsArgs {
     #[arg(long, value_name = "DATE", conflicts_with = "follow")]
     end_date: Option<String>,
     /// Only what was answered with 400 or more
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     errors_only: Option<bool>,
     /// The lowest status
     #[arg(long, value_name = "STATUS")]
@@ -69,8 +69,8 @@ pub(crate) struct LogsArgs {
     /// Only this realm
     #[arg(long, value_name = "ID")]
     realm_id: Option<RealmId>,
-    /// Show the latest, then every further one as it comes, until interrupted; questions to the log itself
-    /// are left out
+    /// Show the latest, then every further one as it comes, until interrupted; what this command itself asks
+    /// the log is left out, what others ask it is not
     #[arg(long, short = 'f')]
     follow: bool,
 }
@@ -167,12 +167,15 @@ fn row(row: &ActivityRow) -> Vec<String> {
 
 /// Shows the latest rows, the oldest first, and then each further one.
 async fn follow(context: &Context, mut query: ActivityQuery) -> Result<(), Failure> {
+    let mut own = Own { agent: context.name_run("follow"), asked: 0 };
     let mut shown = Shown::default();
     let mut latest = None;
     loop {
         let mut new = Vec::new();
         for page in 1.. {
-            let found = list(context, &ActivityQuery { page: Some(page), ..query.clone() }).await?;
+            let query = ActivityQuery { page: Some(page), ..query.clone() };
+            own.asked += 1;
+            let found = list(context, &query).await?;
             let count = found.rows.len();
             let rows: Vec<_> = found.rows.into_iter().filter(|row| shown.is_new(row.id)).collect();
             // The first time only the latest page; later on as far back as there is something new.
@@ -185,7 +188,7 @@ async fn follow(context: &Context, mut query: ActivityQuery) -> Result<(), Failu
             }
         }
         for row in new.iter().rev() {
-            if row.path != OWN_PATH {
+            if !own.takes(row) {
                 show_one(context, row)?;
             }
             latest = latest.max(Some(row.created_at));
@@ -199,16 +202,32 @@ async fn follow(context: &Context, mut query: ActivityQuery) -> Result<(), Failu
     }
 }
 
-/// One row on one line: columns for people, JSON for programs.
+/// One row as it comes.
 fn show_one(context: &Context, one: &ActivityRow) -> Result<(), Failure> {
-    if context.output.format().is_for_people() {
+    context.output.show_next(one, || {
         let cells = row(one);
-        let line =
-            format!("{}  {}  {:6}  {}  {}  {}", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]);
-        return context.output.show(&one, || View::Line(line));
+        format!("{}  {}  {:6}  {}  {}  {}", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5])
+    })
+}
+
+/// What this run asks the log itself: told by the name that it alone has. Whoever reads the log can learn that
+/// name, so no more rows are taken for its own than it has asked.
+#[derive(Debug)]
+struct Own {
+    agent: String,
+    /// How many of its questions have not been met in the log yet.
+    asked: u64,
+}
+
+impl Own {
+    fn takes(&mut self, row: &ActivityRow) -> bool {
+        let is_own = self.asked > 0
+            && row.status_code == 200
+            && row.path == OWN_PATH
+            && row.user_agent.as_ref() == Some(&self.agent);
+        self.asked -= u64::from(is_own);
+        is_own
     }
-    let line = serde_json::to_string(one).map_err(|error| Failure::failed(error.to_string()))?;
-    context.output.result(&line)
 }
 
 /// The ids of the last rows that were shown.
@@ -304,6 +323,31 @@ mod tests {
         let mut shown = Shown::default();
         let id = |byte| LogRowId::from_bytes([byte; 12]);
         assert!(shown.is_new(id(1)) && shown.is_new(id(2)) && !shown.is_new(id(1)));
+    }
+
+    #[test]
+    fn of_the_questions_to_the_log_only_its_own_are_left_out() {
+        let row = |agent: &str, path: &str, status: u16| -> ActivityRow {
+            serde_json::from_value(serde_json::json!({
+                "id": "65a1b2c3d4e5f60718293a4b", "user_id": "65a1b2c3d4e5f60718293a4b", "method": "GET",
+                "path": path, "status_code": status, "ip_address": "127.0.0.1", "user_agent": agent,
+                "created_at": "2026-03-01T12:00:00.000Z"
+            }))
+            .unwrap()
+        };
+        let mut own = Own { agent: "hoody-cli/1 (follow 5a)".to_owned(), asked: 2 };
+        for (agent, path, status) in [
+            ("hoody-cli/1", OWN_PATH, 200),
+            ("hoody-cli/1 (follow 5b)", OWN_PATH, 200),
+            ("hoody-cli/1 (follow 5a)", OWN_PATH, 403),
+            ("hoody-cli/1 (follow 5a)", "/api/v1/projects", 200),
+        ] {
+            assert!(!own.takes(&row(agent, path, status)), "{agent} {path} {status}");
+        }
+        // As many as it asked: who takes its name shows up at the third.
+        let taken: Vec<_> =
+            (0..3).map(|_| own.takes(&row("hoody-cli/1 (follow 5a)", OWN_PATH, 200))).collect();
+        assert_eq!(taken, [true, true, false]);
     }
 
     #[test]

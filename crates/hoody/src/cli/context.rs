@@ -2,7 +2,7 @@
 //! caller. Which credential is used is decided here: flags, then the environment, then what is stored
 //! for this server; at each of them a token before a name and password.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 
 use hoody_client::wire::{Login, LoginAnswer, Secret};
 use hoody_client::{Base, Client};
@@ -14,6 +14,10 @@ use super::flags::ClientFlags;
 use super::output::Output;
 use super::prompt;
 use super::settings::{Environment, Settings, Source};
+use crate::clock::entropy;
+
+/// What the command line calls itself.
+const USER_AGENT: &str = concat!("hoody-cli/", env!("CARGO_PKG_VERSION"));
 
 /// What a command works with.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub(crate) struct Context {
     /// A password without a name is what the command asks for, not what it signs in with.
     password_is_the_commands: Cell<bool>,
     is_warned: Cell<bool>,
+    /// What this run calls itself, where its requests must be told from those of others.
+    run_name: OnceCell<String>,
 }
 
 /// A client with a credential, and how to get the next one.
@@ -60,6 +66,7 @@ impl Context {
             signed_in: RefCell::new(None),
             password_is_the_commands: Cell::new(false),
             is_warned: Cell::new(false),
+            run_name: OnceCell::new(),
         })
     }
 
@@ -68,10 +75,19 @@ impl Context {
         self.settings.profile.as_deref()
     }
 
+    /// Gives this run a name that nobody else has, and says which. Before its first request.
+    pub(crate) fn name_run(&self, verb: &str) -> String {
+        let name = || {
+            let random = u64::from_be_bytes(entropy());
+            format!("{USER_AGENT} ({verb} {random:016x})")
+        };
+        self.run_name.get_or_init(name).clone()
+    }
+
     /// A client without a credential.
     pub(crate) fn anonymous(&self) -> Result<Client, Failure> {
         let mut builder = Client::builder(&self.settings.base_url.value)
-            .user_agent(concat!("hoody-cli/", env!("CARGO_PKG_VERSION")));
+            .user_agent(self.run_name.get().map_or(USER_AGENT, String::as_str));
         if let Some(realm) = &self.settings.realm {
             builder = builder.realm(realm.value);
         }

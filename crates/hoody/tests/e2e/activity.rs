@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::support::{Client, PASSWORD, Place, Ran, Server, WHOLE_MACHINE, eventually, finish, on_both};
+use crate::support::{
+    Client, Guarded, PASSWORD, Place, Ran, Server, WHOLE_MACHINE, eventually, finish, on_both,
+};
 
 const CLIENTS: usize = 4;
 const KILLS: usize = 3;
@@ -143,21 +145,82 @@ async fn the_commands_show_the_log_and_follow_it() {
         .ended(1)
         .saying(&["start_date"]);
 
-    let mut command = place.hoody(&["activity", "logs", "--follow", "--errors-only", "-o", "json"]);
-    let mut follower = command.env("HOODY_BASE_URL", &server.base).spawn().unwrap();
-    let lines = BufReader::new(follower.stdout.take().unwrap()).lines();
-    let (sender, seen) = mpsc::channel();
-    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    let next = async |what: &str| -> Value {
-        let line = eventually(what, Duration::from_secs(20), async || seen.try_recv().ok()).await;
-        serde_json::from_str(&line).unwrap()
-    };
-    assert_eq!(next("what was there is shown").await["path"], "/api/v1/vault/keys");
+    let errors = Follower::start(&place, &server, &["--errors-only", "-o", "json"]);
+    assert_eq!(errors.next("what was there is shown").await["path"], "/api/v1/vault/keys");
+    let soon = errors.next("the question that was refused is shown").await;
+    assert_eq!((&soon["path"], &soon["status_code"]), (&"/api/v1/users/auth/activity".into(), &400.into()));
     for path in ["/api/v1/vault/stats", "/api/v1/realms"] {
         token.get(path).await.refused(403, "INSUFFICIENT_PERMISSIONS");
-        assert_eq!(next("what comes is shown").await["path"], path);
+        assert_eq!(errors.next("what comes is shown").await["path"], path);
     }
-    let _ = follower.kill();
-    let _ = follower.wait();
-    assert!(seen.try_recv().is_err(), "a row was shown twice");
+    assert!(errors.rest().is_empty(), "a row was shown twice");
+}
+
+/// `hoody activity logs --follow`, a line of JSON for each row.
+struct Follower {
+    process: Guarded,
+    seen: mpsc::Receiver<String>,
+}
+
+impl Follower {
+    fn start(place: &Place, server: &Server, flags: &[&str]) -> Self {
+        let mut command = place.hoody(&[&["activity", "logs", "--follow"], flags].concat());
+        let mut follower = command.env("HOODY_BASE_URL", &server.base).spawn().unwrap();
+        let lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+        let (sender, seen) = mpsc::channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { process: Guarded(Some(follower)), seen }
+    }
+
+    async fn next(&self, what: &str) -> Value {
+        let line = eventually(what, Duration::from_secs(20), async || self.seen.try_recv().ok()).await;
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// Ends it: what it showed and nobody asked for.
+    fn rest(self) -> Vec<String> {
+        drop(self.process);
+        self.seen.iter().collect()
+    }
+}
+
+#[tokio::test]
+async fn who_reads_the_log_is_seen_by_whoever_follows_it() {
+    const LOG: &str = "/api/v1/users/auth/activity";
+    let place = Place::sqlite();
+    let (server, ada) = place.serve_ada().await;
+    let login = ["login", "--username", "ada", "--password", PASSWORD];
+    hoody(&place, &server, &login).await.ended(0);
+    let start = ada.get("/api/v1/ip").await.text_at("/data/timestamp").to_owned();
+    let follower =
+        Follower::start(&place, &server, &["--method", "GET", "--start-date", &start, "-o", "ndjson"]);
+    // Marks between which the follower has asked: its own questions would stand there.
+    let mark = async |number: u8| {
+        let path = format!("/api/v1/projects/{number:024x}");
+        ada.get(&path).await;
+        loop {
+            let row = follower.next("the mark is shown").await;
+            if row["path"] == path.as_str() {
+                return;
+            }
+            assert_ne!(row["path"], LOG, "{row}");
+        }
+    };
+    mark(1).await;
+    mark(2).await;
+    // A stolen session, by any other client and by the command line itself.
+    ada.get(LOG).await;
+    let row = follower.next("another client's question is shown").await;
+    assert_eq!((&row["path"], &row["status_code"]), (&LOG.into(), &200.into()), "{row}");
+    hoody(&place, &server, &["activity", "logs", "--limit", "1"]).await.ended(0);
+    let row = follower.next("another command's question is shown").await;
+    let agent = row["user_agent"].as_str().unwrap();
+    assert!(row["path"] == LOG && agent.starts_with("hoody-cli/") && !agent.contains("(follow "), "{row}");
+    mark(3).await;
+    // And what hides itself is in the log for everybody else.
+    let logged = ada.get(LOG).await;
+    let own = |row: &&Value| row["user_agent"].as_str().is_some_and(|agent| agent.contains("(follow "));
+    assert!(logged.body["data"].as_array().unwrap().iter().filter(own).count() >= 3, "{}", logged.text);
+    let rest = follower.rest();
+    assert!(rest.iter().all(|row| !row.contains("(follow ")), "{rest:?}");
 }

@@ -98,6 +98,25 @@ async fn a_webhook_gets_everything_again() {
 }
 
 #[tokio::test]
+async fn errors_only_takes_a_word_or_none() {
+    let (stage, address) = Stage::open().await;
+    let desk = Desk::at(&address).with("HOODY_TOKEN", "hdy_good");
+    for (flags, sent) in [
+        (&["--errors-only"][..], "errors_only=true"),
+        (&["--errors-only", "-o", "json"], "errors_only=true"),
+        (&["--errors-only", "true"], "errors_only=true"),
+        (&["--errors-only=true"], "errors_only=true"),
+        (&["--errors-only", "false"], ""),
+        (&["--errors-only=false"], ""),
+        (&[], ""),
+    ] {
+        let run = desk.run(&[&["activity", "logs"], flags].concat()).await;
+        assert_eq!(run.code, 0, "{flags:?}: {run:?}");
+        assert_eq!(stage.seen().last().unwrap().0, sent, "{flags:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_has_the_forms_of_the_contract() {
     let (_stage, address) = Stage::open().await;
     let desk = Desk::at(&address).with("HOODY_TOKEN", "hdy_good");
