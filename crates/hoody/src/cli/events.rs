@@ -161,7 +161,7 @@ pub(crate) struct TailArgs {
     #[arg(long, value_name = "ID")]
     realm_id: Option<RealmId>,
     /// On from this cursor; unless given from now on
-    #[arg(long, value_name = "CURSOR")]
+    #[arg(long, value_name = "CURSOR", allow_hyphen_values = true)]
     after: Option<String>,
     /// End after so many events
     #[arg(long, value_name = "N")]

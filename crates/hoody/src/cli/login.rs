@@ -31,7 +31,7 @@ pub(crate) struct LoginArgs {
     #[arg(long, value_name = "MODE", value_parser = ["tokens", "intent"], conflicts_with = "web")]
     response_mode: Option<String>,
     /// The challenge of that verifier (PKCE, S256)
-    #[arg(long, value_name = "CHALLENGE", requires = "response_mode")]
+    #[arg(long, value_name = "CHALLENGE", allow_hyphen_values = true, requires = "response_mode")]
     code_challenge: Option<String>,
     /// Store an hdy_ token, read from standard input, instead of signing in
     #[arg(long, conflicts_with = "email")]

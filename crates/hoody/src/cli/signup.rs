@@ -92,7 +92,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "MODE", value_parser = ["tokens", "intent"])]
     response_mode: Option<String>,
     /// For an intent: the challenge of whoever will have the session
-    #[arg(long, value_name = "CHALLENGE")]
+    #[arg(long, value_name = "CHALLENGE", allow_hyphen_values = true)]
     code_challenge: Option<String>,
     /// Print the access token on standard output
     #[arg(long)]

@@ -138,6 +138,21 @@ async fn a_stream_has_the_forms_of_the_contract() {
     assert!(parsed(&["events", "tail", "-o", "xml"]).is_err());
 }
 
+/// One text of 64 in base64url begins with a hyphen.
+#[test]
+fn a_cursor_or_a_challenge_may_look_like_a_flag() {
+    for text in ["--Tjn_Cx78", "-x"] {
+        for line in [
+            &["events", "tail", "--after", text, "--count", "1"][..],
+            &["auth", "login", "--response-mode", "intent", "--code-challenge", text],
+            &["auth", "email", "verify", "--response-mode", "intent", "--code-challenge", text],
+        ] {
+            let error = parsed(line).err().map(|error| error.to_string());
+            assert_eq!(error, None, "{line:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_forms_of_streams_also_show_what_ends() {
     let (_stage, address) = Stage::open().await;
