@@ -553,7 +553,9 @@ on_both! {
         let replay = format!("{path}/deliveries/{}/replay", deliveries(&owner, &id).await[0]["id"].as_str().unwrap());
         app.later(36 * HOUR).await;
         let owner = app.login("ada").await;
+        owner.patch(&path, json!({ "is_enabled": true })).await.expect(StatusCode::OK);
         owner.post(&replay, json!({})).await.expect(StatusCode::OK);
+        owner.patch(&path, json!({ "is_enabled": false })).await.expect(StatusCode::OK);
         app.service.sweep_webhooks().await;
         assert_eq!(deliveries(&owner, &id).await.len(), 1);
         app.later(25 * HOUR).await;
