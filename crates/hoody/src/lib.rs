@@ -13,6 +13,7 @@ mod device;
 mod error;
 mod events;
 mod feed;
+mod files;
 mod gate;
 mod grants;
 mod history;

@@ -5,6 +5,7 @@
 //! each to all before it, and signs where the chain now ends. The feed can then be trimmed of what is old;
 //! the log stays. `verify` walks the chain, `export` hands it out. The rules are `hoody_core::audit`.
 
+pub(crate) mod kept;
 pub(crate) mod seal;
 pub(crate) mod store;
 pub(crate) mod trim;
@@ -22,11 +23,14 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// After how many looks the feed is trimmed: about every minute.
 const TRIM_EVERY: u32 = 120;
 
+/// After how many looks the last checkpoint is kept in the data directory: about every ten seconds.
+const KEEP_EVERY: u32 = 20;
+
 /// Seals and trims for as long as the process lives.
 pub(crate) async fn run(app: Arc<App>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut is_well = true;
+    let (mut is_well, mut is_kept) = (true, true);
     let mut looks: u32 = 0;
     loop {
         ticks.tick().await;
@@ -41,5 +45,14 @@ pub(crate) async fn run(app: Arc<App>) {
             tracing::error!(%error, "the audit log is not sealed; once more soon");
         }
         is_well = result.is_ok();
+        if is_well && looks % KEEP_EVERY == 1 {
+            let kept = kept::keep(&app).await;
+            if let Err(error) = &kept
+                && is_kept
+            {
+                tracing::error!("{error:#}");
+            }
+            is_kept = kept.is_ok();
+        }
     }
 }

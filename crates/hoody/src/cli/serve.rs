@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::output;
 use crate::activity;
 use crate::app::{App, Settings};
+use crate::audit;
 use crate::clock::Clock;
 use crate::config::{Config, ServerFlags, environment, host_of};
 use crate::http::layers::Edge;
@@ -108,6 +109,8 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let last_writes = async {
         app.flush_usage().await;
         activity::flush(&app).await;
+        // Told at once, and so not here, where it goes wrong.
+        let _ = audit::kept::keep(&app).await;
         nodes::leave(&app).await;
         app.close().await;
     };

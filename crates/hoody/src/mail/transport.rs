@@ -1,7 +1,5 @@
 //! How a mail leaves: by SMTP (RFC 5321) with TLS, or into a file.
 
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +11,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
+use crate::files::write_whole;
 use crate::jobs::{Failure, Job};
 
 /// How long the server may take for each of its answers: an attempt has several.
@@ -156,7 +155,7 @@ impl Mailer {
             Way::Files(directory) => {
                 let path = directory.join(format!("{}.eml", job.id));
                 let written = path.clone();
-                let task = tokio::task::spawn_blocking(move || write_file(&written, &message.formatted()));
+                let task = tokio::task::spawn_blocking(move || write_whole(&written, &message.formatted()));
                 let result = task.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
                 result.map_err(|error| Failure::Later(format!("{}: {error}", path.display())))?;
                 let account = job.account.map(|id| id.to_string());
@@ -226,18 +225,6 @@ fn failure(error: &smtp::Error) -> Failure {
     }
     let code = error.status().map(|code| code.to_string());
     if code.is_some_and(|code| code.starts_with("55")) { Failure::Never(text) } else { Failure::Later(text) }
-}
-
-/// Writes it as a whole: who looks sees all of it or nothing.
-fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let fresh = path.with_extension("new");
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&fresh, path)
 }
 
 #[cfg(test)]

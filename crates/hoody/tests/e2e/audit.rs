@@ -79,6 +79,36 @@ on_both! {
         server.stop().await;
     }
 
+    /// Whoever can write the database empties the log, changes what the feed says, and lets the server seal it
+    /// anew. What the server keeps beside the database does not agree.
+    async fn a_log_that_was_emptied_and_sealed_anew_is_found(place: Place) {
+        let (server, ada) = place.serve_ada().await;
+        ada.mint(json!({ "alias": "ci" })).await;
+        eventually("it is sealed", SOON, async || {
+            (verify(&place).await.1["unsealed"] == 0).then_some(())
+        })
+        .await;
+        server.stop().await;
+        let kept = place.data_dir().join("audit-checkpoint.json");
+        let honest = std::fs::read(&kept).unwrap();
+        place.execute("DELETE FROM audit").await;
+        place.execute("DELETE FROM audit_checkpoints").await;
+        place.execute("UPDATE feed SET payload = '{\"alias\":\"forged\"}' WHERE event_type = 'auth.token.created'").await;
+        verify(&place).await.0.ended(1).saying(&["the database went back"]);
+        let server = place.serve().await;
+        server.says("the audit log does not go on from its").await;
+        eventually("it is sealed anew", SOON, async || {
+            let head = count(&place, "SELECT pos FROM feed_head").await;
+            (count(&place, "SELECT COALESCE(MAX(pos), 0) FROM audit").await == head).then_some(())
+        })
+        .await;
+        verify(&place).await.0.ended(1).saying(&["was rewritten"]);
+        server.stop().await;
+        assert_eq!(std::fs::read(&kept).unwrap(), honest, "it stays until somebody has looked");
+        std::fs::remove_file(&kept).unwrap();
+        verify(&place).await.0.ended(0);
+    }
+
     async fn verify_ends_with_1_when_something_is_wrong_and_export_shows_all(place: Place) {
         let (server, ada) = place.serve_ada().await;
         ada.mint(json!({ "alias": "ci" })).await;

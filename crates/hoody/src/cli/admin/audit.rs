@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use hoody_core::audit::{Checkpoint, Entry, Link};
+use hoody_core::audit::{Entry, Link};
 use hoody_core::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::app::App;
-use crate::audit::store::{self, Signed};
+use crate::audit::kept::{self, hex};
+use crate::audit::store;
 use crate::audit::verify::{Report, verify};
 use crate::cli::cell::{text_or, yes_no};
 use crate::cli::output::{self, View};
@@ -82,7 +83,10 @@ pub(super) async fn run(app: &Arc<App>, command: &AuditCommand) -> anyhow::Resul
 }
 
 async fn run_verify(app: &Arc<App>, file: Option<&Path>) -> anyhow::Result<()> {
-    let handed_out = file.map(|file| read_checkpoint(app, file)).transpose()?;
+    // The one that this node keeps is there once a server has run here.
+    let own = kept::file(app);
+    let file = file.or_else(|| own.exists().then_some(own.as_path()));
+    let handed_out = file.map(|file| kept::read(app, file)).transpose()?;
     let report = verify(app, handed_out.as_ref()).await?;
     let count = report.problems.len();
     output::of_the_service(&report, || View::Details(details(&report)));
@@ -115,61 +119,11 @@ fn details(report: &Report) -> Vec<(&'static str, String)> {
     details
 }
 
-/// A checkpoint as it is handed out.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HandedOut {
-    database_id: String,
-    rows: i64,
-    position: i64,
-    at: Timestamp,
-    link: String,
-    key_id: String,
-    mac: String,
-}
-
 async fn checkpoint(app: &Arc<App>) -> anyhow::Result<()> {
     let last = store::find_last_checkpoint(&app.db).await?;
-    let Signed { checkpoint, key, mac } =
-        last.context("nothing is sealed yet: a running server does so within a second")?;
-    let handed_out = HandedOut {
-        database_id: hex(app.keys.database_id()),
-        rows: checkpoint.n,
-        position: checkpoint.pos,
-        at: checkpoint.at,
-        link: checkpoint.link.to_string(),
-        key_id: key.to_string(),
-        mac: hex(&mac),
-    };
-    let json = serde_json::to_string_pretty(&handed_out)?;
-    output::lines(&(json + "\n"));
+    let last = last.context("nothing is sealed yet: a running server does so within a second")?;
+    output::lines(&kept::text(app, &last)?);
     Ok(())
-}
-
-fn read_checkpoint(app: &App, file: &Path) -> anyhow::Result<Signed> {
-    let name = file.display();
-    let text = std::fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
-    let read: HandedOut = serde_json::from_str(&text)
-        .with_context(|| format!("{name} is not what `hoody audit checkpoint` prints"))?;
-    if read.database_id != hex(app.keys.database_id()) {
-        bail!("{name} is of another database: {}", read.database_id);
-    }
-    let bytes = |field: &str, text: &str| {
-        unhex(text).with_context(|| format!("{name}: {field} must be 64 hex digits"))
-    };
-    let checkpoint = Checkpoint {
-        n: read.rows,
-        pos: read.position,
-        at: read.at,
-        link: Link::from_bytes(bytes("link", &read.link)?),
-    };
-    let key = read.key_id.parse().with_context(|| format!("{name}: key_id"))?;
-    let mac = bytes("mac", &read.mac)?;
-    let signer = app.keys.checkpoint_keys().into_iter().find(|known| known.id() == key);
-    if signer.is_some_and(|signer| !signer.verifies(&checkpoint, &mac)) {
-        bail!("{name} was changed: it is not signed by this server");
-    }
-    Ok(Signed { checkpoint, key, mac })
 }
 
 /// A chunk at a time, so that the log may be of any length.
@@ -286,21 +240,6 @@ fn range(since: Option<Side>, until: Option<Side>, now: Timestamp) -> anyhow::Re
         return Err(WrongUsage(why).into());
     }
     Ok((from, to))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
