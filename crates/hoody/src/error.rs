@@ -274,7 +274,13 @@ fn told_invalid(invalid: &Invalid) -> Told {
             let first = violations.first();
             let message = first.map_or_else(
                 || "Validation failed".to_owned(),
-                |violation| format!("Validation failed: {} {}", violation.instance_path, violation.message),
+                |violation| {
+                    let place = match violation.instance_path.as_str() {
+                        "" => "the body",
+                        pointer => pointer,
+                    };
+                    format!("Validation failed: {place} {}", violation.message)
+                },
             );
             let data = serde_json::to_value(violations).ok();
             Told { status: StatusCode::UNPROCESSABLE_ENTITY, code: "VALIDATION_ERROR", message, data }

@@ -87,7 +87,7 @@ impl Webhooks<'_> {
         Call::post("webhooks").at(id).at("test").send(self.0).await
     }
 
-    /// `GET /webhooks/{id}/deliveries`: the latest, or those in a state.
+    /// `GET /webhooks/{id}/deliveries`: a page of all or of those in a state, the latest first.
     ///
     /// # Errors
     /// As [`Webhooks::get`].
@@ -96,9 +96,10 @@ impl Webhooks<'_> {
         id: WebhookId,
         state: Option<&str>,
         limit: Option<u32>,
+        page: Option<u32>,
     ) -> Result<Vec<WebhookDelivery>, Error> {
         let call = Call::get("webhooks").at(id).at("deliveries");
-        call.query("state", state).query("limit", limit).send(self.0).await
+        call.query("state", state).query("limit", limit).query("page", page).send(self.0).await
     }
 
     /// `POST /webhooks/{id}/deliveries/{delivery_id}/replay`: sends one again.

@@ -100,7 +100,8 @@ pub(crate) async fn keep(app: &App) -> anyhow::Result<()> {
         }
     }
     let Some(last) = last else { return Ok(()) };
-    Ok(write_whole(&file, text(app, &last)?.as_bytes())?)
+    write_whole(&file, text(app, &last)?.as_bytes())
+        .with_context(|| format!("{} cannot be written", file.display()))
 }
 
 /// Lowercase hex digits.

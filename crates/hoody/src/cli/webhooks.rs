@@ -86,6 +86,9 @@ pub(crate) enum WebhooksCommand {
         /// How many, at most 500
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
+        /// Which so many, from 1
+        #[arg(long, value_name = "N")]
+        page: Option<u32>,
     },
     /// Send a delivery again
     #[command(after_help = "EXAMPLES:
@@ -188,9 +191,9 @@ pub(crate) async fn run(context: &Context, command: WebhooksCommand) -> Result<(
                 View::Done(format!("Test message {} is on its way; {then}.", sent.id))
             })
         }
-        WebhooksCommand::Deliveries { id, state, limit } => {
+        WebhooksCommand::Deliveries { id, state, limit, page } => {
             let call =
-                async |client: &Client| client.webhooks().deliveries(id, state.as_deref(), limit).await;
+                async |client: &Client| client.webhooks().deliveries(id, state.as_deref(), limit, page).await;
             let deliveries = context.call(call).await?;
             context.output.show(&deliveries, || View::List {
                 titles: &[

@@ -134,7 +134,8 @@ async fn fly(
     Err(NoGrant::Unavailable)
 }
 
-/// Asks the database for a grant, and when its use was last written; [`NoGrant::Unknown`] or [`NoGrant::Revoked`] where it has no such credential.
+/// Asks the database for a grant, and when its use was last written; [`NoGrant::Unknown`] or
+/// [`NoGrant::Revoked`] where it has no such credential.
 pub(super) async fn read(
     db: &Db,
     wanted: &Wanted,

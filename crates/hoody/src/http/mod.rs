@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod caller;
+mod document;
 pub(crate) mod envelope;
 mod http2;
 pub(crate) mod ip;

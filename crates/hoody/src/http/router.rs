@@ -7,11 +7,11 @@ use axum::routing::get;
 use http::request::Parts;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::caller::note_who;
+use super::document::finish;
 use super::{Shared, ip, probes};
 use crate::error::Error;
 use crate::{
@@ -202,22 +202,4 @@ async fn no_method(State(app): State<Shared>, parts: Parts) -> Error {
 #[must_use]
 pub fn openapi() -> OpenApi {
     finish(routes().split_for_parts().1)
-}
-
-fn finish(mut document: OpenApi) -> OpenApi {
-    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
-    let bearer = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .description(Some("A session's access token (JWT), or an `hdy_` token"))
-        .build();
-    document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    for item in document.paths.paths.values_mut() {
-        // PUT and PATCH share a handler and with it a name; in the document each name stands once.
-        if let (Some(put), Some(patch)) = (&item.put, &mut item.patch)
-            && put.operation_id == patch.operation_id
-        {
-            patch.operation_id = put.operation_id.as_ref().map(|name| format!("{name}_by_patch"));
-        }
-    }
-    document
 }

@@ -216,11 +216,12 @@ fn test_event(app: &App, mutation: &Mutation, webhook: &Webhook) -> Event {
     }
 }
 
-/// The latest deliveries to an endpoint
+/// Deliveries to an endpoint, the latest first
 #[utoipa::path(get, path = "/api/v1/webhooks/{id}/deliveries", operation_id = "list_webhook_deliveries",
     tag = "webhooks", params(("id" = WebhookId, Path),
     ("state" = Option<String>, Query, description = "waiting, delivered or failed"),
-    ("limit" = Option<u32>, Query, description = "At most 500; 50 unless told")),
+    ("limit" = Option<u32>, Query, description = "At most 500; 50 unless told"),
+    ("page" = Option<u32>, Query, description = "From 1; one that is not full is the last")),
     security(("bearer" = [])), responses((status = 200, body = wire::Envelope<Vec<wire::WebhookDelivery>>),
     (status = 400, body = wire::ErrorBody), (status = 404, body = wire::ErrorBody)))]
 pub(crate) async fn list_webhook_deliveries(
@@ -231,9 +232,10 @@ pub(crate) async fn list_webhook_deliveries(
 ) -> Result<Answer<Vec<wire::WebhookDelivery>>, Error> {
     let state = query.choice("state", &["all", "waiting", "delivered", "failed"])?;
     let limit = query.number("limit", 1..=500, 50)?;
+    let page = query.number("page", 1..=1_000_000, 1)?;
     store::find_webhook(&app.db, caller.account(), id).await?.ok_or(NOT_FOUND)?;
     let state = (state != "all").then_some(state);
-    let deliveries = store::list_deliveries(&app.db, id, state, limit).await?;
+    let deliveries = store::list_deliveries(&app.db, id, state, (limit, (page - 1) * limit)).await?;
     let shown = deliveries.iter().map(super::Delivery::shown).collect();
     Ok(Answer::ok("Webhook deliveries retrieved successfully", shown))
 }

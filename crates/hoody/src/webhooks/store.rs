@@ -51,7 +51,8 @@ const PUT_ON_WAY: &str = "INSERT INTO webhook_deliveries (id, webhook_id, pos, s
      body, state, run_at, give_up_at, attempts, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, 'waiting', $8, $9, 0, $8)";
 const DELIVERIES: &str = delivery!(
-    "WHERE webhook_id = $1 AND ($2 IS NULL OR state = $2) ORDER BY created_at DESC, id DESC LIMIT $3"
+    "WHERE webhook_id = $1 AND ($2 IS NULL OR state = $2) ORDER BY created_at DESC, id DESC \
+     LIMIT $3 OFFSET $4"
 );
 const DELIVERY: &str = delivery!("WHERE webhook_id = $1 AND id = $2");
 const REPLAY: &str = "UPDATE webhook_deliveries SET state = 'waiting', run_at = $3, give_up_at = $4, \
@@ -182,14 +183,14 @@ pub(crate) async fn put_on_way(
     tx.execute(PUT_ON_WAY, row).await.map(drop)
 }
 
-/// The latest deliveries to an endpoint.
+/// Deliveries to an endpoint, the latest first, after as many as `offset`.
 pub(super) async fn list_deliveries(
     db: &Db,
     webhook: WebhookId,
     state: Option<&str>,
-    limit: i64,
+    (limit, offset): (i64, i64),
 ) -> Result<Vec<Delivery>, DbError> {
-    let rows = On::from(db).list(DELIVERIES, args![webhook, state, limit]).await?;
+    let rows = On::from(db).list(DELIVERIES, args![webhook, state, limit, offset]).await?;
     rows.iter().map(read_delivery).collect()
 }
 

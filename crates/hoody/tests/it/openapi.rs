@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::support::TestApp;
 
 fn document() -> Value {
     serde_json::to_value(hoody::openapi()).unwrap()
@@ -146,4 +148,47 @@ fn every_parameter_of_a_path_is_described() {
             assert!(described.contains(&("path", name)), "{method} {path}: {name} is not described");
         }
     }
+}
+
+/// Whether the schema of a property admits null.
+fn admits_null(schema: &Value) -> bool {
+    let is_null = |kind: &Value| kind == "null";
+    is_null(&schema["type"])
+        || schema["type"].as_array().is_some_and(|types| types.iter().any(is_null))
+        || schema["oneOf"].as_array().is_some_and(|schemas| schemas.iter().any(admits_null))
+}
+
+/// Clients that are made from the document send null where it says so, and nowhere else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn null_may_be_sent_where_the_document_says_so() {
+    let app = TestApp::sqlite().await;
+    let owner = app.user("ada").await;
+    let account = owner.account().await;
+    let document = document();
+    let mut wrong = Vec::new();
+    for (method, path, operation) in described() {
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        let Some(pointer) = schema["$ref"].as_str() else { continue };
+        let schema = document.pointer(pointer.trim_start_matches('#')).unwrap();
+        let value = match path.as_str() {
+            "/api/v1/users/{id}" => account.as_str(),
+            "/api/v1/alerts/settings/{kind}" => "dead_token_used",
+            // Asks for another credential first.
+            "/api/v1/auth/authorize" => continue,
+            _ => "000000000000000000000000",
+        };
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            let body = json!({ name: null }).to_string().into_bytes();
+            let reply = owner.send(method.clone(), &filled(&path, value), body).await;
+            let pointer = format!("/{name}");
+            let is_refused = reply.body["data"].as_array().into_iter().flatten().any(|violation| {
+                violation["instancePath"] == *pointer
+                    && violation["message"].as_str().is_some_and(|message| message.starts_with("must be"))
+            });
+            if is_refused == admits_null(property) {
+                wrong.push(format!("{method} {path} {name}: {property}: {}", reply.body));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -275,6 +275,10 @@ on_both! {
         owner.patch(&path, json!({ "is_enabled": false })).await.expect(StatusCode::OK);
         let delivery = deliveries(&owner, &id).await[0]["id"].as_str().unwrap().to_owned();
         let again = format!("{path}/deliveries/{delivery}/replay");
+        let page = async |query: &str| owner.get(&format!("{path}/deliveries?limit=1&page={query}")).await;
+        assert_eq!(page("1").await.data().as_array().unwrap().len(), 1);
+        assert_eq!(page("2").await.data(), &json!([]));
+        page("0").await.refused(400, "INVALID_PARAMETER_VALUE");
         for path in [format!("{path}/test"), again] {
             owner.post(&path, json!({})).await.refused(409, "WEBHOOK_DISABLED");
         }
