@@ -100,7 +100,10 @@ pub(crate) async fn keep(app: &App) -> anyhow::Result<()> {
         }
     }
     let Some(last) = last else { return Ok(()) };
-    write_whole(&file, text(app, &last)?.as_bytes())
+    let (path, text) = (file.clone(), text(app, &last)?);
+    // Its disk may be slow, and requests are answered on this thread.
+    tokio::task::spawn_blocking(move || write_whole(&path, text.as_bytes()))
+        .await?
         .with_context(|| format!("{} cannot be written", file.display()))
 }
 

@@ -17,6 +17,7 @@ use crate::activity::tail::Position;
 use crate::app::App;
 use crate::db::DbError;
 use crate::error::Error;
+use crate::feed::tail::in_time;
 
 /// How many events wait for one listener before it has lost its place.
 const QUEUE: usize = 256;
@@ -28,9 +29,6 @@ pub(crate) const MAX_OF_ACCOUNT: usize = 100;
 const MAX_OF_NODE: usize = 4_096;
 /// How many rows of the feed are read at a time.
 const BATCH: i64 = 1_000;
-
-/// How long one such read may take; its connection is given up then.
-const READ_LIMIT: Duration = Duration::from_secs(1);
 
 /// Everybody who listens on this node.
 #[derive(Debug)]
@@ -311,8 +309,7 @@ pub(crate) async fn tell_all(app: &App) -> Result<(), DbError> {
         }
         // Not on the tail's one connection: whether a node is fresh must not hang on what streams are told.
         let reading = store::list_feed(&app.db, app.keys.event_ids(), at, applied, BATCH);
-        let events = tokio::time::timeout(READ_LIMIT, reading).await;
-        let events = events.unwrap_or(Err(DbError::Unavailable(sqlx::Error::PoolTimedOut)))?;
+        let events = in_time(reading).await?;
         let is_last = (events.len() as i64) < BATCH;
         app.live.put(events);
         if is_last {

@@ -161,7 +161,7 @@ async fn apply(app: &App, applied: i64, head: i64) -> Result<(), DbError> {
 }
 
 /// A connection that swallows statements must not keep this node from asking on another.
-async fn in_time<T>(statement: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
+pub(crate) async fn in_time<T>(statement: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
     let done = tokio::time::timeout(STATEMENT_LIMIT, statement).await;
     done.unwrap_or(Err(DbError::Unavailable(sqlx::Error::PoolTimedOut)))
 }

@@ -1,7 +1,5 @@
 //! A certificate for a first try: made here, kept in the data directory, trusted by whoever is given it.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -14,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::SOON;
 use super::pair::Pair;
+use crate::files::write_whole;
 
 const DAY: i64 = 24 * 3600 * SECOND;
 /// How long it holds.
@@ -64,14 +63,6 @@ fn day(instant: Timestamp) -> anyhow::Result<(i32, u8, u8)> {
     Ok((date.year().into(), u8::try_from(date.month())?, u8::try_from(date.day())?))
 }
 
-/// Puts a file of mode 0600 in the place of the one before, whole or not at all.
 fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let draft = path.with_extension("new");
-    let write = || {
-        let _ = std::fs::remove_file(&draft);
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-        file.write_all(content)?;
-        std::fs::rename(&draft, path)
-    };
-    write().with_context(|| format!("{} cannot be made", path.display()))
+    write_whole(path, content).with_context(|| format!("{} cannot be made", path.display()))
 }
