@@ -356,7 +356,8 @@ pub(super) async fn list_told(db: &Db, after: Place, head: i64, limit: i64) -> R
             event: row.get("event_type")?,
             account: row.get("account_id")?,
             resource: row.get("resource_id")?,
-            payload: row.parse("payload", |text| serde_json::from_str(text).ok())?,
+            // A newer version may write another form: that stops nobody here.
+            payload: row.parse("payload", |text| Some(serde_json::from_str(text).unwrap_or_default()))?,
         })
     };
     rows.iter().map(read).collect()

@@ -163,6 +163,12 @@ impl Live {
         }
     }
 
+    /// Everything up to `place` was read.
+    fn pass(&self, place: Place) {
+        let mut state = self.lock();
+        state.at = state.at.max(place);
+    }
+
     /// The database was replaced by another, whose feed is at `head`: nobody can read on.
     pub(crate) fn reset(&self, head: i64) {
         let mut state = self.lock();
@@ -309,10 +315,12 @@ pub(crate) async fn tell_all(app: &App) -> Result<(), DbError> {
         }
         // Not on the tail's one connection: whether a node is fresh must not hang on what streams are told.
         let reading = store::list_feed(&app.db, app.keys.event_ids(), at, applied, BATCH);
-        let events = in_time(reading).await?;
-        let is_last = (events.len() as i64) < BATCH;
-        app.live.put(events);
-        if is_last {
+        let notices = in_time(reading).await?;
+        app.live.put(notices.events);
+        if let Some((last, _)) = notices.last {
+            app.live.pass(last);
+        }
+        if notices.is_all {
             return Ok(());
         }
     }

@@ -75,17 +75,16 @@ pub(crate) async fn project_all(app: &App) -> Result<(), Error> {
 /// Projects one batch; whether there may be more.
 async fn project(app: &App) -> Result<bool, Error> {
     let head = store::head(&app.db).await?;
-    let events =
+    let store::Notices { events, last, is_all } =
         store::list_feed(&app.db, app.keys.event_ids(), head.place, app.tail.applied(), BATCH).await?;
-    let Some((last, last_at)) = events.last().map(|last| (last.place, last.at)) else { return Ok(false) };
+    let Some((last, last_at)) = last else { return Ok(false) };
     let mut tx = app.db.begin().await?;
     app.pause(Step::Projecting).await?;
     if !store::move_head(&mut tx, head.place, last, last_at).await? {
         // Another node was quicker.
         return Ok(false);
     }
-    let (deleted, events): (Vec<_>, Vec<_>) =
-        events.into_iter().partition(|event| event.event_type == DELETED);
+    let events: Vec<_> = events.into_iter().filter(|event| event.event_type != DELETED).collect();
     for event in &events {
         store::insert_event(&mut tx, event).await?;
     }
@@ -96,7 +95,7 @@ async fn project(app: &App) -> Result<bool, Error> {
         app.webhook_bell.send_replace(());
     }
     metrics::counter!("hoody_events_projected_total").increment(events.len() as u64);
-    Ok((events.len() + deleted.len()) as i64 >= BATCH)
+    Ok(!is_all)
 }
 
 /// Removes every event that is older than the retention, in bounded steps.

@@ -416,9 +416,30 @@ pub(crate) async fn list_feed(
     after: Place,
     head: i64,
     limit: i64,
-) -> Result<Vec<Event>, DbError> {
+) -> Result<Notices, DbError> {
     let rows = on.into().list(FEED, args![after.pos, after.seq, head, limit]).await?;
-    rows.iter().map(|row| read_feed(row, ids)).collect()
+    let last = match rows.last() {
+        Some(row) => Some((place(row)?, row.get("at")?)),
+        None => None,
+    };
+    let read = |row: &Row| match read_feed(row, ids) {
+        // Of a newer version: whoever reads the feed goes on behind it.
+        Err(DbError::Unreadable(_)) => None,
+        read => Some(read),
+    };
+    let events = rows.iter().filter_map(read).collect::<Result<_, _>>()?;
+    Ok(Notices { events, last, is_all: (rows.len() as i64) < limit })
+}
+
+/// Rows of the feed.
+#[derive(Debug)]
+pub(crate) struct Notices {
+    /// Those that this version can read.
+    pub(crate) events: Vec<Event>,
+    /// Place and time of the last row.
+    pub(crate) last: Option<(Place, Timestamp)>,
+    /// Whether no more were there.
+    pub(crate) is_all: bool,
 }
 
 /// When the row of the feed at `place` was written, if it is there.

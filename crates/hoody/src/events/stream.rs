@@ -237,12 +237,11 @@ impl Stream {
                 (events, up_to)
             } else {
                 // The projection is behind the tail by a moment: what is missing is in the feed.
-                let mut rows = store::list_feed(db, self.app.keys.event_ids(), at, until.pos, BATCH).await?;
-                rows.retain(|event| event.place <= until);
-                let is_last = (rows.len() as i64) < BATCH;
-                let last = if is_last { until } else { rows.last().map_or(until, |event| event.place) };
-                rows.retain(|event| scope.has(event));
-                (rows, last)
+                let notices = store::list_feed(db, self.app.keys.event_ids(), at, until.pos, BATCH);
+                let store::Notices { mut events, last, is_all } = notices.await?;
+                let last = last.filter(|_| !is_all).map_or(until, |(last, _)| last.min(until));
+                events.retain(|event| event.place <= until && scope.has(event));
+                (events, last)
             };
             if events.is_empty() {
                 self.at = Cursor { place: last, at: 0 };

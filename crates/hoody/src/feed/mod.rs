@@ -5,6 +5,10 @@
 //! that nothing cancels: a client that hangs up, a time limit, a COMMIT whose outcome nobody learns, all
 //! still forget. The feed is what empties other nodes' caches (`tail`) and what the audit log is made of;
 //! what is sealed there, old, and read by everybody is trimmed.
+//!
+//! Nodes of different versions read one feed. A newer one may write types, actors, resources and things to
+//! forget that an older one does not know: readers pass over what they cannot read, and a tail that is told to
+//! forget something of an unknown kind reads every grant again.
 
 pub(crate) mod store;
 pub(crate) mod tail;

@@ -1,7 +1,7 @@
 //! The feed's statements. The head's row is locked until COMMIT: positions follow the order of commits
 //! and leave no gap, so nothing slow may come after [`append`].
 
-use hoody_core::id::{Id, SessionId, TokenId, UserId};
+use hoody_core::id::{SessionId, TokenId, UserId};
 use hoody_core::time::Timestamp;
 
 use super::{Actor, Change};
@@ -80,7 +80,8 @@ pub(super) struct ToForget {
     pub(super) place: (i64, i64),
     /// When the change was made.
     pub(super) at: Timestamp,
-    pub(super) forget: Forget,
+    /// `None`: of a kind that only a newer version knows.
+    pub(super) forget: Option<Forget>,
 }
 
 /// What the rows after (`pos`, `seq`) up to the position `head` make a node forget, at most a thousand of
@@ -98,12 +99,13 @@ pub(super) async fn forgets_after(
     rows.iter().map(read).collect()
 }
 
-fn read_forget(row: &Row) -> Result<Forget, DbError> {
-    let id: Id<()> = row.get("forget_id")?;
+fn read_forget(row: &Row) -> Result<Option<Forget>, DbError> {
+    let id: Option<Vec<u8>> = row.get("forget_id")?;
+    let Some(id) = id.and_then(|bytes| <[u8; 12]>::try_from(bytes).ok()) else { return Ok(None) };
     Ok(match row.get::<String>("forget_kind")?.as_str() {
-        "account" => Forget::Account(UserId::from_bytes(*id.bytes())),
-        "token" => Forget::Token(TokenId::from_bytes(*id.bytes())),
-        "session" => Forget::Session(SessionId::from_bytes(*id.bytes())),
-        _ => return Err(DbError::Unreadable("forget_kind")),
+        "account" => Some(Forget::Account(UserId::from_bytes(id))),
+        "token" => Some(Forget::Token(TokenId::from_bytes(id))),
+        "session" => Some(Forget::Session(SessionId::from_bytes(id))),
+        _ => None,
     })
 }

@@ -151,8 +151,12 @@ async fn apply(app: &App, applied: i64, head: i64) -> Result<(), DbError> {
         let rows = in_time(store::forgets_after(&app.tail_db, place, head)).await?;
         let Some(last) = rows.last() else { return Ok(()) };
         place = last.place;
-        let forgets: Vec<_> = rows.iter().map(|row| row.forget).collect();
+        let forgets: Vec<_> = rows.iter().filter_map(|row| row.forget).collect();
         app.grants.forget(&forgets);
+        if forgets.len() < rows.len() {
+            // A newer version's notice may concern anything that is cached.
+            app.grants.read_all_again();
+        }
         let now = app.now().millis();
         for row in &rows {
             app.nodes.note_lag(now - row.at.millis());

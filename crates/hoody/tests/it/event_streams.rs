@@ -15,11 +15,11 @@ use crate::support::{Client, PASSWORD, REALM_A, REALM_B, on_both};
 const BOUND: Duration = Duration::from_millis(1_000);
 
 /// One stream as its reader has it.
-struct Stream {
+pub(crate) struct Stream {
     body: BodyDataStream,
     text: String,
     /// The last id: what `Last-Event-ID` will say.
-    last: String,
+    pub(crate) last: String,
 }
 
 /// What a stream said.
@@ -31,7 +31,7 @@ enum Said {
 }
 
 impl Stream {
-    async fn open(client: &Client, query: &str) -> Self {
+    pub(crate) async fn open(client: &Client, query: &str) -> Self {
         let path = format!("/api/v1/events/stream?{query}");
         let response = client.open(Method::GET, &path, Body::empty()).await;
         assert_eq!(response.status(), StatusCode::OK);
@@ -45,7 +45,7 @@ impl Stream {
         stream
     }
 
-    async fn resume(client: &Client, last: &str) -> Self {
+    pub(crate) async fn resume(client: &Client, last: &str) -> Self {
         Self::open(&client.header("last-event-id", last), "").await
     }
 
@@ -82,7 +82,7 @@ impl Stream {
     }
 
     /// The alias in the next event's payload.
-    async fn alias(&mut self) -> String {
+    pub(crate) async fn alias(&mut self) -> String {
         match self.next().await {
             Said::Event(event) => event["payload"]["alias"].as_str().unwrap_or_default().to_owned(),
             other => panic!("{other:?}"),

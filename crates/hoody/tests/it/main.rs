@@ -30,6 +30,7 @@ mod limits;
 mod matrix;
 mod mutations;
 mod name_threats;
+mod newer_node;
 mod nodes;
 mod openapi;
 mod pkce;
