@@ -111,6 +111,8 @@ impl Keyring {
         if let Ok(raw) = <[u8; 32]>::try_from(content) {
             return Ok(Self::of(MasterKey::from_bytes(raw)));
         }
+        // Some editors put a byte order mark before the text.
+        let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
         let mut keys: Vec<MasterKey> = Vec::new();
         for (index, line) in content.split(|&byte| byte == b'\n').enumerate() {
             let line_number = index + 1;

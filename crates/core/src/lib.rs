@@ -32,6 +32,7 @@ pub mod properties;
 pub mod rotation;
 pub mod seal;
 pub mod secret;
+pub mod secret_text;
 pub mod session;
 pub mod time;
 pub mod token;

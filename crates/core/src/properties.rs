@@ -62,14 +62,16 @@ pub fn forwarded_for(bytes: &[u8]) {
     assert_eq!(client_address(stranger, lines(), &trusted), Ok(stranger));
 
     let proxy: IpAddr = [127, 0, 0, 1].into();
-    let Ok(caller) = client_address(proxy, lines(), &trusted) else { return };
-    assert_eq!(caller, canonical_ip(caller));
+    if let Ok(caller) = client_address(proxy, lines(), &trusted) {
+        assert_eq!(caller, canonical_ip(caller));
+    }
     // Whoever sends through the proxy can only put entries in front of what the proxy appends.
     let appended: &[u8] = b"198.51.100.7";
     let mut longer: Vec<&[u8]> = lines().collect();
     longer.push(appended);
-    if let Ok(caller) = client_address(proxy, longer, &trusted) {
-        assert_eq!(caller, IpAddr::from([198, 51, 100, 7]));
+    // Only their number can still have the request refused.
+    if bytes.iter().filter(|byte| matches!(byte, b',' | b'\n')).count() < 31 {
+        assert_eq!(client_address(proxy, longer, &trusted), Ok(IpAddr::from([198, 51, 100, 7])));
     }
 }
 

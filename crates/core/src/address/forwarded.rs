@@ -1,9 +1,9 @@
 //! Who is calling: the peer, or what a trusted proxy says about it.
 //!
 //! Only `X-Forwarded-For` is read, and only when the peer is a trusted proxy. Each proxy appends whom
-//! it saw, so the header is believed from the right: up to the first address that is no trusted proxy.
-//! Everything left of that one could be anybody's invention, and is read only to be refused when it is
-//! no address: a request whose way here cannot be told is not decided on a guess.
+//! it saw, so the header is read from the right, up to the first address that is no trusted proxy.
+//! Everything left of that one could be anybody's invention and decides nothing, readable or not. An
+//! unreadable entry before that is refused: a request whose caller cannot be told is not decided on a guess.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -18,10 +18,13 @@ const MAX_HOPS: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TrustedProxies(Ranges);
 
-/// `X-Forwarded-For` from a trusted proxy is not a list of at most 32 addresses: 400
-/// `INVALID_FORWARDED_FOR`. The header is not repeated.
+/// `X-Forwarded-For` from a trusted proxy does not tell the caller's address, or has more than 32 entries:
+/// 400 `INVALID_FORWARDED_FOR`. The header is not repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("X-Forwarded-For must be a list of at most {MAX_HOPS} addresses")]
+#[error(
+    "X-Forwarded-For must have at most {MAX_HOPS} entries, and the right-most that is no trusted proxy must be \
+     an address"
+)]
 pub struct InvalidForwardedFor;
 
 impl From<InvalidForwardedFor> for crate::invalid::Invalid {
@@ -34,19 +37,25 @@ impl TrustedProxies {
     /// Reads a comma separated list of addresses and networks; empty text is the empty list.
     ///
     /// # Errors
-    /// A sentence that names the entry that is neither, or the `*` that would let every caller choose
-    /// its address.
+    /// A sentence that names the entry that is neither, or says that every caller could choose its address,
+    /// as with `*`, `0.0.0.0/0` and whatever else holds all of IPv4 or IPv6.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
         let networks = text.split(',').map(|entry| match entry.trim() {
-            ANY => Err("\"*\" would let every caller choose its address: name the proxies".to_owned()),
+            ANY => Err(everybody("\"*\"")),
             entry => Network::parse(entry).ok_or_else(|| {
                 format!("{} is neither an address nor a network like 10.0.0.0/8", quoted(entry))
             }),
         });
-        networks.collect::<Result<Ranges, String>>().map(Self)
+        let ranges = networks.collect::<Result<Ranges, String>>()?;
+        for all in ["0.0.0.0/0", "::/0"] {
+            if Network::parse(all).is_some_and(|network| ranges.hold(network)) {
+                return Err(everybody(all));
+            }
+        }
+        Ok(Self(ranges))
     }
 
     /// Whether this address is one of them.
@@ -62,6 +71,10 @@ impl TrustedProxies {
     }
 }
 
+fn everybody(what: &str) -> String {
+    format!("{what} would let every caller choose its address: name the proxies")
+}
+
 /// The caller's address, canonical. `peer` is who opened the connection, `forwarded_for` the values of
 /// all `X-Forwarded-For` lines in the order of the request.
 ///
@@ -70,30 +83,34 @@ impl TrustedProxies {
 /// there is no header. Ports and brackets are read. Does not allocate.
 ///
 /// # Errors
-/// When the peer is trusted and any entry is unreadable (also: empty), or there are more than 32.
-pub fn client_address<'a>(
+/// When the peer is trusted and an entry is unreadable (also: empty) with only trusted proxies to the right
+/// of it, or there are more than 32 entries.
+pub fn client_address<'a, L>(
     peer: IpAddr,
-    forwarded_for: impl IntoIterator<Item = &'a [u8]>,
+    forwarded_for: L,
     trusted: &TrustedProxies,
-) -> Result<IpAddr, InvalidForwardedFor> {
+) -> Result<IpAddr, InvalidForwardedFor>
+where
+    L: IntoIterator<Item = &'a [u8], IntoIter: DoubleEndedIterator>,
+{
     let peer = canonical_ip(peer);
     if !trusted.contains(peer) {
         return Ok(peer);
     }
-    let mut left_most = None;
+    let mut left_most = peer;
     let mut caller = None;
-    let entries = forwarded_for.into_iter().flat_map(|line| line.split(|byte| *byte == b','));
+    let lines = forwarded_for.into_iter().rev();
+    let entries = lines.flat_map(|line| line.rsplit(|byte| *byte == b','));
     for (index, entry) in entries.enumerate() {
         if index == MAX_HOPS {
             return Err(InvalidForwardedFor);
         }
-        let address = parse_entry(entry).ok_or(InvalidForwardedFor)?;
-        left_most = left_most.or(Some(address));
-        if !trusted.contains(address) {
-            caller = Some(address);
+        if caller.is_none() {
+            left_most = parse_entry(entry).ok_or(InvalidForwardedFor)?;
+            caller = (!trusted.contains(left_most)).then_some(left_most);
         }
     }
-    Ok(caller.or(left_most).unwrap_or(peer))
+    Ok(caller.unwrap_or(left_most))
 }
 
 /// Reads `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]` or `[::1]:80`, with spaces and tabs around it.
@@ -178,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused_wherever_it_stands() {
+    fn what_cannot_be_read_is_refused_where_it_counts_and_nowhere_else() {
         for bad in [
             "",
             " ",
@@ -210,12 +227,19 @@ mod tests {
             "198.51.100.7\0",
         ] {
             assert_eq!(from("127.0.0.1", &[bad]), Err(InvalidForwardedFor), "{bad}");
-            assert_eq!(
-                from("127.0.0.1", &[&format!("{bad},198.51.100.7")]),
-                Err(InvalidForwardedFor),
-                "{bad}"
-            );
+            for right in ["10.1.1.1", "127.0.0.1, 10.1.1.1"] {
+                let line = format!("198.51.100.7, {bad}, {right}");
+                assert_eq!(from("127.0.0.1", &[&line]), Err(InvalidForwardedFor), "{line}");
+            }
             assert_eq!(from("127.0.0.1", &["198.51.100.7", bad]), Err(InvalidForwardedFor), "{bad}");
+            for lines in [
+                vec![format!("{bad},198.51.100.7")],
+                vec![bad.to_owned(), "198.51.100.7, 10.1.1.1".to_owned()],
+                vec![format!("10.2.2.2, {bad}, 198.51.100.7, 10.1.1.1, 127.0.0.1")],
+            ] {
+                let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+                assert_eq!(from("127.0.0.1", &lines), Ok(ip("198.51.100.7")), "{lines:?}");
+            }
         }
         let latin: &[u8] = b"198.51.100.7\xff";
         assert_eq!(client_address(ip("127.0.0.1"), [latin], &proxies()), Err(InvalidForwardedFor));
@@ -228,6 +252,10 @@ mod tests {
         assert_eq!(from("127.0.0.1", &[&hops(33)]), Err(InvalidForwardedFor));
         assert_eq!(from("127.0.0.1", &vec!["10.0.0.1"; 33]), Err(InvalidForwardedFor));
         assert_eq!(from("127.0.0.1", &[&",".repeat(1_000_000)]), Err(InvalidForwardedFor));
+        // Also where the entries that are too many decide nothing.
+        let behind = |n: usize| format!("{}198.51.100.7", "unknown,".repeat(n));
+        assert_eq!(from("127.0.0.1", &[&behind(31)]), Ok(ip("198.51.100.7")));
+        assert_eq!(from("127.0.0.1", &[&behind(32)]), Err(InvalidForwardedFor));
     }
 
     #[test]
@@ -237,7 +265,12 @@ mod tests {
         assert!(
             !proxies().contains(ip("11.0.0.1")) && !proxies().contains(ip("::1")) && !proxies().is_empty()
         );
-        assert!(TrustedProxies::parse("*").unwrap_err().contains("every caller"));
+        for everybody in
+            ["*", "0.0.0.0/0", "::/0", "10.0.0.1, ::ffff:0:0/96", "0.0.0.0/1,128.0.0.0/1", "8000::/1,::/1"]
+        {
+            assert!(TrustedProxies::parse(everybody).unwrap_err().contains("every caller"), "{everybody}");
+        }
+        assert!(TrustedProxies::parse("0.0.0.0/1, 2000::/3").is_ok());
         for bad in ["localhost", "10.0.0.1,", "10.0.0.1;10.0.0.2", "10.0.0.0/33"] {
             assert!(TrustedProxies::parse(bad).unwrap_err().contains("neither"), "{bad}");
         }
@@ -252,6 +285,14 @@ mod tests {
         ]
     }
 
+    fn entry() -> impl Strategy<Value = String> {
+        prop_oneof![
+            address().prop_map(|address| address.to_string()),
+            prop_oneof![Just("unknown"), Just(""), Just("_x"), Just("[::1")].prop_map(str::to_owned),
+            "[ -+\\--~]{0,12}",
+        ]
+    }
+
     /// Addresses that are none of the proxies'.
     fn stranger() -> impl Strategy<Value = IpAddr> {
         prop_oneof![
@@ -261,16 +302,16 @@ mod tests {
     }
 
     proptest! {
-        /// What stands left of the entry that the last trusted proxy saw changes nothing.
+        /// What stands left of the entry that the last trusted proxy saw changes nothing, address or not.
         #[test]
         fn nobody_invents_the_callers_address(
-            invented in proptest::collection::vec(address(), 0..10),
+            invented in proptest::collection::vec(entry(), 0..10),
             caller in stranger(),
             hops in proptest::collection::vec(0u32..0x0100_0000, 0..10),
         ) {
             let hops = hops.into_iter().map(|low| IpAddr::V4((0x0a00_0000 | low).into()));
             let entries: Vec<String> =
-                invented.into_iter().chain([caller]).chain(hops).map(|hop| hop.to_string()).collect();
+                invented.into_iter().chain([caller].into_iter().chain(hops).map(|hop| hop.to_string())).collect();
             let line = entries.join(", ");
             prop_assert_eq!(from("127.0.0.1", &[&line]), Ok(caller));
             let lines: Vec<&str> = entries.iter().map(String::as_str).collect();
