@@ -16,7 +16,7 @@ use tokio::time::MissedTickBehavior;
 use crate::activity::{self, Activity, ActivitySettings};
 use crate::alerts;
 use crate::clock::{Clock, entropy};
-use crate::db::{Db, DbError, Location};
+use crate::db::{Db, DbError, Location, Opened};
 use crate::error::Error;
 use crate::events::live::{self, Live};
 use crate::events::projector;
@@ -138,6 +138,16 @@ impl App {
     /// Opens the database, reads the keys and puts everything together. Starts nothing.
     pub(crate) async fn open(settings: Settings, clock: Clock) -> anyhow::Result<Arc<Self>> {
         let opened = settings.database.open(entropy()).await?;
+        let (db, tail) = (opened.db.clone(), opened.tail.clone());
+        let begun = Self::begin(settings, clock, opened).await;
+        if begun.is_err() {
+            // Nothing is left beside the file.
+            Db::close(&[&tail, &db]).await;
+        }
+        begun
+    }
+
+    async fn begin(settings: Settings, clock: Clock, opened: Opened) -> anyhow::Result<Arc<Self>> {
         // Before anything asks for the time: what was told once is never taken back.
         let asked_at = clock.boot_millis();
         if let Some(database_now) = opened.tail.head().await?.now {
@@ -223,11 +233,9 @@ impl App {
         });
     }
 
-    /// Closes every connection to the database.
+    /// Closes every connection to the database, those that write last.
     pub(crate) async fn close(&self) {
-        self.activity.db.close().await;
-        self.tail_db.close().await;
-        self.db.close().await;
+        Db::close(&[&self.activity.db, &self.tail_db, &self.db]).await;
     }
 
     /// A new id.

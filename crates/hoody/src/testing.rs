@@ -30,7 +30,7 @@ pub use schema::{make_schema, schema_versions};
 use crate::activity::{self, ActivitySettings, tail as activity_tail};
 use crate::app::{App, Settings, catalogue};
 use crate::clock::{Clock, entropy};
-use crate::db::{Location, On, args};
+use crate::db::{Db, Location, On, args};
 use crate::error::Error;
 use crate::events;
 use crate::feed::{Actor, Change, Mutation, tail};
@@ -243,6 +243,21 @@ impl Service {
         let changed = tx.execute(sql, args![]).await.expect("a statement");
         tx.commit().await.expect("a commit");
         changed
+    }
+
+    /// Runs these statements in one transaction; why that failed, if it did.
+    ///
+    /// # Errors
+    /// What a statement or COMMIT failed with.
+    pub async fn try_tamper(&self, statements: &[&'static str]) -> Result<(), String> {
+        let work = async {
+            let mut tx = self.app.db.begin().await?;
+            for sql in statements {
+                tx.execute(sql, args![]).await?;
+            }
+            tx.commit().await
+        };
+        work.await.map_err(|error| format!("{error:?}"))
     }
 
     /// The number in the column `n` of the one row that `sql` gives.
@@ -548,7 +563,7 @@ impl Service {
 
     /// Closes the connections of the request log alone.
     pub async fn cut_activity(&self) {
-        self.app.activity.db.close().await;
+        Db::close(&[&self.app.activity.db]).await;
     }
 
     /// How many password hashes were computed since the start.

@@ -1,12 +1,20 @@
 //! What a statement can fail with. "No row" is an `Option`, a conflict is `ON CONFLICT DO NOTHING`; what
 //! is left is a database that cannot answer now, and a fault of ours.
 
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
 /// A statement that failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DbError {
     /// The database cannot be reached, is shutting down, or is too busy: try again.
     #[error("the database cannot answer now")]
     Unavailable(#[source] sqlx::Error),
+    /// A COMMIT whose result was lost: it may be done.
+    #[error("nobody can tell whether the transaction was committed")]
+    Unknown(#[source] sqlx::Error),
+    /// The file is no database, or not all of it is.
+    #[error("the database is damaged")]
+    Damaged(#[source] sqlx::Error),
     /// A fault of ours or of the data.
     #[error("the database refused a statement")]
     Fault(#[source] sqlx::Error),
@@ -27,8 +35,67 @@ impl From<sqlx::Error> for DbError {
             sqlx::Error::Database(database) => database.code().is_some_and(|code| is_passing(&code)),
             _ => false,
         };
+        if is_damage(&error) {
+            return Self::Damaged(error);
+        }
         if is_passing { Self::Unavailable(error) } else { Self::Fault(error) }
     }
+}
+
+impl DbError {
+    /// What a COMMIT failed with. `is_through`: it had been carried out, and was not durable yet.
+    pub(super) fn of_commit(error: sqlx::Error, is_through: bool) -> Self {
+        if !is_through && is_rolled_back(&error) { Self::from(error) } else { Self::Unknown(error) }
+    }
+
+    /// Whether it tells of the database as a whole, and not of one statement.
+    pub(super) fn is_of_database(&self) -> bool {
+        match self {
+            Self::Unknown(_) | Self::Damaged(_) => true,
+            // This process closes it.
+            Self::Unavailable(sqlx::Error::PoolClosed) => false,
+            // Two transactions that were in each other's way.
+            Self::Unavailable(error) => code(error).is_none_or(|code| !["40001", "40P01"].contains(&&*code)),
+            Self::Fault(_) | Self::Unreadable(_) => false,
+        }
+    }
+}
+
+fn code(error: &sqlx::Error) -> Option<std::borrow::Cow<'_, str>> {
+    error.as_database_error().and_then(|error| error.code())
+}
+
+/// Whether a server or SQLite said that it did not commit. A session that is ended, an answer that was lost,
+/// and a disk that failed to sync what was written say nothing.
+fn is_rolled_back(error: &sqlx::Error) -> bool {
+    const FSYNC_FAILED: [&str; 2] = ["1034", "1290"];
+    let sqlx::Error::Database(database) = error else { return false };
+    match database.try_downcast_ref::<PgDatabaseError>() {
+        Some(error) => matches!(error.severity(), PgSeverity::Error),
+        None => database.code().is_some_and(|code| !FSYNC_FAILED.contains(&&*code)),
+    }
+}
+
+/// SQLite: the file is malformed or no database. PostgreSQL: data or an index is corrupted.
+fn is_damage(error: &sqlx::Error) -> bool {
+    let Some(code) = code(error) else { return false };
+    ["XX001", "XX002"].contains(&&*code) || sqlite_code(&code).is_some_and(|code| matches!(code, 11 | 26))
+}
+
+/// Whether a connection to SQLite is not used again after this error.
+pub(super) fn spoils(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::WorkerCrashed => true,
+        // No memory, input or output, a damaged file, a full disk, a file that cannot be opened or is no database.
+        _ => code(error)
+            .and_then(|code| sqlite_code(&code))
+            .is_some_and(|code| matches!(code, 7 | 10 | 11 | 13 | 14 | 26)),
+    }
+}
+
+/// The first byte of a code of SQLite; `None` for the five characters of PostgreSQL's.
+fn sqlite_code(code: &str) -> Option<u32> {
+    code.parse::<u32>().ok().filter(|_| code.len() < 5).map(|code| code & 0xff)
 }
 
 /// Whether the connection was dead before the statement: it broke, or the server says that it ended it.
@@ -44,13 +111,12 @@ pub(super) fn is_of_connection(error: &sqlx::Error) -> bool {
 }
 
 /// PostgreSQL: connection failures, shutdowns, too many connections, deadlocks and failed
-/// serialisation, a read-only standby. SQLite: busy, locked, disk full or gone.
+/// serialisation, a read-only standby. SQLite: busy, locked, out of memory, read-only, disk full or gone.
 fn is_passing(code: &str) -> bool {
     let postgres = code.len() == 5
         && (["08", "53", "57"].iter().any(|class| code.starts_with(class))
             || ["40001", "40P01", "25006", "25P03", "55P03"].contains(&code));
-    let sqlite =
-        code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14)) && code.len() < 5;
+    let sqlite = sqlite_code(code).is_some_and(|code| matches!(code, 5 | 6 | 7 | 8 | 10 | 13 | 14 | 15));
     postgres || sqlite
 }
 
@@ -60,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_passes_is_told_from_what_does_not() {
-        for code in ["57P01", "08006", "53300", "40P01", "25P03", "5", "517", "6", "13"] {
+        for code in ["57P01", "08006", "53300", "40P01", "25P03", "5", "517", "6", "8", "13", "778"] {
             assert!(is_passing(code), "{code}");
         }
         for code in ["23505", "42P01", "22021", "1", "19", "2067"] {

@@ -6,22 +6,27 @@
 
 mod built;
 mod error;
+mod health;
 mod migrate;
 mod open;
 mod row;
+mod tx;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, Pool, Postgres, SqlSafeStr as _, SqlStr, Sqlite, Transaction};
+use sqlx::{Arguments, Pool, Postgres, SqlSafeStr as _, SqlStr, Sqlite};
 
 pub(crate) use built::Built;
 pub(crate) use error::DbError;
+pub(crate) use health::Health;
 pub(crate) use migrate::{migrate_sqlite_to, versions};
-pub(crate) use open::Location;
+pub(crate) use open::{Location, Opened};
 pub(crate) use row::Row;
+use tx::Session;
+pub(crate) use tx::Tx;
 
 /// How many rows one transaction of a sweep removes.
 const SWEEP_BATCH: u32 = 1_000;
@@ -32,20 +37,15 @@ pub(crate) enum Db {
     Sqlite {
         writer: Pool<Sqlite>,
         readers: Pool<Sqlite>,
+        health: Arc<Health>,
     },
     Postgres {
         writers: Pool<Postgres>,
         readers: Pool<Postgres>,
         /// How many connections `readers` has made.
         made: Arc<AtomicU64>,
+        health: Arc<Health>,
     },
-}
-
-/// One transaction. Dropped without [`Tx::commit`], it changes nothing.
-#[derive(Debug)]
-pub(crate) enum Tx {
-    Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
 }
 
 /// What a poll of the feed finds.
@@ -117,6 +117,7 @@ macro_rules! bind {
         sqlx::query_with($sql, arguments!($args, $arguments))
     };
 }
+use {arguments, bind};
 
 /// Runs `work`, which changes nothing, on the next connection when it got a dead one: after a restart of
 /// the server every connection of the pool is, and each would cost a caller an error.
@@ -138,20 +139,27 @@ where
 
 /// Runs a query wherever `on` is.
 async fn fetch(on: On<'_>, sql: SqlStr, args: Vec<Arg>) -> Result<Vec<Row>, DbError> {
-    macro_rules! rows {
-        ($arguments:ty, $executor:expr, $row:expr) => {
-            bind!(sql, args, $arguments).fetch_all($executor).await?.into_iter().map($row).collect()
-        };
-    }
-    Ok(match on {
-        On::Db(Db::Sqlite { readers, .. }) => rows!(SqliteArguments, readers, Row::Sqlite),
-        On::Db(Db::Postgres { readers, .. }) => {
+    let (health, rows) = match on {
+        On::Tx(tx) => return tx.rows(sql, args).await,
+        On::Db(Db::Sqlite { readers, health, .. }) => {
+            let mut connection = readers.acquire().await?;
+            let rows = bind!(sql, args, SqliteArguments).fetch_all(&mut *connection).await;
+            if rows.as_ref().is_err_and(error::spoils) {
+                Session::Sqlite(connection).close().await;
+            }
+            (health, rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect()))
+        }
+        On::Db(Db::Postgres { readers, health, .. }) => {
             let arguments = arguments!(args, PgArguments);
             let read = || sqlx::query_with(sql.clone(), arguments.clone()).fetch_all(readers);
-            past_dead_connections(readers, read).await?.into_iter().map(Row::Postgres).collect()
+            let rows = past_dead_connections(readers, read).await;
+            (health, rows.map(|rows| rows.into_iter().map(Row::Postgres).collect()))
         }
-        On::Tx(Tx::Sqlite(tx)) => rows!(SqliteArguments, &mut **tx, Row::Sqlite),
-        On::Tx(Tx::Postgres(tx)) => rows!(PgArguments, &mut **tx, Row::Postgres),
+    };
+    rows.map_err(|error| {
+        let error = DbError::from(error);
+        health.note_read(&error);
+        error
     })
 }
 
@@ -188,23 +196,40 @@ impl On<'_> {
 impl Db {
     /// Begins a transaction that may write. On SQLite it is the only one until it ends.
     pub(crate) async fn begin(&self) -> Result<Tx, DbError> {
-        match self {
-            Self::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
-            Self::Postgres { writers, .. } => {
-                Ok(Tx::Postgres(past_dead_connections(writers, || writers.begin()).await?))
-            }
-        }
+        self.begin_with("BEGIN").await
     }
 
     /// As [`begin`](Self::begin), for a transaction that ends with [`Tx::commit_early`].
     pub(crate) async fn begin_early(&self) -> Result<Tx, DbError> {
-        const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit TO off";
-        match self {
-            Self::Sqlite { .. } => self.begin().await,
+        self.begin_with("BEGIN; SET LOCAL synchronous_commit TO off").await
+    }
+
+    /// `postgres`: how PostgreSQL begins it.
+    async fn begin_with(&self, postgres: &'static str) -> Result<Tx, DbError> {
+        let health = self.health();
+        let begun = match self {
+            Self::Sqlite { writer, .. } => match writer.acquire().await {
+                Ok(connection) => Tx::begin(Session::Sqlite(connection), "BEGIN IMMEDIATE", health).await,
+                Err(error) => Err(error),
+            },
             Self::Postgres { writers, .. } => {
-                let begin = || writers.begin_with(BEGIN);
-                Ok(Tx::Postgres(past_dead_connections(writers, begin).await?))
+                let begin = || async {
+                    Tx::begin(Session::Postgres(writers.acquire().await?), postgres, health).await
+                };
+                past_dead_connections(writers, begin).await
             }
+        };
+        begun.map_err(|error| {
+            let error = DbError::from(error);
+            health.note_write(&error);
+            error
+        })
+    }
+
+    /// What the last statements told of it.
+    pub(crate) fn health(&self) -> &Arc<Health> {
+        match self {
+            Self::Sqlite { health, .. } | Self::Postgres { health, .. } => health,
         }
     }
 
@@ -258,84 +283,25 @@ impl Db {
         }
     }
 
-    /// Closes every connection.
-    pub(crate) async fn close(&self) {
-        match self {
-            Self::Sqlite { writer, readers } => {
-                readers.close().await;
-                writer.close().await;
-            }
-            Self::Postgres { writers, readers, .. } => {
-                readers.close().await;
-                writers.close().await;
-            }
-        }
-    }
-}
-
-impl Tx {
-    /// Runs a statement that changes rows; how many it changed.
-    pub(crate) async fn execute(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<u64, DbError> {
-        self.execute_text(sql.into_sql_str(), args).await
-    }
-
-    /// Runs a built statement that changes rows or tables; how many rows it changed.
-    pub(crate) async fn execute_built(&mut self, sql: Built, args: Vec<Arg>) -> Result<u64, DbError> {
-        self.execute_text(sql.into_sql_str(), args).await
-    }
-
-    /// Locks the rows that `sql`, a `SELECT … ORDER BY … FOR UPDATE`, finds, one after the other. Who writes many
-    /// rows of a table locks them first in the order that all others do, so that no two wait for each other.
-    /// On SQLite nobody else writes meanwhile: nothing is run.
-    pub(crate) async fn lock(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<(), DbError> {
-        match self {
-            Self::Sqlite(_) => Ok(()),
-            Self::Postgres(_) => fetch(On::Tx(self), sql.into_sql_str(), args).await.map(drop),
-        }
-    }
-
-    /// The name of the engine's type of bytes, for a table that is made while the service runs.
-    pub(crate) fn bytes_type(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "BLOB",
-            Self::Postgres(_) => "BYTEA",
-        }
-    }
-
-    async fn execute_text(&mut self, sql: SqlStr, args: Vec<Arg>) -> Result<u64, DbError> {
-        match self {
-            Self::Sqlite(tx) => {
-                let query = bind!(sql, args, SqliteArguments);
-                Ok(query.execute(&mut **tx).await?.rows_affected())
-            }
-            Self::Postgres(tx) => {
-                let query = bind!(sql, args, PgArguments);
-                Ok(query.execute(&mut **tx).await?.rows_affected())
+    /// Closes every connection of these databases, those that write last: of a SQLite file, the last to go
+    /// takes the write-ahead log into it and removes it, and one that only reads cannot.
+    pub(crate) async fn close(these: &[&Self]) {
+        for db in these {
+            match db {
+                Self::Sqlite { writer, readers, .. } => {
+                    // One that writes is there to be the last, also when the former was closed after an error.
+                    let writing = writer.acquire().await;
+                    readers.close().await;
+                    drop(writing);
+                }
+                Self::Postgres { readers, .. } => readers.close().await,
             }
         }
-    }
-
-    /// As [`commit`](Self::commit), but on PostgreSQL the locks are free, and others see the changes, before the
-    /// disk has them: every mutation locks the feed's head, and else all would wait for the disk one after the
-    /// other. What waits is a small transaction that follows in the same session: what is durable is a prefix
-    /// of the write-ahead log, and a session that is still there saw no crash.
-    pub(crate) async fn commit_early(self) -> Result<(), DbError> {
-        // It writes a record, so that its own COMMIT has something to wait for. It needs no privilege.
-        const COMMIT: &str = "COMMIT AND CHAIN; SELECT pg_logical_emit_message(true, 'hoody', '')";
-        match self {
-            Self::Sqlite(_) => self.commit().await,
-            Self::Postgres(mut tx) => {
-                sqlx::raw_sql(COMMIT).execute(&mut *tx).await?;
-                Ok(tx.commit().await?)
+        for db in these {
+            match db {
+                Self::Sqlite { writer, .. } => writer.close().await,
+                Self::Postgres { writers, .. } => writers.close().await,
             }
-        }
-    }
-
-    /// Makes the transaction's changes durable. After an error its outcome is unknown.
-    pub(crate) async fn commit(self) -> Result<(), DbError> {
-        match self {
-            Self::Sqlite(tx) => Ok(tx.commit().await?),
-            Self::Postgres(tx) => Ok(tx.commit().await?),
         }
     }
 }

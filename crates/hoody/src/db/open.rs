@@ -12,7 +12,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
-use super::{Arg, Db, DbError, On, args, migrate};
+use super::{Arg, Db, DbError, Health, On, args, migrate};
 
 /// Where the database is. Its text may hold a password, so it cannot be printed.
 #[derive(Clone)]
@@ -100,7 +100,9 @@ impl Location {
                 let options = options.read_only(true);
                 let readers = pool(READERS).connect_with(options.clone()).await?;
                 let tail = pool(1).connect_with(options).await?;
-                (Db::Sqlite { writer: writer.clone(), readers }, Db::Sqlite { writer, readers: tail })
+                let health = Health::new();
+                let tail = Db::Sqlite { writer: writer.clone(), readers: tail, health: Arc::clone(&health) };
+                (Db::Sqlite { writer, readers, health }, tail)
             }
             Self::Postgres(options) => {
                 // On a connection without limits: a migration may be long, and another node's is waited for.
@@ -135,7 +137,7 @@ impl Location {
                 migrate::migrate_sqlite(&activity_migrator(), &options).await?;
                 let writer = pool(1).connect_with(options.clone()).await?;
                 let readers = pool(READERS).connect_with(options.read_only(true)).await?;
-                Db::Sqlite { writer, readers }
+                Db::Sqlite { writer, readers, health: Health::new() }
             }
             Self::Postgres(options) => {
                 let commit = if is_durable { "on" } else { "off" };
@@ -175,7 +177,7 @@ async fn postgres(writers: sqlx::PgPool, readers: u32, options: &PgConnectOption
         count.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { Ok(()) })
     });
-    Ok(Db::Postgres { writers, readers: connect(pool, options).await?, made })
+    Ok(Db::Postgres { writers, readers: connect(pool, options).await?, made, health: Health::new() })
 }
 
 /// Connects a pool. A request does not wait long for a connection; a start waits for a busy server, which

@@ -17,6 +17,7 @@ use crate::cli::output::{self, View};
 use crate::cli::prompt;
 use crate::clock::{Clock, entropy};
 use crate::config::Config;
+use crate::db::Db;
 use crate::keys::bound::{Hanging, Kind, Named, count_each};
 use crate::keys::rotate::{self, Kept, Promotion};
 use crate::nodes::Node;
@@ -65,9 +66,9 @@ pub(super) enum KeysCommand {
 pub(super) async fn init(config: Config) -> anyhow::Result<()> {
     let opened = config.settings.database.open(entropy()).await?;
     let now = Clock::system().now();
-    let id = crate::keys::init(&config.settings.keys, &opened.db, now).await?;
-    opened.tail.close().await;
-    opened.db.close().await;
+    let made = crate::keys::init(&config.settings.keys, &opened.db, now).await;
+    Db::close(&[&opened.tail, &opened.db]).await;
+    let id = made?;
     output::note(&format!(
         "The database is under the master key {id} in {:?}. Back that file up, apart from the database.",
         config.settings.keys

@@ -65,33 +65,24 @@ pub(crate) async fn run(args: &AdminArgs) -> anyhow::Result<()> {
     let config = load(&args.server)?;
     match &args.command {
         AdminCommand::Users(command) => {
-            let app = open(config, command.may_begin()).await?;
-            users::run(&app, command).await?;
-            close(app).await;
+            with_app(config, command.may_begin(), async |app| users::run(app, command).await).await
         }
         AdminCommand::Invitations(command) => {
-            let app = open(config, false).await?;
-            invitations::run(&app, command).await?;
-            close(app).await;
+            with_app(config, false, async |app| invitations::run(app, command).await).await
         }
         AdminCommand::Mail(command) => {
-            let app = open(config, false).await?;
-            mail::run(&app, command).await?;
-            close(app).await;
+            with_app(config, false, async |app| mail::run(app, command).await).await
         }
-        AdminCommand::Nodes => list_nodes(config).await?,
-        AdminCommand::Audit(command) => run_audit_command(config, command).await?,
+        AdminCommand::Nodes => list_nodes(config).await,
+        AdminCommand::Audit(command) => run_audit_command(config, command).await,
         AdminCommand::Keys(keys::KeysCommand::Init) => {
             super::serve::make_data_dir(&config.data_dir)?;
-            keys::init(config).await?;
+            keys::init(config).await
         }
         AdminCommand::Keys(command) => {
-            let app = open(config, false).await?;
-            keys::run(&app, command).await?;
-            close(app).await;
+            with_app(config, false, async |app| keys::run(app, command).await).await
         }
     }
-    Ok(())
 }
 
 /// `hoody nodes`.
@@ -105,17 +96,23 @@ pub(crate) async fn run_audit(args: &AuditArgs) -> anyhow::Result<()> {
 }
 
 async fn run_audit_command(config: Config, command: &audit::AuditCommand) -> anyhow::Result<()> {
-    let app = open(config, false).await?;
-    let result = audit::run(&app, command).await;
-    close(app).await;
-    result
+    with_app(config, false, async |app| audit::run(app, command).await).await
 }
 
 async fn list_nodes(config: Config) -> anyhow::Result<()> {
-    let app = open(config, false).await?;
-    nodes::run(&app).await?;
-    close(app).await;
-    Ok(())
+    with_app(config, false, async |app| nodes::run(app).await).await
+}
+
+/// Runs `work` on the database and closes it, whatever came of it: nothing is left beside its file.
+async fn with_app(
+    config: Config,
+    may_begin: bool,
+    work: impl AsyncFnOnce(&Arc<App>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let app = open(config, may_begin).await?;
+    let result = work(&app).await;
+    app.close().await;
+    result
 }
 
 fn load(server: &ServerFlags) -> anyhow::Result<Config> {
@@ -146,8 +143,4 @@ fn email(text: &str) -> Result<String, String> {
 /// The name of an account to be.
 fn username(text: &str) -> Result<String, String> {
     names::username(text).map(|_| text.to_owned()).map_err(|error| sentence(&error))
-}
-
-async fn close(app: Arc<App>) {
-    app.close().await;
 }
