@@ -52,8 +52,11 @@ pub(crate) enum Error {
     CursorGone { code: &'static str, message: &'static str, data: Value },
     /// It took too long.
     Timeout,
-    /// Not now: a database that cannot be reached, or more work than the machine takes.
+    /// Not now, and surely nothing was done: a database that cannot be reached, or more work than the machine
+    /// takes.
     Unavailable(&'static str),
+    /// A change that may have been made: nobody can tell.
+    OutcomeUnknown(&'static str),
     /// A fault of ours.
     Internal(anyhow::Error),
 }
@@ -103,6 +106,8 @@ impl Error {
     pub(crate) fn retry_after(&self) -> Option<u64> {
         match self {
             Self::CodesLocked { seconds } | Self::RateLimited { seconds } => Some(*seconds),
+            // Who repeats it may do it twice.
+            Self::OutcomeUnknown(_) => None,
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(1),
             _ => None,
         }
@@ -181,6 +186,9 @@ impl Error {
             ),
             Self::Timeout => plain(StatusCode::SERVICE_UNAVAILABLE, "TIMEOUT", "The request took too long"),
             Self::Unavailable(message) => plain(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message),
+            Self::OutcomeUnknown(message) => {
+                plain(StatusCode::SERVICE_UNAVAILABLE, "OUTCOME_UNKNOWN", message)
+            }
             Self::Internal(_) => plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "INTERNAL_ERROR",
@@ -340,6 +348,12 @@ impl From<DbError> for Error {
             DbError::Unavailable(source) => {
                 tracing::warn!(error = %source, "the database cannot answer");
                 Self::Unavailable("The database cannot answer now; try again")
+            }
+            DbError::Unknown(source) => {
+                tracing::warn!(error = %source, "the result of a COMMIT was lost");
+                Self::OutcomeUnknown(
+                    "The database did not confirm the change: check whether it was made before you try again",
+                )
             }
             other => Self::internal(other),
         }

@@ -27,6 +27,7 @@ use crate::db::{DbError, Tx, args};
 use crate::error::Error;
 use crate::grants::{Forget, store as grant_store};
 use crate::http::caller::{AnyCaller, denied};
+use crate::http::outcome;
 use crate::keys;
 use crate::nodes::wait;
 
@@ -231,6 +232,7 @@ impl Mutation {
             result
         });
         let pos = task.await.map_err(Error::internal)??;
+        outcome::note_done();
         wait::note(pos);
         Ok(())
     }
@@ -266,7 +268,8 @@ async fn finish(
     };
     app.pause(Step::Fed).await?;
     tx.commit_early().await?;
-    app.pause(Step::Committed).await?;
+    let cut = app.pause(Step::Committed).await;
+    cut.map_err(|_| DbError::Unknown(sqlx::Error::PoolClosed))?;
     Ok(pos)
 }
 

@@ -18,8 +18,8 @@ use http::header::USER_AGENT;
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use tower::ServiceExt as _;
 
-use super::Shared;
 use super::caller::Visit;
+use super::{Shared, outcome};
 use crate::activity::What;
 use crate::app::App;
 use crate::clock::entropy;
@@ -108,6 +108,10 @@ impl Edge {
         fold_trailing_slash(request.uri_mut());
         request.extensions_mut().insert(visit.clone());
         let mut response = match wait::is_asked(request.method(), request.uri()) {
+            _ if shared.app.activity.refuses(request.method()) => Error::Unavailable(
+                "The request log cannot be written, and nothing is changed unlogged; try again",
+            )
+            .into_response(),
             // The same path as a route's: told apart by the query.
             Ok(false) if Sockets::take(&request) => self.sockets.answer(request).await,
             Ok(false) => answer(self.router, request).await,
@@ -124,13 +128,17 @@ impl Edge {
 
 /// The router's answer, whatever happens on the way.
 async fn answer(router: Router, request: Request<Body>) -> Response {
+    let method = request.method().clone();
     let answer = AssertUnwindSafe(router.oneshot(request)).catch_unwind();
-    match tokio::time::timeout(TIME_LIMIT, answer).await {
-        Ok(Ok(Ok(response))) => response,
-        Ok(Ok(Err(never))) => match never {},
-        Ok(Err(_panic)) => Error::internal(anyhow::anyhow!("a handler panicked")).into_response(),
-        Err(_) => Error::Timeout.into_response(),
-    }
+    let answer = async {
+        match answer.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_panic) => Error::internal(anyhow::anyhow!("a handler panicked")).into_response(),
+        }
+    };
+    let answer = tokio::time::timeout(TIME_LIMIT, outcome::told(answer)).await;
+    answer.unwrap_or_else(|_| outcome::too_late(&method).into_response())
 }
 
 fn hex(id: u64) -> Option<HeaderValue> {
@@ -220,8 +228,7 @@ impl<'a> Seen<'a> {
             return response;
         }
         tracing::warn!(request.id = format!("{:016x}", self.id), "a request could not be logged in time");
-        Error::Unavailable("It may be done, but it could not be logged; look before you try again")
-            .into_response()
+        outcome::not_logged(&self.method).into_response()
     }
 
     fn what(&self, status: u16, reason: Option<&'static str>, micros: i64) -> Option<What<'_>> {
