@@ -34,7 +34,7 @@ pub(crate) use queue::{Queue, What};
 pub(crate) use writer::run;
 
 use crate::app::App;
-use crate::db::Db;
+use crate::db::{Db, DbError};
 use writer::Writer;
 
 /// The account of those who name one that does not exist when they sign in: logged as every other
@@ -104,6 +104,11 @@ impl Activity {
         }
     }
 
+    /// Whether a request that may change something is refused before it begins: its row could not be stored.
+    pub(crate) fn refuses(&self, method: &::http::Method) -> bool {
+        !method.is_safe() && self.queue.as_ref().is_some_and(|queue| queue.is_committed && queue.is_stuck())
+    }
+
     /// Rows before this instant are not shown; whole days of them are dropped.
     fn cutoff(&self, now: Timestamp) -> Timestamp {
         let first_day = activity::day(now) - self.retention_days;
@@ -168,6 +173,11 @@ fn place(run: i64, seq: i64) -> i64 {
 
 fn run_of(place: i64) -> i64 {
     place >> SEQ_BITS
+}
+
+/// Writes where rows are stored, though nothing changes: whether it can be written.
+pub(crate) async fn probe(app: &App) -> Result<(), DbError> {
+    store::touch(&app.activity.db).await
 }
 
 /// Stores everything that waits; whether it could.

@@ -2,10 +2,12 @@
 //!
 //! The buffer is bounded. A request that finds it full waits for room: the log slows requests down, and a
 //! counter says so. Who waits in vain for [`ROOM_LIMIT`], or leaves, finds some more room; when that is
-//! full too, the row is given up, counted and told. With `--activity-durability=committed` a request whose
-//! row is not stored in time is answered 503.
+//! full too, the row is given up, counted and told. While rows cannot be stored at all, on a full disk for
+//! instance, nobody waits. With `--activity-durability=committed` a request whose row is not stored in time is
+//! answered 503.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -91,6 +93,8 @@ pub(crate) struct Queue {
     wake: Notify,
     /// Everything up to here is stored or given up.
     stored: watch::Sender<u64>,
+    /// Whether the last try to store rows failed.
+    is_stuck: AtomicBool,
     pub(super) is_committed: bool,
 }
 
@@ -115,7 +119,13 @@ pub(crate) struct NotLogged;
 
 impl Queue {
     pub(super) fn new(is_committed: bool) -> Self {
-        Self { pending: Mutex::default(), wake: Notify::new(), stored: watch::Sender::new(0), is_committed }
+        Self {
+            pending: Mutex::default(),
+            wake: Notify::new(),
+            stored: watch::Sender::new(0),
+            is_stuck: AtomicBool::new(false),
+            is_committed,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Pending> {
@@ -131,10 +141,10 @@ impl Queue {
         let place = match self.push(what, CAPACITY) {
             Some(place) => place,
             None => match tokio::time::timeout(ROOM_LIMIT, self.wait_for_room(what)).await {
-                Ok(place) => place,
                 // The row has found the last room, or is counted as lost.
-                Err(_) if self.is_committed => return Err(NotLogged),
-                Err(_) => return Ok(()),
+                Ok(None) | Err(_) if self.is_committed => return Err(NotLogged),
+                Ok(None) | Err(_) => return Ok(()),
+                Ok(Some(place)) => place,
             },
         };
         if !self.is_committed {
@@ -142,8 +152,24 @@ impl Queue {
         }
         self.wake.notify_one();
         let mut stored = self.stored.subscribe();
-        let is_stored = tokio::time::timeout(ROOM_LIMIT, stored.wait_for(|upto| *upto >= place)).await;
-        is_stored.map_err(|_| NotLogged)?.map(|_| ()).map_err(|_| NotLogged)
+        let over = stored.wait_for(|upto| *upto >= place || self.is_stuck());
+        match tokio::time::timeout(ROOM_LIMIT, over).await {
+            Ok(Ok(upto)) if *upto >= place => Ok(()),
+            _ => Err(NotLogged),
+        }
+    }
+
+    /// Whether the last try to store rows failed.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.is_stuck.load(Ordering::SeqCst)
+    }
+
+    /// Rows can be stored, or not.
+    pub(super) fn set_stuck(&self, is_stuck: bool) {
+        if self.is_stuck.swap(is_stuck, Ordering::SeqCst) != is_stuck {
+            // Nobody waits in vain.
+            self.stored.send_modify(|_| {});
+        }
     }
 
     /// Leaves a row if there is room and nobody has to wait for it.
@@ -198,7 +224,8 @@ impl Queue {
         Some(place)
     }
 
-    async fn wait_for_room(&self, what: &What<'_>) -> u64 {
+    /// `None` when there is none to be expected.
+    async fn wait_for_room(&self, what: &What<'_>) -> Option<u64> {
         metrics::counter!("hoody_activity_waits_total").increment(1);
         let mut waiting = Waiting { queue: self, what, is_over: false };
         let mut stored = self.stored.subscribe();
@@ -206,7 +233,10 @@ impl Queue {
             stored.mark_unchanged();
             if let Some(place) = self.push(what, CAPACITY) {
                 waiting.is_over = true;
-                return place;
+                return Some(place);
+            }
+            if self.is_stuck() {
+                return None;
             }
             // The writer frees room when it takes, and says so.
             let _ = stored.changed().await;

@@ -20,6 +20,8 @@ const ADVANCE: &str = "UPDATE activity_runs SET written = $1, seen_at = $2, lost
      WHERE run = $4 AND written = $5";
 const WRITTEN: &str = "SELECT written FROM activity_runs WHERE run = $1";
 const RUNS: &str = "SELECT run, started_at, written FROM activity_runs ORDER BY run";
+/// Changes nothing, and is written all the same.
+const TOUCH: &str = "UPDATE activity_runs SET lost = lost WHERE run = (SELECT MAX(run) FROM activity_runs)";
 const FORGET_RUNS: &str = "DELETE FROM activity_runs WHERE seen_at < $1 \
      AND run < (SELECT MAX(run) FROM activity_runs)";
 
@@ -143,6 +145,13 @@ pub(super) async fn runs(db: &Db) -> Result<Vec<Run>, DbError> {
         Ok(Run { run: row.get("run")?, started_at: row.get("started_at")?, written: row.get("written")? })
     };
     rows.iter().map(run).collect()
+}
+
+/// Writes a row as it is.
+pub(super) async fn touch(db: &Db) -> Result<(), DbError> {
+    let mut tx = db.begin().await?;
+    tx.execute(TOUCH, args![]).await?;
+    tx.commit().await
 }
 
 /// Forgets runs that have no rows any more.

@@ -56,9 +56,10 @@ pub(crate) async fn run(app: Arc<App>) {
     loop {
         queue.wait(GATHER).await;
         let result = flush(&app).await;
+        queue.set_stuck(result.is_err());
         match &result {
             Err(error) if is_well => {
-                tracing::error!(%error, "the request log cannot be written; requests wait for it when its memory is full");
+                tracing::error!(%error, "the request log cannot be written; its rows stay in memory as long as there is room");
             }
             Ok(()) if !is_well => tracing::info!("the request log can be written again"),
             _ => {}

@@ -1,4 +1,4 @@
-//! `/livez`: the process answers. `/readyz`: it can also decide: the database and the feed are there.
+//! `/livez`: the process answers. `/readyz`: it can also decide and write: the database and the feed are there.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,7 @@ pub(crate) async fn livez() -> Response {
     StatusCode::OK.into_response()
 }
 
-/// Can this node decide? 503 while it cannot reach the database or lags behind the feed.
+/// Can this node decide? 503 while it cannot reach or write the database, or lags behind the feed.
 #[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "probes", responses(
     (status = 200, description = "Database and feed are in reach; `warnings` lists what the operator should mend"),
     (status = 503, description = "Not now")))]
@@ -22,14 +22,18 @@ pub(crate) async fn readyz(State(app): State<Shared>) -> Response {
     let is_fresh = app.grants.is_fresh(app.clock.boot_millis());
     // As the feed's tail found it, within a poll's time: anyone may ask here, so nothing is read for it.
     let is_reachable = app.tail.is_reachable();
+    // As the last writes found it; a node that cannot write cannot revoke.
+    let can_write = app.db.health().can_write() && app.activity.db.health().can_write();
+    let is_whole = [&app.db, &app.tail_db, &app.activity.db].iter().all(|db| db.health().is_whole());
     // Without one of the keys that the others sign with, good credentials look like garbage here.
     let has_keys = app.keys.is_whole();
-    let is_ready = is_fresh && is_reachable && has_keys;
+    let is_ready = is_fresh && is_reachable && is_whole && can_write && has_keys;
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let certificate = app.tls.as_ref().and_then(|tls| tls.warning(app.now()));
     let warnings: Vec<_> = app.exposure_warning.map(str::to_owned).into_iter().chain(certificate).collect();
     let body = json!({
-        "ready": is_ready, "database": is_reachable, "feed": is_fresh, "keys": has_keys, "warnings": warnings
+        "ready": is_ready, "database": is_reachable && is_whole, "writes": can_write, "feed": is_fresh,
+        "keys": has_keys, "warnings": warnings
     });
     (status, axum::Json(body)).into_response()
 }

@@ -16,12 +16,15 @@ use std::time::Duration;
 use hoody_core::id::{Id, NodeId};
 use hoody_core::time::{SECOND, Timestamp};
 
+use crate::activity;
 use crate::app::App;
 use crate::clock::{Clock, entropy};
 use crate::db::DbError;
 
 /// How often a node says that it is alive.
 const BEAT: Duration = Duration::from_secs(3);
+/// How often a database that took no writes is tried again: until it does, the node is not ready.
+const PROBE: Duration = Duration::from_millis(500);
 /// How long after its last word a node counts as alive, in milliseconds.
 pub(crate) const ALIVE_FOR: i64 = 15 * SECOND;
 /// How long after its last word a node is still listed, in milliseconds.
@@ -139,11 +142,19 @@ pub(crate) async fn beat(app: &App) -> Result<(), DbError> {
 
 /// Says so for as long as the process lives.
 pub(crate) async fn run(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(BEAT);
+    let mut ticks = tokio::time::interval(PROBE);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut is_well = true;
+    let (mut is_well, mut beat_at) = (true, None::<tokio::time::Instant>);
     loop {
         ticks.tick().await;
+        if !app.activity.db.health().can_write() {
+            // Told where it fails.
+            let _ = activity::probe(&app).await;
+        }
+        if app.db.health().can_write() && beat_at.is_some_and(|at| at.elapsed() < BEAT) {
+            continue;
+        }
+        beat_at = Some(tokio::time::Instant::now());
         let result = beat(&app).await;
         if let Err(error) = &result
             && is_well

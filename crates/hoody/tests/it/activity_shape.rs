@@ -281,6 +281,34 @@ on_both! {
         app.anon().at(&node).get("/api/v1/auth/check").await.refused(401, "MISSING_TOKEN");
     }
 
+    async fn while_it_cannot_be_written_nobody_waits_and_committed_changes_nothing(app: TestApp) {
+        let owner = app.user("ada").await;
+        let token = owner.mint(json!({ "permissions": {} })).await;
+        let (batched, committed) = (app.another_node().await, committed_node(&app).await);
+        for node in [&batched, &committed] {
+            node.cut_activity().await;
+            node.start();
+        }
+        // It fills its memory, and more: a request that waited would take five seconds.
+        let began = tokio::time::Instant::now();
+        let there = token.client.at(&batched);
+        for _ in 0..3 {
+            let asked = (0..8_192).map(|_| there.check("projects.read"));
+            let asked: Vec<_> = asked.collect::<FuturesUnordered<_>>().collect().await;
+            assert!(asked.iter().all(|reply| reply.status == StatusCode::FORBIDDEN));
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+        owner.at(&batched).post("/api/v1/projects", json!({ "alias": "batched" })).await.expect(StatusCode::CREATED);
+        // The first learns that the log is stuck; what comes then is not begun.
+        owner.at(&committed).get("/api/v1/projects").await.refused(503, "UNAVAILABLE");
+        let refused = owner.at(&committed).post("/api/v1/projects", json!({ "alias": "committed" })).await;
+        refused.refused(503, "UNAVAILABLE");
+        assert!(refused.headers.contains_key("retry-after"));
+        let made = "SELECT COUNT(*) AS n FROM projects WHERE alias IN ('batched', 'committed')";
+        assert_eq!(app.service.number(made).await, 1);
+        app.anon().at(&committed).get("/livez").await.expect(StatusCode::OK);
+    }
+
     async fn a_log_that_is_away_for_a_while_is_written_when_it_is_back(app: TestApp) {
         let owner = app.user("ada").await;
         let node = app.another_node().await;

@@ -55,3 +55,4 @@ mod usage;
 mod users;
 mod vault;
 mod webhooks;
+mod writes;
