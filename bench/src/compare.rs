@@ -21,6 +21,8 @@ pub struct Plan {
     pub rounds: usize,
     pub seconds: f64,
     pub peers: Option<PathBuf>,
+    /// A program of another version, for the hot path.
+    pub against: Option<PathBuf>,
     /// A server for the rate of issuing and the request log; `postgres://…`, databases are made on it.
     pub postgres: Option<String>,
     /// Where databases with many rows are kept, to be used again.
@@ -153,7 +155,7 @@ fn hot_path(runtime: &Runtime, plan: &Plan, report: &mut Report) {
     let idle = [off.resident(), on.resident(), on.anonymous()];
     let tokens_off = write_lines(runtime.block_on(make_tokens(&off.base, TOKENS, &json!({}))));
     let tokens_on = write_lines(runtime.block_on(make_tokens(&on.base, TOKENS, &json!({}))));
-    let contestants = [
+    let mut contestants = vec![
         Contestant {
             name: "bare 204 of hyper".into(),
             server: bare(),
@@ -170,6 +172,13 @@ fn hot_path(runtime: &Runtime, plan: &Plan, report: &mut Report) {
             load: load(CHECK, &tokens_on, plan.seconds),
         },
     ];
+    let kept = plan.against.as_ref().map(|program| {
+        ["off", "on"].map(|log| {
+            let (other, kept) = other_version(runtime, plan, program, log);
+            contestants.push(other);
+            kept
+        })
+    });
     let (results, disturbed) = rounds(plan, &contestants);
     report.throughput(
         "The hot path",
@@ -192,6 +201,14 @@ fn hot_path(runtime: &Runtime, plan: &Plan, report: &mut Report) {
         idle[1],
         idle[2]
     ));
+    if kept.is_some() {
+        report.text(&format!(
+            "- This version to the other one, requests per second of server CPU, round by round: {} with the request log off, \
+             {} with it on.",
+            to_other(&results[1], &results[3]),
+            to_other(&results[2], &results[4]),
+        ));
+    }
     // The same servers at a fixed rate: half of what hoody can.
     let rate = (per_second(&results[1]) / 2.0).round();
     let mut fixed = contestants;
@@ -204,6 +221,31 @@ fn hot_path(runtime: &Runtime, plan: &Plan, report: &mut Report) {
         fixed.iter().map(|contestant| contestant.name.as_str()),
         &take_turns(&fixed, plan),
     );
+}
+
+/// hoody of another version with the request log off or on; what it needs as long as it runs.
+fn other_version(
+    runtime: &Runtime,
+    plan: &Plan,
+    program: &Path,
+    log: &str,
+) -> (Contestant, (tempfile::TempDir, tempfile::TempPath)) {
+    let directory = directory();
+    let server =
+        contest::hoody_of(program, directory.path(), &["--activity", log]).expect("the other one starts");
+    let tokens = write_lines(runtime.block_on(make_tokens(&server.base, TOKENS, &json!({}))));
+    let load = load(CHECK, &tokens, plan.seconds);
+    let name = format!("the other version, request log {log}");
+    (Contestant { name, server, load }, (directory, tokens))
+}
+
+/// The ratio of two that were measured in the same rounds: the middle one, and the least and the most.
+fn to_other(new: &[Value], old: &[Value]) -> String {
+    let per_cpu = |round: &Value| round["per_cpu_second"].as_f64().unwrap_or(0.0);
+    let ratios: Vec<f64> = new.iter().zip(old).map(|(new, old)| per_cpu(new) / per_cpu(old)).collect();
+    let (least, most) =
+        ratios.iter().fold((f64::MAX, 0.0_f64), |(a, b), ratio| (a.min(*ratio), b.max(*ratio)));
+    format!("**{:.3}** ({least:.3}–{most:.3})", median(ratios.into_iter()))
 }
 
 fn take_turns(contestants: &[Contestant], plan: &Plan) -> Value {

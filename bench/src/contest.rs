@@ -192,10 +192,14 @@ pub fn write_lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> tempfil
 
 /// hoody on a new embedded database in `directory`, with more flags.
 pub fn hoody(directory: &Path, flags: &[&str]) -> Option<Server> {
-    let own = std::env::current_exe().expect("this program");
+    hoody_of(&std::env::current_exe().expect("this program"), directory, flags)
+}
+
+/// The same of another version: its `hoody`, or its `hoody-bench`.
+pub fn hoody_of(program: &Path, directory: &Path, flags: &[&str]) -> Option<Server> {
     let free = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.to_string();
     let mut server = Server::start(
-        pinned(&own)
+        pinned(program)
             .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", &free, "--data-dir"])
             .arg(directory)
             .args(flags)

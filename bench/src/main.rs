@@ -50,6 +50,7 @@ fn main() -> ExitCode {
                 rounds: rounds.parse().expect("a number of rounds"),
                 seconds: seconds.parse().expect("seconds"),
                 peers: std::env::var_os("BENCH_PEERS").map(Into::into),
+                against: std::env::var_os("BENCH_AGAINST").map(Into::into),
                 postgres: std::env::var("BENCH_POSTGRES").ok(),
                 kept: std::path::absolute("target/kept").expect("a directory"),
                 sustained: number("BENCH_SUSTAINED", 60),

@@ -21,5 +21,6 @@ mod mail;
 mod nodes;
 mod seeds;
 mod serve;
+mod soak;
 mod terminal;
 mod tls;

@@ -11,13 +11,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::time::Instant;
 
-/// The binary.
+/// The binary of this build.
 pub(crate) const HOODY: &str = env!("CARGO_BIN_EXE_hoody");
+
+/// The binary under test: that of this build, or the one that `HOODY_TEST_BINARY` names.
+pub(crate) fn binary() -> String {
+    std::env::var("HOODY_TEST_BINARY").unwrap_or_else(|_| HOODY.to_owned())
+}
+
 /// The password of every account that a test makes.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// How long a start, a stop or a command may take. Far more than they need: the machine may be busy.
@@ -178,7 +184,7 @@ impl Place {
 
     /// The binary with these arguments, in this place and a clean environment.
     pub(crate) fn hoody(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(HOODY);
+        let mut command = self.command(&binary());
         command.args(arguments);
         command
     }
@@ -316,10 +322,26 @@ impl Server {
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 to.lock().unwrap().push(line);
+                // Nobody asks for it any more: the pipe has no reader from here on.
+                if Arc::strong_count(&to) == 1 {
+                    break;
+                }
             }
         });
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         Self { child: Guarded(Some(child)), said, base: String::new(), http }
+    }
+
+    /// After the next line nobody reads its standard error any more.
+    pub(crate) fn deafen(&mut self) {
+        self.said = Arc::default();
+    }
+
+    /// Its files may not grow beyond so many bytes; `None`: as they like.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let id = self.child.0.as_ref().unwrap().id();
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Pid::from_raw(id.try_into().unwrap()), Resource::Fsize, limit).unwrap();
     }
 
     fn address(&self) -> Option<String> {
@@ -377,8 +399,7 @@ impl Server {
 
     /// Somebody without a credential who waits no longer than this for an answer.
     pub(crate) fn impatient(&self, limit: Duration) -> Client {
-        let http = reqwest::Client::builder().no_proxy().timeout(limit).build().unwrap();
-        Client { http, base: self.base.clone(), credential: None }
+        Client { limit: Some(limit), ..self.client() }
     }
 
     /// From now on clients trust these certificates, and no others.
@@ -390,7 +411,7 @@ impl Server {
 
     /// Somebody without a credential.
     pub(crate) fn client(&self) -> Client {
-        Client { http: self.http.clone(), base: self.base.clone(), credential: None }
+        Client { http: self.http.clone(), base: self.base.clone(), credential: None, limit: None }
     }
 }
 
@@ -400,6 +421,8 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     pub(crate) credential: Option<String>,
+    /// How long it waits for an answer, if not as long as everybody.
+    limit: Option<Duration>,
 }
 
 /// An answer.
@@ -435,6 +458,9 @@ impl Client {
         }
         if let Some(body) = body {
             request = request.json(&body);
+        }
+        if let Some(limit) = self.limit {
+            request = request.timeout(limit);
         }
         Reply::read(request.send().await?).await
     }

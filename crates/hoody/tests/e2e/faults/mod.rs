@@ -1,6 +1,9 @@
 //! The faults that take long, or root: a node cut from its database, a fail-over to a synchronous standby,
 //! an older database put in the place of the one in use. `bench/faults` runs them and writes what it saw.
 
+mod local;
+mod replica;
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -22,7 +25,7 @@ fn system(line: &str) -> String {
 }
 
 /// A command of PostgreSQL, as the user that its server runs as.
-fn postgres(line: &str) -> String {
+pub(crate) fn postgres(line: &str) -> String {
     system(&format!(
         "bin=$(find /usr/lib/postgresql -maxdepth 3 -name initdb | sort -V | tail -n 1 | xargs dirname); cd /; \
          if [ \"$(id -u)\" = 0 ]; then runuser -u postgres -- \"$bin\"/{line}; else \"$bin\"/{line}; fi"
@@ -137,14 +140,20 @@ async fn forward() -> (u16, Arc<Mutex<std::path::PathBuf>>) {
     (port, primary)
 }
 
-/// A standby of `primary` that has every commit before it is acknowledged.
-fn standby(primary: &Postgres, directory: &Path) {
+/// A standby of `primary` that follows it, and has to be waited for by nobody.
+pub(crate) fn follow(primary: &Postgres, directory: &Path) {
     let (from, to) = (primary.directory().display(), directory.display());
     system(&format!("[ \"$(id -u)\" != 0 ] || chown postgres {to}; chmod 755 {to}"));
     postgres(&format!("pg_basebackup -h {from} -U postgres -D {to}/data -R -X stream -c fast"));
     postgres(&format!(
         "pg_ctl -D {to}/data -w -l {to}/log start -o \"-k {to} -c listen_addresses='' -c max_connections=400\""
     ));
+}
+
+/// A standby of `primary` that has every commit before it is acknowledged.
+fn standby(primary: &Postgres, directory: &Path) {
+    follow(primary, directory);
+    let from = primary.directory().display();
     let set = "ALTER SYSTEM SET synchronous_standby_names = '*'";
     postgres(&format!("psql -h {from} -U postgres -qc \"{set}\" -c 'SELECT pg_reload_conf()'"));
     for _ in 0..300 {
