@@ -23,7 +23,7 @@ pub enum BaseError {
     /// Neither `http` nor `https`.
     #[error("the address must start with http:// or https://")]
     Scheme,
-    /// It carries a user, a query or a fragment.
+    /// It carries a user, a query or a fragment, which would not be sent.
     #[error("the address must have no user, no password, no query and no fragment")]
     Extra,
     /// A realm is a label before a name, and the base is a bare address.
@@ -51,7 +51,8 @@ impl fmt::Display for Origin {
 }
 
 impl Base {
-    /// Reads a base address. A path in front of `/api/v1` is kept.
+    /// Reads a base address. A path in front of `/api/v1` is kept; `/api/v1` itself, which every route begins
+    /// with, is taken off.
     ///
     /// # Errors
     /// When it is none; see [`BaseError`].
@@ -67,7 +68,7 @@ impl Base {
         if !is_bare {
             return Err(BaseError::Extra);
         }
-        Ok(Self { url })
+        Ok(Self { url: without_routes(url) })
     }
 
     /// The same server on the realm's host: a leading realm label is replaced, else the label goes in
@@ -131,6 +132,29 @@ impl Base {
         url.set_host(Some(host)).map_err(|_| BaseError::NotAUrl)?;
         Ok(Self { url })
     }
+}
+
+/// The address as it may be shown: a user, a password, a query and a fragment are left out, and of a text
+/// that is no address all that stands before an `@`.
+pub(crate) fn without_secrets(text: &str) -> String {
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    let text = &text[..end];
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((before, host))) if before.len() > scheme.len() => {
+            format!("{scheme}://{host}")
+        }
+        (None, Some((_, host))) => host.to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+/// The address without `/api/v1` at its end.
+fn without_routes(mut url: Url) -> Url {
+    let path = url.path().trim_end_matches('/');
+    if let Some(before) = path.strip_suffix("/api/v1").map(str::to_owned) {
+        url.set_path(&before);
+    }
+    url
 }
 
 /// `localhost` and every name below it (RFC 6761).
@@ -208,9 +232,39 @@ mod tests {
             ("", BaseError::NotAUrl),
             ("ftp://api.example.com", BaseError::Scheme),
             ("https://user:secret@api.example.com", BaseError::Extra),
+            ("https://user@api.example.com", BaseError::Extra),
             ("https://api.example.com?x=1", BaseError::Extra),
+            ("https://api.example.com/api/v1?x=1", BaseError::Extra),
+            ("https://api.example.com/#x", BaseError::Extra),
         ] {
             assert_eq!(Base::parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_the_routes_is_taken_off() {
+        for (given, base) in [
+            ("https://api.example.com/api/v1", "https://api.example.com"),
+            ("https://api.example.com/api/v1/", "https://api.example.com"),
+            ("https://example.com/auth/api/v1//", "https://example.com/auth"),
+            ("https://example.com/api/v1/auth", "https://example.com/api/v1/auth"),
+            ("https://example.com/my-api/v1", "https://example.com/my-api/v1"),
+        ] {
+            assert_eq!(Base::parse(given).unwrap().as_str(), base);
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_without_secrets() {
+        for (given, shown) in [
+            ("https://ada:canary@api.example.com/x", "https://api.example.com/x"),
+            ("https://ada:can@ary@api.example.com", "https://api.example.com"),
+            ("ada:canary@api.example.com", "api.example.com"),
+            ("https://api.example.com/?token=canary", "https://api.example.com/"),
+            ("https://api.example.com#canary", "https://api.example.com"),
+            ("nonsense", "nonsense"),
+        ] {
+            assert_eq!(without_secrets(given), shown);
         }
     }
 }

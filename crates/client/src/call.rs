@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::client::{Client, bearer};
+use crate::client::Client;
 use crate::error::{ApiError, Error};
 use crate::retry;
 
@@ -27,6 +27,7 @@ pub(crate) struct Call {
     query: Vec<(&'static str, String)>,
     body: Option<Zeroizing<Vec<u8>>>,
     is_signed: bool,
+    is_repeatable: bool,
     largest: usize,
 }
 
@@ -44,7 +45,16 @@ impl Call {
     /// A call of `route`, a path below `/api/v1/`.
     pub(crate) fn new(method: Method, route: &'static str) -> Self {
         let segments = route.split('/').map(str::to_owned).collect();
-        Self { method, segments, query: Vec::new(), body: None, is_signed: true, largest: LARGEST }
+        let is_repeatable = method.is_idempotent();
+        Self {
+            method,
+            segments,
+            query: Vec::new(),
+            body: None,
+            is_signed: true,
+            is_repeatable,
+            largest: LARGEST,
+        }
     }
 
     pub(crate) fn get(route: &'static str) -> Self {
@@ -91,6 +101,17 @@ impl Call {
         self
     }
 
+    /// Not to be sent again where it may have been done, whatever its method: a code in it is good once.
+    pub(crate) fn once(mut self) -> Self {
+        self.is_repeatable = false;
+        self
+    }
+
+    /// Whether it changes something.
+    fn is_change(&self) -> bool {
+        !self.method.is_safe()
+    }
+
     /// What it is called in messages: method and path.
     fn route(&self) -> String {
         format!("{} /api/v1/{}", self.method, self.segments.join("/"))
@@ -113,7 +134,7 @@ impl Call {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body.to_vec());
         }
         if self.is_signed
-            && let Some(value) = client.credential().and_then(bearer)
+            && let Some(value) = client.authorization()
         {
             request = request.header(header::AUTHORIZATION, value);
         }
@@ -152,16 +173,18 @@ impl Call {
                     if status.is_success() {
                         return Ok((status, self.read(client, response).await?));
                     }
-                    let after = retry::retry_after(response.headers());
-                    match retry::after_status(&self.method, status, after, tried) {
+                    let refusal = self.refusal(client, response).await;
+                    let pause =
+                        refusal.api().and_then(|api| retry::after_refusal(self.is_repeatable, api, tried));
+                    match pause {
                         Some(pause) => pause,
-                        None => return Err(self.refusal(client, response).await),
+                        None => return Err(refusal),
                     }
                 }
-                Err(error) => match retry::after_failure(&self.method, error.is_connect(), tried) {
+                Err(error) => match retry::after_failure(self.is_repeatable, error.is_connect(), tried) {
                     // What took its whole time once will take it again.
                     Some(pause) if !error.is_timeout() => pause,
-                    _ => return Err(failure(client, error)),
+                    _ => return Err(self.failure(client, error)),
                 },
             };
             tracing::info!(
@@ -176,7 +199,7 @@ impl Call {
     /// Sends the call and leaves the answer open: a stream, which may last as long as it likes.
     pub(crate) async fn open(&self, client: &Client) -> Result<Incoming, Error> {
         let request = self.request(client).header(header::ACCEPT, "text/event-stream").timeout(FOR_EVER);
-        let response = request.send().await.map_err(|error| failure(client, error))?;
+        let response = request.send().await.map_err(|error| self.failure(client, error))?;
         if response.status().is_success() {
             return Ok(Incoming { client: client.clone(), route: self.route(), response });
         }
@@ -185,13 +208,18 @@ impl Call {
 
     async fn read(&self, client: &Client, mut response: Response) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = response.chunk().await.map_err(|error| failure(client, error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(client, error))? {
             if body.len() + chunk.len() > self.largest {
                 return Err(Error::TooLarge { route: self.route(), limit: self.largest });
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body)
+    }
+
+    /// Why there is no answer, or no whole one.
+    fn failure(&self, client: &Client, error: reqwest::Error) -> Error {
+        failure(client, self.route(), self.is_change(), error)
     }
 
     /// The refusal that the answer is.
@@ -217,7 +245,12 @@ impl Call {
             None => ApiError {
                 status,
                 code: String::new(),
-                message: format!("The server answered {status} to {}", self.route()),
+                message: match self.is_change() && status.is_server_error() {
+                    true => {
+                        format!("The server answered {status} to {}; it may have been done", self.route())
+                    }
+                    false => format!("The server answered {status} to {}", self.route()),
+                },
                 data: None,
                 retry_after,
             },
@@ -236,10 +269,12 @@ pub(crate) struct Incoming {
 impl Incoming {
     /// The next piece, at most `room` bytes; `None` at the end.
     pub(crate) async fn next(&mut self, silence: Duration, room: usize) -> Result<Option<Vec<u8>>, Error> {
-        let origin = || self.client.base().url().origin().ascii_serialization();
         let chunk = tokio::time::timeout(silence, self.response.chunk()).await;
-        let Ok(chunk) = chunk else { return Err(Error::Timeout { origin: origin() }) };
-        match chunk.map_err(|error| failure(&self.client, error))? {
+        let Ok(chunk) = chunk else {
+            let origin = self.client.base().url().origin().ascii_serialization();
+            return Err(Error::Timeout { origin, route: self.route.clone(), is_change: false });
+        };
+        match chunk.map_err(|error| failure(&self.client, self.route.clone(), false, error))? {
             Some(chunk) if chunk.len() > room => {
                 Err(Error::TooLarge { route: self.route.clone(), limit: room })
             }
@@ -270,11 +305,14 @@ fn origin_of(location: &str) -> String {
     Url::parse(location).map_or_else(|_| "another path".to_owned(), |url| url.origin().ascii_serialization())
 }
 
-fn failure(client: &Client, error: reqwest::Error) -> Error {
+fn failure(client: &Client, route: String, is_change: bool, error: reqwest::Error) -> Error {
     let origin = client.base().url().origin().ascii_serialization();
-    if error.is_timeout() {
-        Error::Timeout { origin }
-    } else {
+    // Before anything else: a connection that took too long to open carried nothing.
+    if error.is_connect() {
         Error::Network { origin, source: error.without_url() }
+    } else if error.is_timeout() {
+        Error::Timeout { origin, route, is_change }
+    } else {
+        Error::Broken { origin, route, is_change, source: error.without_url() }
     }
 }

@@ -1,15 +1,16 @@
 //! The client and how it is made.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hoody_core::id::RealmId;
 use hoody_core::wire::Secret;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use reqwest::redirect;
 
-use crate::base::{Base, Origin};
+use crate::base::{Base, Origin, without_secrets};
 use crate::error::BuildError;
 use crate::resolve::Resolver;
 
@@ -33,7 +34,7 @@ pub struct Client {
     http: reqwest::Client,
     base: Arc<Base>,
     origin: Arc<Origin>,
-    credential: Option<Secret>,
+    authorization: Option<HeaderValue>,
 }
 
 /// What a client is made of.
@@ -67,9 +68,12 @@ impl Client {
     }
 
     /// The same client with another credential: a session's access token or an `hdy_` token.
-    #[must_use]
-    pub fn with_credential(&self, credential: Secret) -> Self {
-        Self { credential: Some(credential), ..self.clone() }
+    ///
+    /// # Errors
+    /// [`BuildError::Credential`] when no header can carry it: it would be left out, and the request be
+    /// anybody's.
+    pub fn with_credential(&self, credential: &Secret) -> Result<Self, BuildError> {
+        Ok(Self { authorization: Some(bearer(credential)?), ..self.clone() })
     }
 
     /// Where it sends to, with the realm's label if there is one.
@@ -87,15 +91,16 @@ impl Client {
     /// Whether it has a credential.
     #[must_use]
     pub fn has_credential(&self) -> bool {
-        self.credential.is_some()
+        self.authorization.is_some()
     }
 
     pub(crate) fn http(&self) -> &reqwest::Client {
         &self.http
     }
 
-    pub(crate) fn credential(&self) -> Option<&Secret> {
-        self.credential.as_ref()
+    /// `Authorization: Bearer …`, if it has a credential.
+    pub(crate) fn authorization(&self) -> Option<HeaderValue> {
+        self.authorization.clone()
     }
 }
 
@@ -103,7 +108,8 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("base", &self.base.as_str())
-            .field("credential", &self.credential)
+            // Marked as sensitive: its text is not printed.
+            .field("authorization", &self.authorization)
             .finish_non_exhaustive()
     }
 }
@@ -163,15 +169,13 @@ impl ClientBuilder {
     /// # Errors
     /// When the address, the proxy, a header or a certificate cannot be used, or TLS cannot be set up.
     pub fn build(self) -> Result<Client, BuildError> {
-        let wrong_base = |source| BuildError::Base { address: self.address.clone(), source };
+        let wrong_base = |source| BuildError::Base { address: without_secrets(&self.address), source };
         let given = Base::parse(&self.address).map_err(wrong_base)?;
         let base = match self.realm {
             Some(realm) => given.in_realm(realm).map_err(wrong_base)?,
             None => given.clone(),
         };
-        if let Some(credential) = &self.credential {
-            bearer(credential).ok_or(BuildError::Credential)?;
-        }
+        let authorization = self.credential.as_ref().map(bearer).transpose()?;
         let mut builder = reqwest::Client::builder()
             .user_agent(self.user_agent)
             .default_headers(headers(&self.headers)?)
@@ -188,17 +192,14 @@ impl ClientBuilder {
                 // No certificate will be looked at: do not read the system's.
                 builder = builder.tls_certs_only([]);
             }
+        } else {
+            check_environment(&base, |name| std::env::var_os(name))?;
         }
         if let Some(pem) = &self.authorities {
             builder = builder.tls_certs_only(certificates(pem).ok_or(BuildError::Authorities)?);
         }
         let http = builder.build().map_err(BuildError::Http)?;
-        Ok(Client {
-            http,
-            base: Arc::new(base),
-            origin: Arc::new(given.origin()),
-            credential: self.credential,
-        })
+        Ok(Client { http, base: Arc::new(base), origin: Arc::new(given.origin()), authorization })
     }
 }
 
@@ -229,9 +230,75 @@ fn headers(given: &[(String, Secret)]) -> Result<HeaderMap, BuildError> {
     Ok(headers)
 }
 
-/// `Authorization: Bearer …`, marked so that nothing prints it; `None` when no header can carry it.
-pub(crate) fn bearer(credential: &Secret) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", credential.expose())).ok()?;
+/// Refuses a proxy of the environment that cannot be read: reqwest would pass it by in silence. With
+/// `NO_PROXY` it may be meant for other hosts.
+fn check_environment(base: &Base, get: impl Fn(&str) -> Option<OsString>) -> Result<(), BuildError> {
+    let is_set = |name: &&str| get(name).is_some_and(|value| !value.is_empty());
+    if ["NO_PROXY", "no_proxy"].iter().any(is_set) {
+        return Ok(());
+    }
+    let own = if base.is_plain() { ["HTTP_PROXY", "http_proxy"] } else { ["HTTPS_PROXY", "https_proxy"] };
+    let Some(name) = own.into_iter().chain(["ALL_PROXY", "all_proxy"]).find(|name| is_set(name)) else {
+        return Ok(());
+    };
+    let uri = get(name).and_then(|value| value.to_str()?.parse::<Uri>().ok());
+    let is_proxy = uri.is_some_and(|uri| {
+        uri.authority().is_some() && matches!(uri.scheme_str(), None | Some("http" | "https"))
+    });
+    if is_proxy { Ok(()) } else { Err(BuildError::ProxyVariable(name)) }
+}
+
+/// `Authorization: Bearer …`, marked so that nothing prints it.
+fn bearer(credential: &Secret) -> Result<HeaderValue, BuildError> {
+    let text = credential.expose();
+    // A header's value loses the blanks at its ends on the way.
+    if text.trim().is_empty() || text.trim() != text {
+        return Err(BuildError::Credential);
+    }
+    let value = HeaderValue::from_str(&format!("Bearer {text}"));
+    let mut value = value.map_err(|_| BuildError::Credential)?;
     value.set_sensitive(true);
-    Some(value)
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_of_the_environment_is_used_or_refused() {
+        let check = |base: &str, variables: &[(&str, &str)]| {
+            let get = |name: &str| {
+                let found = variables.iter().find(|(given, _)| *given == name);
+                found.map(|(_, value)| OsString::from(value))
+            };
+            check_environment(&Base::parse(base).unwrap(), get).map_err(|error| error.to_string())
+        };
+        let (plain, tls) = ("http://api.example.com", "https://api.example.com");
+        for good in
+            ["http://proxy:3128", "proxy:3128", "10.0.0.1:3128", "http://u:p@proxy", "https://proxy/", ""]
+        {
+            assert_eq!(check(plain, &[("HTTP_PROXY", good)]), Ok(()), "{good}");
+        }
+        for bad in ["socks5://proxy:1080", "http://", "not a proxy", "http://u:canary@ho st"] {
+            let error = check(tls, &[("ALL_PROXY", bad)]).unwrap_err();
+            assert!(error.starts_with("ALL_PROXY is not") && !error.contains("canary"), "{error}");
+            assert!(check(plain, &[("http_proxy", bad)]).is_err(), "{bad}");
+            // Of the other scheme, or of other hosts.
+            assert_eq!(check(plain, &[("HTTPS_PROXY", bad)]), Ok(()), "{bad}");
+            assert_eq!(check(plain, &[("HTTP_PROXY", bad), ("NO_PROXY", "*")]), Ok(()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_sent_or_refused() {
+        let client = Client::builder("http://127.0.0.1:1").build().unwrap();
+        for bad in ["", " ", "hdy_x\n", "hdy_x\r", " hdy_x", "hdy\n_x", "hdy\u{0}_x"] {
+            let error = client.with_credential(&bad.into()).unwrap_err();
+            assert!(matches!(error, BuildError::Credential), "{bad:?}");
+            assert!(Client::builder("http://127.0.0.1:1").credential(bad.into()).build().is_err(), "{bad:?}");
+        }
+        let shown = format!("{:?}", client.with_credential(&"hdy_canary".into()).unwrap());
+        assert!(!shown.contains("canary"), "{shown}");
+    }
 }

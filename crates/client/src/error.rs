@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::base::BaseError;
+use crate::retry::OUTCOME_UNKNOWN;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +16,10 @@ pub enum Error {
     /// The server refused.
     #[error(transparent)]
     Api(Box<ApiError>),
-    /// The server could not be reached, or the connection broke.
+    /// The call was not sent: its credential cannot be.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The server could not be reached: nothing was done.
     #[error("cannot reach {origin}")]
     Network {
         /// Scheme, host and port that were tried.
@@ -23,11 +27,27 @@ pub enum Error {
         /// What the connection says.
         source: reqwest::Error,
     },
+    /// The connection broke after the request was sent.
+    #[error("the connection to {origin} broke before the answer to {route} was complete")]
+    Broken {
+        /// Scheme, host and port that were asked.
+        origin: String,
+        /// Which route was called.
+        route: String,
+        /// Whether the call changes something: it may have done so.
+        is_change: bool,
+        /// What the connection says.
+        source: reqwest::Error,
+    },
     /// No answer in time.
-    #[error("no answer from {origin} in time")]
+    #[error("no answer from {origin} to {route} in time")]
     Timeout {
         /// Scheme, host and port that were tried.
         origin: String,
+        /// Which route was called.
+        route: String,
+        /// Whether the call changes something: it may have done so.
+        is_change: bool,
     },
     /// The server answers with a redirect, which is never followed: the credential stays here.
     #[error("the server redirects to {location}: use that as the base address if you trust it")]
@@ -64,7 +84,7 @@ pub enum BuildError {
     /// The base address is none, or has no host for the realm.
     #[error("base address {address:?} cannot be used")]
     Base {
-        /// As given.
+        /// As given, without a user, a password, a query and a fragment: they may be secrets.
         address: String,
         /// What is wrong with it.
         source: BaseError,
@@ -72,11 +92,14 @@ pub enum BuildError {
     /// The proxy's address is none.
     #[error("the proxy's address cannot be read")]
     Proxy(#[source] reqwest::Error),
+    /// The address in a variable of the environment is none: requests would pass the proxy by.
+    #[error("{0} is not the address of a proxy, e.g. http://proxy.example.com:3128")]
+    ProxyVariable(&'static str),
     /// A header's name or value cannot be sent.
     #[error("the header {0:?} cannot be sent")]
     Header(String),
-    /// The credential has characters that no header can carry.
-    #[error("the credential has characters that cannot be sent")]
+    /// The credential is empty, or has characters that no header can carry.
+    #[error("the credential cannot be sent: it is empty or has control characters, e.g. a line break")]
     Credential,
     /// What should be trusted holds no certificate in PEM.
     #[error("the certificates to trust cannot be read: they must be PEM")]
@@ -117,6 +140,16 @@ impl Error {
     #[must_use]
     pub fn has_code(&self, code: &str) -> bool {
         self.api().is_some_and(|error| error.code == code)
+    }
+
+    /// Whether a change may have been made all the same: look before you make it again.
+    #[must_use]
+    pub fn is_outcome_unknown(&self) -> bool {
+        match self {
+            Self::Api(error) => error.code == OUTCOME_UNKNOWN,
+            Self::Broken { is_change, .. } | Self::Timeout { is_change, .. } => *is_change,
+            _ => false,
+        }
     }
 
     /// Whether the credential was missing, unknown or at its end. A wrong code or password given beside a

@@ -1,7 +1,8 @@
 //! Typed client of a hoody server, on the server's own wire types.
 //!
 //! A [`Client`] speaks to one base address with one credential. It asks again by itself where that is
-//! safe (429, 503, a lost connection), follows no redirect, and never logs or prints a secret.
+//! safe: surely nothing was done, or doing it twice is doing it once. [`Error::is_outcome_unknown`] tells
+//! when a change may have been made all the same. It follows no redirect, and never logs or prints a secret.
 //! Everything it sends and gets is in [`wire`]; the calls are grouped as the routes are:
 //! [`Client::tokens`], [`Client::projects`], [`Client::users`], [`Client::realms`], [`Client::vault`],
 //! [`Client::two_factor`], [`Client::device`], [`Client::activity`], [`Client::events`],
@@ -15,10 +16,10 @@
 //! let login = Login { username: Some("ada".into()), password: Secret::new("…"), ..Login::default() };
 //! let session = anonymous.login(&login).await?.into_session().expect("an account without a second factor");
 //!
-//! let client = anonymous.with_credential(session.token.clone());
+//! let client = anonymous.with_credential(&session.token)?;
 //! let made = client.tokens().create(&CreateToken { alias: Some("ci".into()), ..CreateToken::default() }).await?;
 //! let secret = made.token.expect("a new token shows its secret once");
-//! client.with_credential(secret).check("projects.read").await?;
+//! client.with_credential(&secret)?.check("projects.read").await?;
 //! # Ok(())
 //! # }
 //! ```

@@ -1,15 +1,18 @@
 //! When to ask again, and after how long.
 //!
-//! A 429 was not acted on, so every method may ask again. A 503 and a lost connection say nothing about
-//! what was done: only methods that may be repeated do so, and POST and PATCH on a 503 only when the
-//! server invites them with `Retry-After`. No pause is longer than [`LONGEST`]; a wait that
-//! the remaining pauses cannot cover is not begun.
+//! What changes something is sent again only where surely nothing was done: nothing reached the server, or
+//! the server says so by a 429 or 503 with `Retry-After`. `OUTCOME_UNKNOWN` says the opposite and is never
+//! asked again, whatever the method. Calls that may be repeated (GET, and PUT and DELETE without a code that
+//! is good once) are also sent again after a bare 503 or a lost connection. No pause is longer than
+//! [`LONGEST`]; a wait that the remaining pauses cannot cover is not begun.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use hoody_core::time::Timestamp;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
+
+use crate::error::ApiError;
 
 /// How often a request is sent at most.
 pub(crate) const TRIES: u32 = 3;
@@ -17,24 +20,24 @@ pub(crate) const TRIES: u32 = 3;
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 const FIRST: Duration = Duration::from_millis(200);
 
-/// How long to wait before the next try, or `None`: give the answer to the caller. `tried` counts the
-/// tries so far, from 1.
-pub(crate) fn after_status(
-    method: &Method,
-    status: StatusCode,
-    retry_after: Option<Duration>,
-    tried: u32,
-) -> Option<Duration> {
-    let may_repeat = match status {
-        StatusCode::TOO_MANY_REQUESTS => true,
-        StatusCode::SERVICE_UNAVAILABLE => method.is_idempotent() || retry_after.is_some(),
+/// The code of a change that may have been made, or not.
+pub(crate) const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
+
+/// How long to wait before the next try after this refusal, or `None`: give it to the caller.
+/// `is_repeatable` when a second time does what the first did; `tried` counts the tries so far, from 1.
+pub(crate) fn after_refusal(is_repeatable: bool, refusal: &ApiError, tried: u32) -> Option<Duration> {
+    let may_repeat = match refusal.status {
+        _ if refusal.code == OUTCOME_UNKNOWN => false,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            is_repeatable || refusal.retry_after.is_some()
+        }
         _ => false,
     };
     let left = TRIES.saturating_sub(tried);
     if !may_repeat || left == 0 {
         return None;
     }
-    match retry_after {
+    match refusal.retry_after {
         Some(wanted) if wanted > LONGEST * left => None,
         Some(wanted) => Some(wanted.min(LONGEST)),
         None => Some(backoff(tried)),
@@ -42,8 +45,8 @@ pub(crate) fn after_status(
 }
 
 /// The same for a connection that failed: `is_unsent` when nothing can have reached the server.
-pub(crate) fn after_failure(method: &Method, is_unsent: bool, tried: u32) -> Option<Duration> {
-    (tried < TRIES && (is_unsent || method.is_idempotent())).then(|| backoff(tried))
+pub(crate) fn after_failure(is_repeatable: bool, is_unsent: bool, tried: u32) -> Option<Duration> {
+    (tried < TRIES && (is_unsent || is_repeatable)).then(|| backoff(tried))
 }
 
 /// What `Retry-After` says: seconds, or a date. A date is measured against the answer's own `Date`, so
@@ -103,16 +106,19 @@ mod tests {
         }
     }
 
+    fn refusal(status: u16, code: &str, retry_after: Option<u64>) -> ApiError {
+        ApiError {
+            status: StatusCode::from_u16(status).unwrap(),
+            code: code.to_owned(),
+            message: String::new(),
+            data: None,
+            retry_after: retry_after.map(Duration::from_secs),
+        }
+    }
+
     #[test]
     fn a_pause_is_capped_and_a_hopeless_wait_is_not_begun() {
-        let wait = |seconds, tried| {
-            after_status(
-                &Method::POST,
-                StatusCode::TOO_MANY_REQUESTS,
-                Some(Duration::from_secs(seconds)),
-                tried,
-            )
-        };
+        let wait = |seconds, tried| after_refusal(false, &refusal(429, "", Some(seconds)), tried);
         assert_eq!(wait(5, 1), Some(Duration::from_secs(5)));
         assert_eq!(wait(45, 1), Some(LONGEST));
         assert_eq!(wait(45, 2), None);
@@ -122,15 +128,23 @@ mod tests {
 
     #[test]
     fn what_may_have_been_done_is_not_repeated() {
-        let busy = StatusCode::SERVICE_UNAVAILABLE;
-        assert!(after_status(&Method::GET, busy, None, 1).is_some());
-        assert!(after_status(&Method::PUT, busy, None, 1).is_some());
-        assert_eq!(after_status(&Method::POST, busy, None, 1), None);
-        assert_eq!(after_status(&Method::PATCH, busy, Some(Duration::ZERO), 1), Some(Duration::ZERO));
-        assert_eq!(after_status(&Method::GET, StatusCode::INTERNAL_SERVER_ERROR, None, 1), None);
-        assert_eq!(after_failure(&Method::POST, false, 1), None);
-        assert!(after_failure(&Method::POST, true, 1).is_some());
-        assert!(after_failure(&Method::DELETE, false, 2).is_some());
-        assert_eq!(after_failure(&Method::GET, false, 3), None);
+        let again = |is_repeatable, status, code, retry_after| {
+            after_refusal(is_repeatable, &refusal(status, code, retry_after), 1).is_some()
+        };
+        // Surely nothing was done: the server says when to ask again.
+        for status in [429, 503] {
+            assert!(again(false, status, "", Some(0)) && again(true, status, "", Some(0)), "{status}");
+            assert!(!again(false, status, "", None) && again(true, status, "", None), "{status}");
+        }
+        // Something may have been done, whatever a proxy adds to the answer.
+        for is_repeatable in [false, true] {
+            assert!(!again(is_repeatable, 503, OUTCOME_UNKNOWN, None));
+            assert!(!again(is_repeatable, 503, OUTCOME_UNKNOWN, Some(0)));
+            for status in [400, 401, 408, 409, 425, 500, 502, 504] {
+                assert!(!again(is_repeatable, status, "", Some(0)), "{status}");
+            }
+        }
+        assert!(after_failure(false, true, 1).is_some() && after_failure(false, false, 1).is_none());
+        assert!(after_failure(true, false, 2).is_some() && after_failure(true, false, 3).is_none());
     }
 }

@@ -190,7 +190,7 @@ impl Events<'_> {
     /// # Errors
     /// As [`Events::delete`].
     pub async fn delete_chosen(&self, chosen: &DeleteEvents) -> Result<DeletedEvents, Error> {
-        Call::delete("events").json(chosen).send(self.0).await
+        Call::delete("events").once().json(chosen).send(self.0).await
     }
 
     /// `POST /events/cleanup`: deletes what is older than so many days, 1 to 365.

@@ -13,9 +13,9 @@ use crate::error::Error;
 /// # async fn example(client: Client, password: Secret) -> Result<(), hoody_client::Error> {
 /// let login = Login { email: Some("you@example.com".into()), password, ..Login::default() };
 /// let session = client.login(&login).await?.into_session().expect("an account without a second factor");
-/// let client = client.with_credential(session.token.clone());
+/// let client = client.with_credential(&session.token)?;
 /// let next = client.refresh(&session.refresh_token).await?;
-/// client.with_credential(next.token.clone()).logout().await?;
+/// client.with_credential(&next.token)?.logout().await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -53,10 +53,10 @@ impl Client {
     /// `POST /auth/authorize`: the code of an intent, which is used up by it.
     ///
     /// # Errors
-    /// 401 when the intent is unknown or used; `VALIDATION_ERROR` for another challenge, or an address that
+    /// 401 when the intent is unknown or used, [`Error::Build`] when it cannot be sent; `VALIDATION_ERROR` for another challenge, or an address that
     /// the server does not know.
     pub async fn authorize(&self, intent: &Secret, request: &Authorize) -> Result<AuthorizationCode, Error> {
-        Call::post("auth/authorize").json(request).send(&self.with_credential(intent.clone())).await
+        Call::post("auth/authorize").json(request).send(&self.with_credential(intent)?).await
     }
 
     /// `POST /auth/exchange`: the session of a code, which is used up by it. The client's own credential is
@@ -73,7 +73,7 @@ impl Client {
     /// # Errors
     /// 401 when it is neither.
     pub async fn cancel_intent(&self, token: &Secret) -> Result<(), Error> {
-        Call::post("auth/intent/cancel").done(&self.with_credential(token.clone())).await
+        Call::post("auth/intent/cancel").done(&self.with_credential(token)?).await
     }
 }
 

@@ -93,7 +93,9 @@ impl Tokens<'_> {
     /// # Errors
     /// `TOKEN_NOT_FOUND`; the codes of `contract/tokens.md` 5.
     pub async fn update(&self, id: TokenId, change: &UpdateToken) -> Result<AuthToken, Error> {
-        Call::put("auth/tokens").at(id).json(change).send(self.0).await
+        let call = Call::put("auth/tokens").at(id).json(change);
+        let call = if change.otp_code.is_some() { call.once() } else { call };
+        call.send(self.0).await
     }
 
     /// `POST /auth/tokens/{id}/copy`: the answer holds the copy's secret, this once.

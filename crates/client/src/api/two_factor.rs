@@ -79,7 +79,7 @@ impl TwoFactor<'_> {
     /// # Errors
     /// `INCORRECT_PASSWORD`, `INVALID_OTP_CODE`, `INVALID_BACKUP_CODE`, `TWOFACTOR_NOT_ENABLED`.
     pub async fn disable(&self, request: &DisableTwoFactor) -> Result<EndedSessions, Error> {
-        Call::delete("users/auth/2fa").json(request).send(self.0).await
+        Call::delete("users/auth/2fa").once().json(request).send(self.0).await
     }
 
     /// `POST /users/auth/2fa/backup-codes/regenerate`: ten new ones; the old open nothing any more.
@@ -95,6 +95,6 @@ impl TwoFactor<'_> {
     /// # Errors
     /// `OTP_REQUIRED`, `INCORRECT_PASSWORD`, `INVALID_OTP_CODE`, `TWOFACTOR_NOT_ENABLED`.
     pub async fn gate(&self, request: &TokenGate) -> Result<TokenGateState, Error> {
-        Call::put("users/auth/2fa/token-gate").json(request).send(self.0).await
+        Call::put("users/auth/2fa/token-gate").once().json(request).send(self.0).await
     }
 }

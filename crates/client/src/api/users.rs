@@ -63,7 +63,8 @@ impl Users<'_> {
     /// # Errors
     /// `CURRENT_PASSWORD_REQUIRED`, `CURRENT_PASSWORD_INCORRECT`, `WEAK_PASSWORD` and the others of `contract/users.md`.
     pub async fn update(&self, id: UserId, change: &UpdateUser) -> Result<UserProfile, Error> {
-        Call::put("users").at(id).json(change).send(self.0).await
+        // The password in force may be proved by the one that this replaces.
+        Call::put("users").once().at(id).json(change).send(self.0).await
     }
 
     /// `GET /users/me/security-history`.

@@ -92,6 +92,6 @@ impl Vault<'_> {
     /// # Errors
     /// As [`Vault::stats`].
     pub async fn clear(self) -> Result<VaultCleared, Error> {
-        self.send(Call::delete("vault")).await
+        self.send(Call::delete("vault").once()).await
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests, too, end at the first surprise")]
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -165,6 +166,87 @@ async fn a_creation_is_not_repeated_unasked() {
     assert_eq!(server.seen().len(), 1);
     server.client().tokens().update(id(), &UpdateToken::default()).await.unwrap_err();
     assert_eq!(server.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_not_asked_again_whatever_the_method() {
+    // Also where something on the way adds a header that invites to.
+    let server = Server::start(|count, _| match count % 2 {
+        0 => refused(503, "OUTCOME_UNKNOWN"),
+        _ => ([("retry-after", "0")], refused(503, "OUTCOME_UNKNOWN")).into_response(),
+    })
+    .await;
+    let client = server.client();
+    let tokens = client.tokens();
+    for _ in 0..2 {
+        for error in [
+            tokens.create(&CreateToken::default()).await.unwrap_err(),
+            tokens.update(id(), &UpdateToken::default()).await.unwrap_err(),
+            tokens.delete(id()).await.unwrap_err(),
+        ] {
+            assert!(error.is_outcome_unknown(), "{error}");
+        }
+    }
+    assert_eq!(server.seen().len(), 6);
+}
+
+#[tokio::test]
+async fn what_changes_something_is_asked_again_only_where_nothing_was_done() {
+    for (status, retry_after) in
+        [(429, None), (500, Some("0")), (502, Some("0")), (503, None), (504, Some("0"))]
+    {
+        let server = Server::start(move |_, _| {
+            let refusal = StatusCode::from_u16(status).unwrap();
+            match retry_after {
+                Some(wait) => (refusal, [("retry-after", wait)], "<html>").into_response(),
+                None => (refusal, "<html>").into_response(),
+            }
+        })
+        .await;
+        let error = server.client().tokens().create(&CreateToken::default()).await.unwrap_err();
+        assert_eq!(error.to_string().contains("may have been done"), status >= 500, "{error}");
+        assert_eq!(server.seen().len(), 1, "{status}");
+        // A code in it is good once.
+        let change = UpdateToken { otp_code: Some("123456".into()), ..UpdateToken::default() };
+        server.client().tokens().update(id(), &change).await.unwrap_err();
+        assert_eq!(server.seen().len(), 2, "{status}");
+    }
+    let server = Server::start(|_, _| refused_until(503, "0")).await;
+    server.client().tokens().create(&CreateToken::default()).await.unwrap_err();
+    assert_eq!(server.seen().len(), 3);
+}
+
+/// A server that reads each request and hangs up; how many there were.
+async fn hanging_up() -> (String, Arc<AtomicUsize>) {
+    use tokio::io::AsyncReadExt as _;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            if stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    });
+    (base, count)
+}
+
+#[tokio::test]
+async fn a_connection_lost_after_sending_is_tried_again_only_where_that_is_safe() {
+    let (base, count) = hanging_up().await;
+    let client = Client::builder(base.clone()).build().unwrap();
+    let error = client.tokens().create(&CreateToken::default()).await.unwrap_err();
+    assert!(matches!(error, Error::Broken { .. }) && error.is_outcome_unknown(), "{error:?}");
+    let told =
+        format!("the connection to {base} broke before the answer to POST /api/v1/auth/tokens was complete");
+    assert_eq!((error.to_string(), count.swap(0, Ordering::SeqCst)), (told, 1));
+    let error = client.tokens().get(id()).await.unwrap_err();
+    assert!(!error.is_outcome_unknown(), "{error:?}");
+    assert_eq!(count.swap(0, Ordering::SeqCst), 3);
+    client.tokens().delete(id()).await.unwrap_err();
+    assert_eq!(count.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]

@@ -73,6 +73,15 @@ fn is_control(c: char) -> bool {
         || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}' | '\u{200e}' | '\u{200f}')
 }
 
+/// Whether `c` steers a terminal, turns the text around it, or has no shape of its own: a text that is shown
+/// with it may read as another.
+#[must_use]
+pub fn changes_display(c: char) -> bool {
+    is_control(c)
+        || is_invisible(c)
+        || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+}
+
 /// Whether it has `1..=max` characters of which one is visible, and no control characters.
 fn is_free_text(text: &str, max: usize) -> bool {
     text.chars().take(max + 1).count() <= max && !text.contains(is_control) && !fold(text).is_empty()

@@ -14,6 +14,7 @@ use super::cell::{text_or, yes_no};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::View;
+use super::printable;
 
 /// How often `--follow` asks.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
@@ -166,7 +167,10 @@ async fn settle(
             .await?;
         match settled {
             Ok(alert) => context.output.show(&alert, || View::Done(format!("{done} alert {id}.")))?,
-            Err(refusal) => refused.push(format!("{id}: {} ({})", refusal.message, refusal.code)),
+            Err(refusal) => {
+                let why = printable::line(&refusal.message);
+                refused.push(format!("{id}: {why} ({})", printable::line(&refusal.code)));
+            }
         }
     }
     if refused.is_empty() { Ok(()) } else { Err(Failure::failed(refused.join("\n"))) }

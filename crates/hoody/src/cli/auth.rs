@@ -281,18 +281,19 @@ pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), F
             context.output.show(&current, || current_details(&current))
         }
         AuthCommand::Update { id, args } => {
-            let request = args.request(now())?;
+            let request = args.request(now(context, args.lifetime()).await?)?;
             let id = id.resolve(context).await?;
             let token =
                 context.call(async |client: &Client| client.tokens().update(id, &request).await).await?;
             context.output.show(&token, || View::Done(format!("Updated token {}.", named(&token))))
         }
         AuthCommand::Copy { id, args } => {
-            let request = args.request(now());
+            let request = args.request(now(context, args.lifetime()).await?);
             let id = id.resolve(context).await?;
+            context.output.expect_to_show()?;
             let token =
                 context.call(async |client: &Client| client.tokens().copy(id, &request).await).await?;
-            show_new(context, &token)
+            show_new(context, &token).await
         }
         AuthCommand::Delete { id } => {
             let id = id.resolve(context).await?;
@@ -316,18 +317,19 @@ async fn check(context: &Context, permission: Option<&str>) -> Result<(), Failur
     })
 }
 
-/// The time here: for an end that is given by how long until it.
-fn now() -> Timestamp {
-    Clock::system().now()
+/// The time by the server's clock, where an end is given by how long until it: this machine's may be wrong.
+async fn now(context: &Context, lifetime: Option<i64>) -> Result<Timestamp, Failure> {
+    if lifetime.is_some() { context.server_time().await } else { Ok(Clock::system().now()) }
 }
 
 async fn create(context: &Context, args: &CreateArgs) -> Result<(), Failure> {
-    let request = args.request(now())?;
+    let request = args.request(now(context, args.lifetime()).await?)?;
+    context.output.expect_to_show()?;
     if args.template_wins() {
         context.output.warn("--permission-template wins: the permissions given beside it do not count");
     }
     let token = context.call(async |client: &Client| client.tokens().create(&request).await).await?;
-    show_new(context, &token)?;
+    show_new(context, &token).await?;
     if args.is_unlimited() {
         context.output.warn(if token.created_by_token_id.is_some() {
             "the token can do all that the one in use can, but make tokens; \
@@ -345,17 +347,34 @@ async fn create(context: &Context, args: &CreateArgs) -> Result<(), Failure> {
 }
 
 /// The secret alone goes to standard output, so that it can be piped on; all about it to the other.
-fn show_new(context: &Context, token: &AuthToken) -> Result<(), Failure> {
+async fn show_new(context: &Context, token: &AuthToken) -> Result<(), Failure> {
     let output = &context.output;
-    if !output.format().is_for_people() {
-        output.show(token, || View::Line(String::new()))?;
+    let shown = if !output.format().is_for_people() {
+        output.show(token, || View::Line(String::new()))
     } else if let Some(secret) = &token.token {
         let until = token.expires_at.map_or_else(|| "never ends".to_owned(), |at| format!("ends at {at}"));
         output.note(&format!("Made token {}; it {until}.", named(token)));
-        output.result(secret.expose())?;
+        output.result(secret.expose())
+    } else {
+        Ok(())
+    };
+    if let Err(failure) = shown {
+        return Err(take_back(context, token, failure).await);
     }
     output.note("Keep the token now: it will not be shown again.");
     Ok(())
+}
+
+/// Nobody has seen the secret of a new token: away with it.
+async fn take_back(context: &Context, token: &AuthToken, failure: Failure) -> Failure {
+    let (id, name) = (token.id, named(token));
+    match context.call(async |client: &Client| client.tokens().delete(id).await).await {
+        Ok(()) => failure.lost(&format!("token {name} was deleted again, because it could not be shown"), ""),
+        Err(why) => failure.lost(
+            &format!("token {name} was made, but it could not be shown, nor deleted ({})", why.message),
+            &format!("`hoody auth delete {id}`: nobody has it"),
+        ),
+    }
 }
 
 async fn list(context: &Context, is_tree: bool) -> Result<(), Failure> {

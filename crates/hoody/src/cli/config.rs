@@ -7,11 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::config_file::{self, ConfigFile};
 use super::context::Context;
-use super::credentials::TOKEN_ORIGIN;
+use super::credentials::{self, TOKEN_ORIGIN};
 use super::failure::Failure;
 use super::output::{Format, Output, View};
-use super::prompt;
+use super::prompt::Kind::{Password, Token};
 use super::settings::Settings;
+use super::{printable, prompt};
 
 /// The commands of `config`.
 #[derive(Debug, Subcommand)]
@@ -122,7 +123,7 @@ pub(crate) async fn run(context: &Context, command: ConfigCommand) -> Result<(),
             let shown = Value::Object(masked(context.file.read()?.root()));
             if context.output.format().is_for_people() {
                 // The file is JSON: that is what people look for in it.
-                return context.output.result(&format!("{shown:#}"));
+                return context.output.result(&printable::json(&format!("{shown:#}")));
             }
             context.output.show(&shown, || View::Line(String::new()))
         }
@@ -152,7 +153,7 @@ impl Place {
 }
 
 fn path(context: &Context) -> Result<(), Failure> {
-    let path = context.file.path().display().to_string();
+    let path = context.file.path()?.display().to_string();
     context.output.show(&path, || View::Line(path.clone()))
 }
 
@@ -219,7 +220,8 @@ fn validate(context: &Context) -> Result<(), Failure> {
         wrong.push(format!("defaultProfile names {name:?}, which is not there"));
     }
     if !wrong.is_empty() {
-        return Err(Failure::failed(format!("{}:\n  {}", context.file.path().display(), wrong.join("\n  "))));
+        let path = context.file.path()?.display();
+        return Err(Failure::failed(format!("{path}:\n  {}", wrong.join("\n  "))));
     }
     context.output.show(&json!({ "valid": true }), || View::Line("The configuration is valid.".to_owned()))
 }
@@ -242,7 +244,7 @@ fn problems(section: &Map<String, Value>, at: &str) -> Vec<String> {
 }
 
 async fn reset(context: &Context) -> Result<(), Failure> {
-    let path = context.file.path().display();
+    let path = context.file.path()?.display();
     context.insist(&format!("Take {path} away, with all profiles and sessions?")).await?;
     context.file.lock().await?.remove()?;
     context.output.show(&Value::Null, || View::Done("The configuration is gone.".to_owned()))
@@ -254,10 +256,14 @@ async fn set(context: &Context, key: &str, value: Option<String>, place: &Place)
         Some(text) => Secret::from(text),
         None if context.is_interactive && kind == Kind::Secret => prompt::secret(key).await?,
         None if context.is_interactive => Secret::from(prompt::text(key).await?),
-        None => prompt::secret_from_stdin().await?,
+        // The first line as it is; what has no blanks of its own loses those around it.
+        None => prompt::secret_from_stdin(if key == "password" { Password } else { Token }).await?,
     };
     let value = parse(kind, given.expose()).map_err(|problem| Failure::failed(format!("{key} {problem}")))?;
     let profile = place.profile(context);
+    if key == "token" {
+        credentials::check_form(&given, "the value")?;
+    }
     // A token is bound to the server that is in use when it is stored.
     let origin =
         (key == "token").then(|| context.anonymous().map(|client| client.origin().clone())).transpose()?;
@@ -332,7 +338,8 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Where the file is, and away with it, also when it cannot be read; every other command fails as `broken`.
+/// Where the file is, away with it, and other values in it, also when it cannot be used as it is; every other
+/// command fails as `broken`.
 pub(crate) async fn repair(
     file: &ConfigFile,
     broken: Failure,
@@ -341,13 +348,34 @@ pub(crate) async fn repair(
     is_confirmed: bool,
 ) -> Result<(), Failure> {
     match command {
-        ConfigCommand::Path => output.result(&file.path().display().to_string()),
+        ConfigCommand::Path => output.result(&file.path()?.display().to_string()),
+        ConfigCommand::Unset { key, place } => {
+            kind(key)?;
+            change(file, key, place, None).await?;
+            output.result(&format!("Unset {key}."))
+        }
+        // A token is bound to the server in use, and which one that is cannot be told.
+        ConfigCommand::Set { key, value: Some(text), place } if key != "token" => {
+            let value =
+                parse(kind(key)?, text).map_err(|problem| Failure::failed(format!("{key} {problem}")))?;
+            change(file, key, place, Some(value)).await?;
+            output.result(&format!("Set {key}."))
+        }
         ConfigCommand::Reset if is_confirmed => {
             file.lock().await?.remove()?;
             output.result("The configuration is gone.")
         }
         _ => Err(broken),
     }
+}
+
+async fn change(file: &ConfigFile, key: &str, place: &Place, value: Option<Value>) -> Result<(), Failure> {
+    file.update(|config| {
+        let default = config.default_profile().filter(|_| key != "defaultProfile").map(str::to_owned);
+        let profile = place.for_profile.clone().or(default);
+        config_file::put(config.section_mut(profile.as_deref()), key, value);
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 
+use hoody_client::time::Timestamp;
 use hoody_client::wire::{Login, LoginAnswer, Secret};
 use hoody_client::{Base, Client};
 
 use super::config_file::{Config, ConfigFile};
-use super::credentials::{self, Stored};
+use super::credentials::{self, Refreshed, Stored};
 use super::failure::Failure;
 use super::flags::ClientFlags;
 use super::output::Output;
@@ -32,6 +33,8 @@ pub(crate) struct Context {
     /// A password without a name is what the command asks for, not what it signs in with.
     password_is_the_commands: Cell<bool>,
     is_warned: Cell<bool>,
+    /// Why the stored session could not be refreshed ahead of its end, which ends nothing while it works.
+    not_refreshed: RefCell<Option<Failure>>,
     /// What this run calls itself, where its requests must be told from those of others.
     run_name: OnceCell<String>,
 }
@@ -44,6 +47,23 @@ struct Signed {
     stored: Option<Stored>,
 }
 
+/// Why a session has no next pair.
+enum Unrenewed {
+    /// The server knows it no more.
+    Over,
+    /// Something is in the way; the session is as it was.
+    Failed(Failure),
+}
+
+impl Unrenewed {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::Over => credentials::over(),
+            Self::Failed(failure) => failure,
+        }
+    }
+}
+
 impl Context {
     /// Puts everything together; the file is read once here. `may_make_profile` for commands that write
     /// into a profile.
@@ -53,9 +73,17 @@ impl Context {
         may_make_profile: bool,
         output: impl FnOnce(&Settings) -> Output,
     ) -> Result<Self, Failure> {
-        let file = ConfigFile::locate(flags.config.as_deref(), environment.get("HOME"))?;
-        let settings = Settings::resolve(&flags, environment, &file.read()?, may_make_profile)?;
+        let file = ConfigFile::locate(flags.config.as_deref(), environment.path("HOME"));
+        let found = file.find()?;
+        let unreadable = match found.unreadable {
+            Some(failure) if !Settings::do_without_file(&flags, environment) => return Err(failure),
+            unreadable => unreadable,
+        };
+        let settings = Settings::resolve(&flags, environment, &found.config, may_make_profile)?;
         let output = output(&settings);
+        if let Some(Failure { message, .. }) = unreadable {
+            output.warn(&format!("{message}; going on without it"));
+        }
         let is_interactive = !flags.never_asks && prompt::is_possible();
         Ok(Self {
             flags,
@@ -66,6 +94,7 @@ impl Context {
             signed_in: RefCell::new(None),
             password_is_the_commands: Cell::new(false),
             is_warned: Cell::new(false),
+            not_refreshed: RefCell::new(None),
             run_name: OnceCell::new(),
         })
     }
@@ -94,11 +123,15 @@ impl Context {
         if let Some(proxy) = &self.settings.proxy {
             builder = builder.proxy(&proxy.value);
         }
-        if let Some(file) = &self.settings.ca_file {
+        // Without TLS on the way no certificate is looked at.
+        let is_plain = Base::parse(&self.settings.base_url.value).is_ok_and(|base| base.is_plain());
+        let ca_file = self.settings.ca_file.as_ref();
+        if let Some(file) = ca_file.filter(|_| !is_plain || self.settings.proxy.is_some()) {
             let unusable = |why: &dyn std::fmt::Display| {
                 Failure::failed(format!("ca-file {:?} (from {}): {why}", file.value, file.source))
             };
-            builder = builder.authorities(std::fs::read(&file.value).map_err(|error| unusable(&error))?);
+            let pem = std::fs::read(&file.value).map_err(|error| unusable(&error))?;
+            builder = builder.authorities(pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&pem));
         }
         for (name, value) in &self.settings.headers {
             builder = builder.header(name, value.clone());
@@ -118,7 +151,10 @@ impl Context {
                 let Some(stale) = stored.filter(|stored| stored.refresh_token.is_some()) else {
                     return Err(error.into());
                 };
-                Ok(run(&self.renew(&client, &stale.token).await?).await?)
+                if let Some(failure) = self.not_refreshed.take() {
+                    return Err(failure);
+                }
+                Ok(run(&self.renew(&client, &stale.token).await.map_err(Unrenewed::into_failure)?).await?)
             }
             other => Ok(other?),
         }
@@ -135,10 +171,29 @@ impl Context {
         Ok(run(&self.anonymous()?).await?)
     }
 
-    /// Whether anything can be used to sign in to this server.
+    /// Whether anything can be used to sign in to this server. A file that cannot be read holds nothing.
     fn has_credential(&self) -> Result<bool, Failure> {
         let given = self.settings.token.is_some() || self.signs_in_by_password();
-        Ok(given || self.stored(&self.file.read()?)?.is_some())
+        Ok(given || self.stored(&self.file.find()?.config)?.is_some())
+    }
+
+    /// Sees to it that the session that this command makes can be stored, before it is made.
+    pub(crate) fn expect_to_store(&self) -> Result<(), Failure> {
+        self.file.check_room().map_err(|failure| match failure.hint {
+            None => failure.hint("--no-save signs in without storing the session"),
+            Some(_) => failure,
+        })
+    }
+
+    /// The same for what replaces the stored session, where that is what the command is called with.
+    pub(crate) async fn expect_to_replace(&self) -> Result<(), Failure> {
+        self.signed_in().await?;
+        if self.uses_stored_session() { self.file.check_room() } else { Ok(()) }
+    }
+
+    /// The time by the server's clock, for what is given by how long until it.
+    pub(crate) async fn server_time(&self) -> Result<Timestamp, Failure> {
+        Ok(self.anonymous()?.ip().await?.timestamp)
     }
 
     /// The stored credential for this server, from what the file holds.
@@ -168,42 +223,67 @@ impl Context {
 
     async fn sign_in(&self) -> Result<Signed, Failure> {
         let client = self.for_secrets()?;
-        let plain = |token: Secret| Signed { client: client.with_credential(token), stored: None };
+        let plain = |token: &Secret| -> Result<Signed, Failure> {
+            Ok(Signed { client: client.with_credential(token)?, stored: None })
+        };
         let token = self.settings.token.as_ref();
-        if let Some(token) = token.filter(|token| token.source == Source::Flag) {
-            return Ok(plain(token.value.clone()));
-        }
-        if self.has_login_flags() {
-            return Ok(plain(self.login_once(&client).await?));
-        }
-        if let Some(token) = token {
-            return Ok(plain(token.value.clone()));
+        if let Some(token) = token.filter(|token| token.source == Source::Flag || !self.has_login_flags()) {
+            credentials::check_form(&token.value, &token.source.of_token())?;
+            return plain(&token.value);
         }
         if self.signs_in_by_password() {
-            return Ok(plain(self.login_once(&client).await?));
+            return plain(&self.login_once(&client).await?);
         }
         let config = self.file.read()?;
         if let Some(stored) = self.stored(&config)? {
-            let with_credential = client.with_credential(stored.token.clone());
-            if stored.is_stale(credentials::now()) {
-                self.renew(&with_credential, &stored.token).await?;
-                return self.signed_in.borrow().clone().ok_or_else(|| self.not_signed_in(&config));
-            }
-            return Ok(Signed { client: with_credential, stored: Some(stored) });
+            return self.resume(&client, stored).await;
         }
         if let Some(password) = config.section(self.profile()).and_then(|section| section.get("password")) {
             let password = Secret::new(password.as_str().unwrap_or_default());
             if self.file_is_for(&config)? && !password.is_empty() && self.settings.username.is_some() {
-                return Ok(plain(self.login_with(&client, password).await?));
+                return plain(&self.login_with(&client, password).await?);
             }
         }
         Err(self.not_signed_in(&config))
     }
 
+    /// Goes on with the stored session, refreshed first when its end is near. Where that fails it may still
+    /// do: the end is an estimate, and whether it is over is for the server to say.
+    async fn resume(&self, client: &Client, stored: Stored) -> Result<Signed, Failure> {
+        credentials::check_form(&stored.token, "the stored token")?;
+        let with_credential = client.with_credential(&stored.token)?;
+        if stored.is_stale(credentials::now()) {
+            match self.renew(&with_credential, &stored.token).await {
+                Ok(_) => {}
+                Err(Unrenewed::Over) => return Err(credentials::over()),
+                Err(Unrenewed::Failed(failure)) => {
+                    let message = format!("the session could not be refreshed: {}", failure.message);
+                    self.output.note(&format!("Going on with the session as it is: {message}"));
+                    *self.not_refreshed.borrow_mut() = Some(Failure { message, ..failure });
+                }
+            }
+            if let Some(renewed) = self.signed_in.borrow().clone() {
+                return Ok(renewed);
+            }
+        }
+        Ok(Signed { client: with_credential, stored: Some(stored) })
+    }
+
     /// The stored session's next pair, which all later calls of this command use too.
-    async fn renew(&self, client: &Client, stale: &Secret) -> Result<Client, Failure> {
-        let stored = credentials::refresh(&self.file, self.profile(), client, stale).await?.or_fail()?;
-        let client = client.with_credential(stored.token.clone());
+    async fn renew(&self, client: &Client, stale: &Secret) -> Result<Client, Unrenewed> {
+        let refreshed = credentials::refresh(&self.file, self.profile(), client, stale);
+        let stored = match refreshed.await.map_err(Unrenewed::Failed)? {
+            Refreshed::Next(stored) => stored,
+            Refreshed::Over => return Err(Unrenewed::Over),
+            Refreshed::Unsaved(stored, Failure { message, .. }) => {
+                self.output.warn(&format!(
+                    "{message}. This command goes on, but the session is not stored: `hoody login` starts another"
+                ));
+                stored
+            }
+        };
+        let client =
+            client.with_credential(&stored.token).map_err(|error| Unrenewed::Failed(error.into()))?;
         *self.signed_in.borrow_mut() = Some(Signed { client: client.clone(), stored: Some(stored) });
         Ok(client)
     }
@@ -281,10 +361,10 @@ impl Context {
             return Ok(password.value.clone());
         }
         if self.flags.reads_password {
-            return prompt::secret_from_stdin().await;
+            return prompt::secret_from_stdin(prompt::Kind::Password).await;
         }
         if let Some(path) = &self.flags.password_file {
-            return prompt::secret_from_file(path).await;
+            return prompt::secret_from_file(prompt::Kind::Password, path).await;
         }
         if let Some(password) = &self.settings.password {
             return Ok(password.value.clone());

@@ -21,6 +21,8 @@ const EXPIRES_AT: &str = "expiresAt";
 const REFRESH_EXPIRES_AT: &str = "refreshExpiresAt";
 /// Ours: the origin that the four above belong to.
 pub(crate) const TOKEN_ORIGIN: &str = "tokenOrigin";
+/// Ours: how far the server's clock is ahead of this machine's, in milliseconds; negative when it is behind.
+const CLOCK_OFFSET: &str = "clockOffset";
 
 /// What a section of the configuration holds of a session, or a token that was stored instead of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub(crate) struct Stored {
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) refresh_expires_at: Option<Timestamp>,
+    /// How far the server's clock was ahead of ours when it was made: its ends are told by that clock.
+    pub(crate) clock_offset: i64,
 }
 
 impl Stored {
@@ -41,6 +45,7 @@ impl Stored {
             refresh_expires_at: session
                 .refresh_expires_at
                 .or_else(|| in_seconds(now, session.refresh_expires_in)),
+            clock_offset: clock_offset(session.expires_at, session.expires_in, now),
         }
     }
 
@@ -51,12 +56,13 @@ impl Stored {
             refresh_token: Some(next.refresh_token.clone()),
             expires_at: next.expires_at.or_else(|| in_seconds(now, next.expires_in)),
             refresh_expires_at: next.refresh_expires_at.or_else(|| in_seconds(now, next.refresh_expires_in)),
+            clock_offset: clock_offset(next.expires_at, next.expires_in, now),
         }
     }
 
     /// A long-lived token instead of a session.
     pub(crate) fn of_token(token: Secret) -> Self {
-        Self { token, refresh_token: None, expires_at: None, refresh_expires_at: None }
+        Self { token, refresh_token: None, expires_at: None, refresh_expires_at: None, clock_offset: 0 }
     }
 
     /// What is stored for `origin`. Credentials are a section's own: a profile does not take those at
@@ -72,6 +78,7 @@ impl Stored {
             refresh_token: text(section, REFRESH_TOKEN).map(Secret::new),
             expires_at: instant(EXPIRES_AT),
             refresh_expires_at: instant(REFRESH_EXPIRES_AT),
+            clock_offset: section.get(CLOCK_OFFSET).and_then(Value::as_i64).unwrap_or(0),
         })
     }
 
@@ -86,17 +93,21 @@ impl Stored {
         put(EXPIRES_AT, self.expires_at.map(|at| at.to_string()));
         put(REFRESH_EXPIRES_AT, self.refresh_expires_at.map(|at| at.to_string()));
         put(TOKEN_ORIGIN, Some(origin.to_string()));
+        if self.clock_offset != 0 {
+            section.insert(CLOCK_OFFSET.to_owned(), Value::from(self.clock_offset));
+        }
     }
 
-    /// Whether it should be refreshed before it is used.
+    /// Whether it should be refreshed before it is used. `now` is the machine's time.
     pub(crate) fn is_stale(&self, now: Timestamp) -> bool {
-        self.refresh_token.is_some() && self.expires_at.is_some_and(|end| end <= now.plus(MARGIN))
+        let there = now.plus(self.clock_offset);
+        self.refresh_token.is_some() && self.expires_at.is_some_and(|end| end <= there.plus(MARGIN))
     }
 }
 
 /// Takes everything of a session away; all else stays.
 pub(crate) fn forget(section: &mut Map<String, Value>) {
-    for key in [TOKEN, REFRESH_TOKEN, EXPIRES_AT, REFRESH_EXPIRES_AT, TOKEN_ORIGIN] {
+    for key in [TOKEN, REFRESH_TOKEN, EXPIRES_AT, REFRESH_EXPIRES_AT, TOKEN_ORIGIN, CLOCK_OFFSET] {
         section.remove(key);
     }
 }
@@ -118,6 +129,8 @@ pub(crate) fn origin_of(config: &Config, profile: Option<&str>) -> Option<String
 pub(crate) enum Refreshed {
     /// It goes on with these.
     Next(Stored),
+    /// It goes on with these, which could not be saved: the next command will not find them.
+    Unsaved(Stored, Failure),
     /// The server knows it no more; it is forgotten here too.
     Over,
 }
@@ -127,11 +140,15 @@ impl Refreshed {
     pub(crate) fn or_fail(self) -> Result<Stored, Failure> {
         match self {
             Self::Next(stored) => Ok(stored),
-            Self::Over => {
-                Err(Failure::failed("the session has ended").hint("`hoody login` starts a new one"))
-            }
+            Self::Unsaved(_, failure) => Err(failure),
+            Self::Over => Err(over()),
         }
     }
+}
+
+/// The session is no more.
+pub(crate) fn over() -> Failure {
+    Failure::failed("the session has ended").hint("`hoody login` starts a new one")
 }
 
 /// The next pair of the stored session, saved. `stale` is the access token that no longer does: when
@@ -155,16 +172,21 @@ pub(crate) async fn refresh(
         return Err(Failure::failed("the stored credential is no session and cannot be refreshed")
             .hint("`hoody login`"));
     };
+    // The answer uses the old pair up, and who sends it again later ends the session: what comes instead
+    // must have its place first.
+    let room = locked.make_room(&config)?;
     match client.refresh(refresh_token).await {
         Ok(next) => {
             let next = Stored::of_refresh(&next, now());
             next.write(config.section_mut(profile), origin);
-            locked.replace(&config)?;
-            Ok(Refreshed::Next(next))
+            Ok(match room.fill(&config) {
+                Ok(()) => Refreshed::Next(next),
+                Err(failure) => Refreshed::Unsaved(next, failure),
+            })
         }
         Err(error) if error.is_unauthorized() => {
             forget(config.section_mut(profile));
-            locked.replace(&config)?;
+            room.fill(&config)?;
             Ok(Refreshed::Over)
         }
         Err(error) => Err(error.into()),
@@ -175,6 +197,44 @@ pub(crate) async fn refresh(
 pub(crate) fn now() -> Timestamp {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
     Timestamp::from_millis(time.tv_sec.saturating_mul(SECOND).saturating_add(time.tv_nsec / 1_000_000))
+}
+
+/// How far the server's clock is ahead: it gives the end as an instant of its own and as seconds from now.
+fn clock_offset(end: Option<Timestamp>, seconds: Option<u64>, now: Timestamp) -> i64 {
+    match (end, in_seconds(now, seconds)) {
+        (Some(there), Some(here)) => there.millis().saturating_sub(here.millis()),
+        _ => 0,
+    }
+}
+
+/// Refuses what cannot be a token before it is sent: the server would only say that it does not know it.
+/// `from` is where it was given. Nothing of it is repeated but the character that is wrong.
+pub(crate) fn check_form(token: &Secret, from: &str) -> Result<(), Failure> {
+    let Some(why) = no_token(token.expose()) else { return Ok(()) };
+    Err(Failure::failed(format!("{from} does not look like a token ({why})"))
+        .hint("give the token alone, on one line: no quotes, no `Bearer`, nothing around it"))
+}
+
+/// What keeps a text from being a token: an `hdy_` token, a session, or anything else that RFC 6750 lets be
+/// sent.
+fn no_token(text: &str) -> Option<String> {
+    let is_of_token = |c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c);
+    let body = text.trim_end_matches('=');
+    let Some((at, wrong)) = body.chars().enumerate().find(|(_, c)| !is_of_token(*c)) else {
+        return body.is_empty().then(|| "it is empty".to_owned());
+    };
+    let begins_with =
+        |word: &str| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    Some(match wrong {
+        ' ' if begins_with("Bearer ") => "it begins with `Bearer `".to_owned(),
+        '"' | '\'' | '`' if at == 0 => format!("it begins with `{wrong}`"),
+        '\\' if body[at..].starts_with("\\n") || body[at..].starts_with("\\r") => {
+            format!("it has `{}`, a backslash and a letter, at character {}", &body[at..at + 2], at + 1)
+        }
+        '\n' | '\r' => format!("it has a line break at character {}", at + 1),
+        c if c.is_ascii_graphic() => format!("it has `{c}` at character {}", at + 1),
+        c => format!("it has U+{:04X} at character {}", u32::from(c), at + 1),
+    })
 }
 
 fn in_seconds(now: Timestamp, seconds: Option<u64>) -> Option<Timestamp> {
@@ -242,6 +302,7 @@ mod tests {
             refresh_token: Some("r".into()),
             expires_at: Some(at),
             refresh_expires_at: None,
+            clock_offset: 0,
         };
         session.write(config.section_mut(Some("work")), &origin("http://a"));
         assert_eq!(Stored::read(&config, Some("work"), &origin("http://a")), Some(session.clone()));
@@ -250,5 +311,56 @@ mod tests {
         forget(config.section_mut(Some("work")));
         assert!(config.section(Some("work")).unwrap().is_empty());
         assert_eq!(config.root()["realm"], "507f1f77bcf86cd799439012");
+    }
+
+    /// By the server's clock, whatever the machine's says.
+    #[test]
+    fn an_end_is_told_by_the_clock_that_set_it() {
+        let there = Timestamp::from_millis(1_772_442_942_118);
+        for ahead in [0, 86_400_000, -86_400_000] {
+            let here = there.plus(-ahead);
+            let offset = clock_offset(Some(there.plus(3_600 * SECOND)), Some(3_600), here);
+            assert_eq!(offset, ahead);
+            let mut section = Map::new();
+            let end = Some(there.plus(3_600 * SECOND));
+            let session = Stored {
+                refresh_token: Some("r".into()),
+                expires_at: end,
+                clock_offset: offset,
+                ..Stored::of_token("a".into())
+            };
+            session.write(&mut section, &origin("http://a"));
+            let config = Config::parse(&Value::Object(section).to_string()).unwrap();
+            let read = Stored::read(&config, None, &origin("http://a")).unwrap();
+            assert!(!read.is_stale(here) && !read.is_stale(here.plus(3_500 * SECOND)), "{ahead}");
+            assert!(read.is_stale(here.plus(3_580 * SECOND)), "{ahead}");
+        }
+        assert_eq!(clock_offset(None, Some(1), there), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_a_token_is_told_from_one() {
+        for good in ["hdy_x", "access-0", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln-_", "YWJj+/==", "~x"] {
+            assert_eq!(no_token(good), None, "{good}");
+        }
+        for (bad, why) in [
+            ("", "it is empty"),
+            ("\"hdy_canary\"", "it begins with `\"`"),
+            ("'hdy_canary'", "it begins with `'`"),
+            ("Bearer hdy_canary", "it begins with `Bearer `"),
+            ("bearer hdy_canary", "it begins with `Bearer `"),
+            ("hdy_canary\\n", "it has `\\n`, a backslash and a letter, at character 11"),
+            ("hdy_canary\n", "it has a line break at character 11"),
+            ("hdy_\u{200b}canary", "it has U+200B at character 5"),
+            ("hdy_ canary", "it has U+0020 at character 5"),
+            ("hdy_c\u{e4}nary", "it has U+00E4 at character 6"),
+            ("HOODY_TOKEN=hdy_canary", "it has `=` at character 12"),
+            ("hdy_canary,", "it has `,` at character 11"),
+            ("hdy_canary\u{1b}[2J", "it has U+001B at character 11"),
+        ] {
+            let failure = check_form(&bad.into(), "HOODY_TOKEN").unwrap_err();
+            assert_eq!(failure.message, format!("HOODY_TOKEN does not look like a token ({why})"), "{bad:?}");
+            assert!(!failure.message.contains("canary"));
+        }
     }
 }

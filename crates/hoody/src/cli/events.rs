@@ -12,6 +12,7 @@ use super::cell::{list_or, text_or};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::View;
+use super::printable;
 
 /// How long to wait before a lost stream is opened again, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -309,10 +310,14 @@ async fn tail(context: &Context, args: TailArgs) -> Result<(), Failure> {
                 left -= 1;
             }
             Ok(Some(Streamed::End { code, message })) => {
-                context.output.note(&format!("The stream ended: {message} ({code})."));
+                context.output.note(&format!(
+                    "The stream ended: {} ({}).",
+                    printable::line(&message),
+                    printable::line(&code)
+                ));
                 stream = reopen(context, &mut query, &stream).await?;
             }
-            Ok(None) | Err(Error::Network { .. } | Error::Timeout { .. }) => {
+            Ok(None) | Err(Error::Network { .. } | Error::Broken { .. } | Error::Timeout { .. }) => {
                 stream = reopen(context, &mut query, &stream).await?;
             }
             Err(error) => return Err(error.into()),
@@ -343,7 +348,9 @@ async fn reopen(
         match open(context, query).await? {
             Ok(stream) => return Ok(stream),
             Err(Error::Api(refusal)) if refusal.status.as_u16() == 410 => {
-                context.output.warn(&format!("{}: going on with what happens now", refusal.message));
+                context
+                    .output
+                    .warn(&format!("{}: going on with what happens now", printable::line(&refusal.message)));
                 query.after = None;
             }
             Err(Error::Api(refusal)) if !matches!(refusal.status.as_u16(), 429 | 502..=504) => {
@@ -351,7 +358,7 @@ async fn reopen(
             }
             Err(error) => {
                 if pause == FIRST_PAUSE {
-                    context.output.note(&format!("{error}; trying again."));
+                    context.output.note(&format!("{}; trying again.", printable::line(&error.to_string())));
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);

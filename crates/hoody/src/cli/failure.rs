@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use hoody_client::{ApiError, BuildError, Error};
 
+use super::printable;
+
 /// The exit codes of the client's commands. `serve` and `admin` have their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -55,6 +57,16 @@ impl Failure {
             .hint(format!("use {flag}"))
     }
 
+    /// Something was done, and what it gave could not be shown: `what` says so, `hint` what to do.
+    pub(crate) fn lost(self, what: &str, hint: &str) -> Self {
+        let why = match self.exit {
+            Exit::PipeClosed => "the reader of standard output has gone",
+            _ => self.message.as_str(),
+        };
+        let failure = Self::failed(format!("{what}: {why}"));
+        if hint.is_empty() { failure } else { failure.hint(hint) }
+    }
+
     /// Adds what to do about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -82,25 +94,34 @@ impl From<BuildError> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        match error {
+        let is_unknown = error.is_outcome_unknown();
+        let failure = match error {
             Error::Api(refusal) => of_refusal(&refusal),
             Error::Network { .. } => {
                 let failure = Self::from(anyhow::Error::from(error));
                 failure.hint("is the server running there? `hoody serve` starts one; --base-url or HOODY_BASE_URL names another")
             }
+            Error::Build(error) => error.into(),
             other => Self::from(anyhow::Error::from(other)),
-        }
+        };
+        if is_unknown { failure.hint(LOOK_FIRST) } else { failure }
     }
 }
 
+/// What to do when a change may have been made.
+const LOOK_FIRST: &str =
+    "it may have been done: look before you do it again, e.g. with the `list` or `get` of the same group";
+
 fn of_refusal(refusal: &ApiError) -> Failure {
-    let mut message = refusal.message.clone();
+    // One line: what follows in lines of their own is ours.
+    let mut message = printable::line(&refusal.message).into_owned();
     if !refusal.code.is_empty() {
-        let _ = write!(message, " ({})", refusal.code);
+        let _ = write!(message, " ({})", printable::line(&refusal.code));
     }
     for violation in refusal.data.as_ref().and_then(|data| data.as_array()).into_iter().flatten() {
         let text = |key| violation.get(key).and_then(|value| value.as_str()).unwrap_or_default();
-        let _ = write!(message, "\n  {}: {}", text("instancePath"), text("message"));
+        let (place, rule) = (printable::line(text("instancePath")), printable::line(text("message")));
+        let _ = write!(message, "\n  {place}: {rule}");
     }
     if let Some(left) = refusal.data.as_ref().and_then(|data| data.get("attempts_remaining")) {
         let _ = write!(message, "\n  tries left: {left}");
@@ -147,6 +168,13 @@ fn advice(refusal: &ApiError) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_lost_is_never_a_success() {
+        let gone = Failure::new(Exit::PipeClosed, "").lost("token x was made, but not shown", "delete it");
+        assert_eq!((gone.exit as u8, gone.hint.as_deref()), (1, Some("delete it")));
+        assert_eq!(gone.message, "token x was made, but not shown: the reader of standard output has gone");
+    }
 
     #[test]
     fn a_hint_names_the_flag_when_there_is_no_terminal() {

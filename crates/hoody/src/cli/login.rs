@@ -11,7 +11,7 @@ use super::context::Context;
 use super::credentials::{self, Refreshed, Stored};
 use super::failure::Failure;
 use super::output::View;
-use super::prompt;
+use super::prompt::{self, Kind};
 use super::settings::Source;
 use super::{signup, two_factor, web_login};
 
@@ -87,16 +87,26 @@ enum Way {
 /// Signs in, or stores a token.
 pub(crate) async fn login(context: &Context, args: &LoginArgs, on: OnChallenge) -> Result<(), Failure> {
     let client = context.for_secrets()?;
+    if !args.no_save && args.response_mode.as_deref() != Some("intent") {
+        context.expect_to_store()?;
+    }
+    if args.print_token || args.response_mode.is_some() {
+        context.output.expect_to_show()?;
+    }
     let way = match on {
         OnChallenge::Ask if context.is_interactive && !says_how(context, args) => ask_how(context).await?,
         _ if args.web => Way::Browser,
         _ => Way::Password,
     };
     let token = match way {
-        Way::Token => Some(prompt::secret("Token").await?),
+        Way::Token => {
+            let typed = prompt::secret("Token").await?;
+            Some((Kind::Token.read(typed.expose()), "what was entered".to_owned()))
+        }
         Way::Browser | Way::Password => given_token(context, args).await?,
     };
-    if let Some(token) = token {
+    if let Some((token, from)) = token {
+        credentials::check_form(&token, &from)?;
         return store_token(context, &client, token, args).await;
     }
     let client_name = args.client.clone().unwrap_or_else(|| context.settings.client.clone());
@@ -157,7 +167,14 @@ pub(crate) async fn finish(
     }
     let name = &session.user.username;
     let message = format!("Signed in to {} as {name}.", context.settings.base_url.value);
-    report(context, session, &session.token, is_token_wanted, message)?;
+    let shown = report(context, session, &session.token, is_token_wanted, message);
+    if !is_kept || is_token_wanted {
+        shown.map_err(|failure| {
+            failure.lost("a session was begun, but it could not be shown", "`hoody login` begins another")
+        })?;
+    } else {
+        shown?;
+    }
     warn_of_stronger_token(context);
     Ok(())
 }
@@ -173,10 +190,11 @@ pub(crate) fn show_intent(context: &Context, intent: &Intent) -> Result<(), Fail
 
 /// Stores the pair that a session was replaced with.
 pub(crate) async fn keep_pair(context: &Context, pair: &RefreshData) -> Result<(), Failure> {
-    let client = context.anonymous()?;
-    let stored = Stored::of_refresh(pair, credentials::now());
-    let origin = client.origin();
-    context.file.update(|config| stored.write(config.section_mut(context.profile()), origin)).await
+    store_pair(context, context.anonymous()?.origin(), &Stored::of_refresh(pair, credentials::now())).await
+}
+
+async fn store_pair(context: &Context, origin: &Origin, pair: &Stored) -> Result<(), Failure> {
+    context.file.update(|config| pair.write(config.section_mut(context.profile()), origin)).await
 }
 
 /// Ends every session of the account, and forgets the stored one.
@@ -212,18 +230,20 @@ pub(crate) async fn logout(context: &Context) -> Result<(), Failure> {
 /// The next pair of the stored session, or of the one given.
 pub(crate) async fn refresh(context: &Context, args: &RefreshArgs) -> Result<(), Failure> {
     let client = context.for_secrets()?;
+    if args.print_token || args.no_save {
+        context.output.expect_to_show()?;
+    }
     let next = match &args.refresh_token {
         Some(given) => {
-            let given =
-                if given.expose() == "-" { prompt::secret_from_stdin().await? } else { given.clone() };
+            let given = prompt::given(given).await?;
+            // The one that is given is used up by the answer.
+            if !args.no_save {
+                context.expect_to_store()?;
+            }
             let next = client.refresh(&given).await?;
             let stored = Stored::of_refresh(&next, credentials::now());
             if !args.no_save {
-                let origin = client.origin();
-                context
-                    .file
-                    .update(|config| stored.write(config.section_mut(context.profile()), origin))
-                    .await?;
+                store_pair(context, client.origin(), &stored).await?;
             }
             stored
         }
@@ -249,12 +269,12 @@ pub(crate) async fn refresh(context: &Context, args: &RefreshArgs) -> Result<(),
 async fn stored_call(context: &Context) -> Result<bool, Failure> {
     let client = context.for_secrets()?;
     let Some(stored) = context.stored(&context.file.read()?)? else { return Ok(false) };
-    match client.with_credential(stored.token.clone()).logout().await {
+    match client.with_credential(&stored.token)?.logout().await {
         Ok(()) => Ok(true),
         Err(error) if error.is_unauthorized() && stored.refresh_token.is_some() => {
             match credentials::refresh(&context.file, context.profile(), &client, &stored.token).await? {
-                Refreshed::Next(next) => {
-                    Ok(client.with_credential(next.token).logout().await.map(|()| true)?)
+                Refreshed::Next(next) | Refreshed::Unsaved(next, _) => {
+                    Ok(client.with_credential(&next.token)?.logout().await.map(|()| true)?)
                 }
                 Refreshed::Over => Ok(false),
             }
@@ -264,17 +284,20 @@ async fn stored_call(context: &Context) -> Result<bool, Failure> {
     }
 }
 
-/// The token to store: from the flag, standard input or a file. Never from the environment.
-async fn given_token(context: &Context, args: &LoginArgs) -> Result<Option<Secret>, Failure> {
+/// The token to store, and where it is from: the flag, standard input or a file. Never the environment.
+async fn given_token(context: &Context, args: &LoginArgs) -> Result<Option<(Secret, String)>, Failure> {
     if args.token_stdin {
-        return prompt::secret_from_stdin().await.map(Some);
+        return prompt::secret_from_stdin(Kind::Token)
+            .await
+            .map(|token| Some((token, "standard input".to_owned())));
     }
     if let Some(path) = &args.token_file {
-        return prompt::secret_from_file(path).await.map(Some);
+        let token = prompt::secret_from_file(Kind::Token, path).await?;
+        return Ok(Some((token, path.display().to_string())));
     }
     match &context.flags.token {
-        Some(token) if token.expose() == "-" => prompt::secret_from_stdin().await.map(Some),
-        given => Ok(given.clone()),
+        Some(token) => Ok(Some((prompt::given(token).await?, "--token".to_owned()))),
+        None => Ok(None),
     }
 }
 
@@ -285,7 +308,7 @@ async fn store_token(
     args: &LoginArgs,
 ) -> Result<(), Failure> {
     // One of another realm or address than this is still worth storing, but not one that nobody knows.
-    let profile = client.with_credential(token.clone()).me().await?;
+    let profile = client.with_credential(&token)?.me().await?;
     let name = match &profile {
         Profile::Full(me) => &me.user.username,
         Profile::Reduced(me) => &me.user.username,

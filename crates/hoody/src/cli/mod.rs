@@ -18,12 +18,14 @@ mod ip;
 mod login;
 pub(crate) mod output;
 mod permission_flags;
+mod printable;
 mod projects;
 mod prompt;
 mod realms;
 pub(crate) mod serve;
 mod settings;
 mod signup;
+mod stdout;
 mod token_args;
 mod token_view;
 mod two_factor;
@@ -249,7 +251,13 @@ pub fn run() -> ExitCode {
 /// How a command of the service ends: 0 done, 1 failed, 2 wrong usage.
 fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => match output::lost() {
+            None => ExitCode::SUCCESS,
+            Some(message) => {
+                output::fail(message);
+                ExitCode::FAILURE
+            }
+        },
         Err(error) => {
             output::fail(&format!("{error:#}"));
             ExitCode::from(if error.is::<WrongUsage>() { 2 } else { 1 })
@@ -264,7 +272,7 @@ async fn execute(
     environment: &Environment,
     printer: Printer<'_>,
 ) -> u8 {
-    let is_plain = flags.is_plain || environment.get("NO_COLOR").is_some();
+    let is_plain = flags.is_plain || environment.path("NO_COLOR").is_some();
     // For what goes wrong before the settings are known.
     let early = printer(flags.output.unwrap_or_default(), flags.is_quiet, is_plain);
     let is_confirmed = flags.is_confirmed;
@@ -278,10 +286,8 @@ async fn execute(
             (context.output, ended)
         }
         (Err(broken), ClientCommand::Config(command)) => {
-            let ended = match ConfigFile::locate(file.as_deref(), environment.get("HOME")) {
-                Ok(file) => config::repair(&file, broken, &command, &early, is_confirmed).await,
-                Err(failure) => Err(failure),
-            };
+            let file = ConfigFile::locate(file.as_deref(), environment.path("HOME"));
+            let ended = config::repair(&file, broken, &command, &early, is_confirmed).await;
             (early, ended)
         }
         (Err(_), ClientCommand::Completions { shell }) => (early, completions(shell)),
@@ -336,6 +342,5 @@ impl ClientCommand {
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command(), "hoody", &mut script);
-    output::script(&script);
-    Ok(())
+    output::script(&script)
 }

@@ -1,6 +1,7 @@
 //! The only place that prints. Results go to standard output, all else to standard error; a reader that
-//! goes away is no error. Text from a server is shown without its control characters.
+//! goes away is no error. What a terminal may get of a server's text is in `printable.rs`.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::str::FromStr;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -13,6 +14,7 @@ use tracing_subscriber::prelude::*;
 
 use super::cell::{text_or, yes_no};
 use super::failure::{Exit, Failure};
+use super::{printable, stdout};
 
 /// How results look (`contract/cli.md` 4).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,6 +81,10 @@ pub(crate) struct Output {
     format: Format,
     is_quiet: bool,
     has_color: bool,
+    /// Whether standard output is one: results are not sent there as they are.
+    is_terminal: bool,
+    /// Whether it prints to the process's own streams.
+    is_process: bool,
     width: Option<u16>,
     out: Mutex<Box<dyn Write + Send>>,
     err: Mutex<Box<dyn Write + Send>>,
@@ -93,8 +99,8 @@ impl std::fmt::Debug for Output {
 impl Output {
     /// Prints to the process's own streams. Colour only on a terminal, and not when `is_plain`.
     pub(crate) fn to_process(format: Format, is_quiet: bool, is_plain: bool) -> Self {
-        let width = io::stdout()
-            .is_terminal()
+        let is_terminal = io::stdout().is_terminal();
+        let width = is_terminal
             .then(|| rustix::termios::tcgetwinsize(io::stdout()).ok())
             .flatten()
             .map(|size| size.ws_col)
@@ -103,6 +109,8 @@ impl Output {
         Self {
             width,
             has_color,
+            is_terminal,
+            is_process: true,
             ..Self::new(format, is_quiet, Box::new(io::stdout()), Box::new(io::stderr()))
         }
     }
@@ -114,7 +122,16 @@ impl Output {
         out: Box<dyn Write + Send>,
         err: Box<dyn Write + Send>,
     ) -> Self {
-        Self { format, is_quiet, has_color: false, width: None, out: Mutex::new(out), err: Mutex::new(err) }
+        Self {
+            format,
+            is_quiet,
+            has_color: false,
+            is_terminal: false,
+            is_process: false,
+            width: None,
+            out: Mutex::new(out),
+            err: Mutex::new(err),
+        }
     }
 
     /// How results look.
@@ -150,7 +167,7 @@ impl Output {
         line: impl FnOnce() -> String,
     ) -> Result<(), Failure> {
         let text = match self.format {
-            Format::Table | Format::Wide => plain(&line()),
+            Format::Table | Format::Wide => printable::line(&line()).into_owned(),
             Format::Json | Format::Ndjson | Format::Raw => compact(data)?,
             Format::Pretty => indented(data)?,
             Format::Yaml => format!("---\n{}", yaml(data)?),
@@ -161,9 +178,9 @@ impl Output {
     fn show_view(&self, view: View) -> Result<(), Failure> {
         match view {
             View::Done(_) if self.is_quiet => Ok(()),
-            View::Line(text) | View::Done(text) => self.result(&plain(&text)),
+            View::Line(text) | View::Done(text) => self.result(&printable::line(&text)),
             View::Details(fields) => {
-                let rows = fields.into_iter().map(|(name, value)| vec![name.to_owned(), plain(&value)]);
+                let rows = fields.into_iter().map(|(name, value)| vec![name.to_owned(), cell(&value)]);
                 self.result(&self.table(None, rows.collect()))
             }
             View::List { rows, empty, .. } if rows.is_empty() => {
@@ -172,7 +189,7 @@ impl Output {
             }
             View::List { titles, narrow, rows, .. } => {
                 let columns = if self.format == Format::Wide { titles.len() } else { narrow };
-                let rows = rows.iter().map(|row| row.iter().take(columns).map(|cell| plain(cell)).collect());
+                let rows = rows.iter().map(|row| row.iter().take(columns).map(|text| cell(text)).collect());
                 let titles = titles.iter().take(columns).map(|title| (*title).to_owned()).collect();
                 self.result(&self.table(Some(titles), rows.collect()))
             }
@@ -197,24 +214,43 @@ impl Output {
         lines.join("\n")
     }
 
-    /// A line of the result itself, exactly as it is: a secret to be piped on, a path, a script.
+    /// A line of the result itself: a secret to be piped on, a path, a script. Exactly as it is, but on a
+    /// terminal.
     pub(crate) fn result(&self, text: &str) -> Result<(), Failure> {
-        self.write(&[text.as_bytes(), b"\n"])
+        self.write(&[self.fit(text).as_bytes(), b"\n"])
     }
 
-    /// A result to its last byte, with no line end added.
+    /// A result to its last byte, with no line end added; on a terminal as it may be shown there.
     pub(crate) fn exact(&self, text: &str) -> Result<(), Failure> {
-        self.write(&[text.as_bytes()])
+        self.write(&[self.fit(text).as_bytes()])
+    }
+
+    /// Sees to it that a result can be written, before something is made that is shown only once.
+    pub(crate) fn expect_to_show(&self) -> Result<(), Failure> {
+        if !self.is_process {
+            return Ok(());
+        }
+        stdout::check(&io::stdout()).map_err(|why| {
+            Failure::failed(format!(
+                "nothing was done: standard output cannot take the result, which is shown only once ({why})"
+            ))
+            .hint("send it to a terminal, a pipe that is read, or a file on a disk with room")
+        })
+    }
+
+    /// Whether `text` is not shown as it is.
+    pub(crate) fn escapes(&self, text: &str) -> bool {
+        self.is_terminal && printable::is_changed(text)
+    }
+
+    fn fit<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.is_terminal { printable::lines(text) } else { Cow::Borrowed(text) }
     }
 
     fn write(&self, parts: &[&[u8]]) -> Result<(), Failure> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.iter().try_for_each(|part| out.write_all(part)).and_then(|()| out.flush()).map_err(|error| {
-            match error.kind() {
-                ErrorKind::BrokenPipe => Failure::new(Exit::PipeClosed, ""),
-                _ => Failure::failed(format!("cannot write the result: {error}")),
-            }
-        })
+        let written = parts.iter().try_for_each(|part| out.write_all(part)).and_then(|()| out.flush());
+        written.map_err(|error| not_written(&error))
     }
 
     /// Something worth knowing, for people; silent with `--quiet`.
@@ -246,7 +282,7 @@ impl Output {
     }
 
     fn say(&self, color: &str, label: &str, text: &str) {
-        let text: Vec<String> = text.lines().map(plain).collect();
+        let text: Vec<_> = text.lines().map(printable::line).collect();
         let text = text.join("\n");
         let line = if self.has_color && !label.is_empty() {
             format!("{color}{label}\u{1b}[0m{text}\n")
@@ -270,7 +306,7 @@ pub(crate) fn set_format(format: Format) {
 
 /// Lines of a result that is too long to be held; false when nobody reads on.
 pub(crate) fn lines(text: &str) -> bool {
-    of_service().exact(text).is_ok()
+    kept(of_service().exact(text))
 }
 
 /// What the service's own commands have to say to people.
@@ -287,8 +323,7 @@ pub(crate) fn fail(text: &str) {
 pub(crate) fn settings(rows: impl Iterator<Item = (&'static str, String, String)>) {
     let rows: Vec<_> = rows.map(|(name, value, source)| vec![name.to_owned(), value, source]).collect();
     let view = View::List { titles: &["SETTING", "VALUE", "FROM"], narrow: 3, rows, empty: "Nothing." };
-    // Nobody is left to tell when standard output is gone.
-    let _ = of_service().show_view(view);
+    kept(of_service().show_view(view));
 }
 
 /// The accounts of this server.
@@ -302,17 +337,36 @@ pub(crate) fn users(users: &[User]) {
             user.created_at.to_string(),
         ]
     };
-    let _ = of_service().show(&users, || View::List {
+    let shown = of_service().show(&users, || View::List {
         titles: &["ID", "USERNAME", "E-MAIL", "BANNED", "CREATED"],
         narrow: 5,
         rows: users.iter().map(row).collect(),
         empty: "No accounts.",
     });
+    kept(shown);
 }
 
-/// A result of one of the service's own commands. Nobody is left to tell when standard output is gone.
+/// A result of one of the service's own commands.
 pub(crate) fn of_the_service<T: Serialize>(data: &T, view: impl FnOnce() -> View) {
-    let _ = of_service().show(data, view);
+    kept(of_service().show(data, view));
+}
+
+/// The first result of the service's own commands that could not be written: it ends the command as failed.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// Whether a result was written. A reader that has gone is no error.
+fn kept(written: Result<(), Failure>) -> bool {
+    let Err(failure) = written else { return true };
+    if failure.exit != Exit::PipeClosed {
+        // The first one says it all.
+        let _ = LOST.set(failure.message);
+    }
+    false
+}
+
+/// What one of the service's own commands could not write.
+pub(crate) fn lost() -> Option<&'static str> {
+    LOST.get().map(String::as_str)
 }
 
 fn of_service() -> Output {
@@ -322,17 +376,39 @@ fn of_service() -> Output {
 
 /// What clap says: help to standard output, wrong usage to standard error.
 pub(crate) fn usage(error: &clap::Error) {
-    let _ = error.print();
+    let text = error.render().to_string();
+    // It quotes what was given, which a script may have from others.
+    let _ = if printable::is_changed(&text) {
+        let text = printable::lines(&text);
+        if error.use_stderr() {
+            io::stderr().write_all(text.as_bytes())
+        } else {
+            io::stdout().write_all(text.as_bytes())
+        }
+    } else {
+        error.print()
+    };
 }
 
 /// Text that is not the client's to shape: completion scripts.
-pub(crate) fn script(bytes: &[u8]) {
-    let _ = io::stdout().write_all(bytes);
+pub(crate) fn script(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| not_written(&error))
+}
+
+fn not_written(error: &io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::BrokenPipe => Failure::new(Exit::PipeClosed, ""),
+        _ => {
+            Failure::failed(format!("the command was carried out, but its result cannot be written: {error}"))
+        }
+    }
 }
 
 /// Where to ask questions: standard error, so that results stay clean.
 pub(crate) fn ask(question: &str) {
     let mut err = io::stderr();
+    let question = printable::lines(question);
     let _ = err.write_all(question.as_bytes()).and_then(|()| err.flush());
 }
 
@@ -341,6 +417,8 @@ pub(crate) fn trace(is_verbose: bool) {
     let level = if is_verbose { tracing::Level::DEBUG } else { tracing::Level::WARN };
     let filter = tracing_subscriber::filter::Targets::new().with_target("hoody_client", level);
     let lines = tracing_subscriber::fmt::layer()
+        // A line that cannot be written is lost; telling of it would be a panic.
+        .log_internal_errors(false)
         .with_writer(io::stderr)
         .with_ansi(false)
         .with_target(false)
@@ -351,24 +429,25 @@ pub(crate) fn trace(is_verbose: bool) {
 }
 
 fn compact<T: Serialize>(data: &T) -> Result<String, Failure> {
-    serde_json::to_string(data).map_err(|error| unprintable(&error))
+    let text = serde_json::to_string(data).map_err(|error| unprintable(&error))?;
+    Ok(printable::json(&text).into_owned())
 }
 
 fn indented<T: Serialize>(data: &T) -> Result<String, Failure> {
-    serde_json::to_string_pretty(data).map_err(|error| unprintable(&error))
+    let text = serde_json::to_string_pretty(data).map_err(|error| unprintable(&error))?;
+    Ok(printable::json(&text).into_owned())
 }
 
 fn yaml<T: Serialize>(data: &T) -> Result<String, Failure> {
-    serde_norway::to_string(data).map_err(|error| unprintable(&error))
+    serde_norway::to_value(data).and_then(printable::yaml).map_err(|error| unprintable(&error))
 }
 
 fn unprintable(error: &dyn std::error::Error) -> Failure {
     Failure::failed(format!("cannot write the result: {error}"))
 }
 
-/// The text without anything that could move the cursor or change its colour.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+fn cell(text: &str) -> String {
+    printable::line(text).into_owned()
 }
 
 #[cfg(test)]
@@ -426,9 +505,9 @@ pub(crate) mod tests {
     #[test]
     fn a_table_has_titles_and_no_control_characters() {
         let (out, err) = shown(Format::Table);
-        assert_eq!(out, "ID  ALIAS\n1   a\u{fffd}[2J\n");
+        assert_eq!(out, "ID  ALIAS\n1   a\\u{1b}[2J\n");
         assert_eq!(err, "by the way\n");
-        assert_eq!(shown(Format::Wide).0, "ID  ALIAS  MORE\n1   a\u{fffd}[2J  x\n");
+        assert_eq!(shown(Format::Wide).0, "ID  ALIAS       MORE\n1   a\\u{1b}[2J  x\n");
     }
 
     #[test]
@@ -441,6 +520,47 @@ pub(crate) mod tests {
         let output = Output::new(Format::Raw, false, Box::new(out.clone()), Box::new(none));
         output.show(&"text", || View::Line(String::new())).unwrap();
         assert_eq!(out.text(), "text\n");
+    }
+
+    /// On a terminal, as it may be shown; elsewhere to its last byte.
+    #[test]
+    fn a_value_is_exact_but_on_a_terminal() {
+        let value = "a\u{1b}]0;x\u{7}\u{9b}2J\u{7f}\u{202e}\tb\r\n";
+        for (is_terminal, shown) in
+            [(false, value), (true, "a\\u{1b}]0;x\\u{7}\\u{9b}2J\\u{7f}\\u{202e}\tb\\u{d}\n")]
+        {
+            for format in [Format::Table, Format::Raw] {
+                let (out, err) = (Captured::default(), Captured::default());
+                let output = Output::new(format, false, Box::new(out.clone()), Box::new(err.clone()));
+                let output = Output { is_terminal, ..output };
+                output.exact(value).unwrap();
+                output.result(value).unwrap();
+                assert_eq!(out.text(), format!("{shown}{shown}\n"));
+                assert_eq!(output.escapes(value), is_terminal);
+            }
+        }
+    }
+
+    #[test]
+    fn json_carries_no_character_that_a_terminal_obeys() {
+        let data = json!({"alias": "\u{9b}31m\u{7f}\u{202e}\u{e0001}"});
+        for format in [Format::Json, Format::Pretty, Format::Raw, Format::Ndjson, Format::Yaml] {
+            let (out, none) = (Captured::default(), Captured::default());
+            let output = Output::new(format, false, Box::new(out.clone()), Box::new(none));
+            output.show(&data, || View::Line(String::new())).unwrap();
+            output.show_next(&data, String::new).unwrap();
+            assert!(
+                !out.text().contains(|c| hoody_core::names::changes_display(c) && c != '\n'),
+                "{format:?}"
+            );
+            let first = out.text().split("---").next().unwrap().to_owned();
+            if format == Format::Yaml {
+                assert_eq!(serde_norway::from_str::<Value>(&first).unwrap(), data);
+            } else {
+                let mut values = serde_json::Deserializer::from_str(&first).into_iter::<Value>();
+                assert_eq!(values.next().unwrap().unwrap(), data);
+            }
+        }
     }
 
     #[test]

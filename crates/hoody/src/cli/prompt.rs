@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use hoody_client::wire::Secret;
+use hoody_core::secret_text;
+use zeroize::Zeroizing;
 
 use super::failure::{Exit, Failure};
 use super::output;
@@ -85,29 +87,57 @@ pub(crate) async fn confirm(question: &str) -> Result<(), Failure> {
     }
 }
 
-/// The first line of standard input.
-pub(crate) async fn secret_from_stdin() -> Result<Secret, Failure> {
-    let secret = Secret::from(blocking(read_line).await?);
+/// What a secret is, where it is read from: blanks are part of a password and of nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A password.
+    Password,
+    /// A token, a code.
+    Token,
+}
+
+impl Kind {
+    /// The secret in a text.
+    pub(crate) fn read(self, text: &str) -> Secret {
+        Secret::new(match self {
+            Self::Password => secret_text::password(text),
+            Self::Token => secret_text::token(text),
+        })
+    }
+}
+
+/// The secret in the first line of standard input.
+pub(crate) async fn secret_from_stdin(kind: Kind) -> Result<Secret, Failure> {
+    let secret = kind.read(&Zeroizing::new(blocking(read_line).await?));
     if secret.is_empty() {
         return Err(Failure::failed("standard input holds no secret in its first line"));
     }
     Ok(secret)
 }
 
-/// The first line of a file; `-` is standard input.
-pub(crate) async fn secret_from_file(path: &Path) -> Result<Secret, Failure> {
+/// The secret in the first line of a file; `-` is standard input.
+pub(crate) async fn secret_from_file(kind: Kind, path: &Path) -> Result<Secret, Failure> {
     if path == Path::new("-") {
-        return secret_from_stdin().await;
+        return secret_from_stdin(kind).await;
     }
-    let mut text = String::new();
+    let mut text = Zeroizing::new(String::new());
     std::fs::File::open(path)
         .and_then(|file| file.take(LONGEST_SECRET).read_to_string(&mut text))
         .with_context(|| format!("cannot read {}", path.display()))?;
-    let secret = Secret::new(text.lines().next().unwrap_or_default());
+    let secret = kind.read(&text);
     if secret.is_empty() {
         return Err(Failure::failed(format!("{} holds no secret in its first line", path.display())));
     }
     Ok(secret)
+}
+
+/// The token or code as given by a flag; `-` reads it from standard input.
+pub(crate) async fn given(flag: &Secret) -> Result<Secret, Failure> {
+    if flag.expose() == "-" {
+        secret_from_stdin(Kind::Token).await
+    } else {
+        Ok(Kind::Token.read(flag.expose()))
+    }
 }
 
 fn read_line() -> io::Result<String> {

@@ -12,6 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output;
+use super::settings::DEFAULT_BASE_URL;
 use crate::activity;
 use crate::app::{App, Settings};
 use crate::audit;
@@ -178,8 +179,9 @@ fn announce(app: &App, local: std::net::SocketAddr, public_url: &str, made: Opti
         }
         // Its certificate is for names, not for addresses.
         (None, "https") => format!("HOODY_BASE_URL={public_url} "),
-        _ if local.ip().is_loopback() && local.port() == 8080 => String::new(),
-        _ => format!("HOODY_BASE_URL=http://{local} "),
+        // What the client asks unless told otherwise.
+        _ if format!("http://{}", to_itself(local)) == DEFAULT_BASE_URL => String::new(),
+        _ => format!("HOODY_BASE_URL=http://{} ", to_itself(local)),
     };
     let password = match &made.place {
         PasswordPlace::File(path) => format!(" --password-file {}", path.display()),

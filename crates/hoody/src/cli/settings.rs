@@ -2,10 +2,12 @@
 //! that order (`contract/cli.md` 1 to 3).
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use hoody_client::id::RealmId;
 use hoody_client::wire::Secret;
+use hoody_core::secret_text;
 use serde_json::Value;
 
 use super::config_file::Config;
@@ -25,31 +27,39 @@ const REALM_VARIABLES: [&str; 2] = ["HOODY_REALM", "HOODY_REALM_ID"];
 
 /// The environment as it was when the command started. An empty variable is none.
 #[derive(Clone, Default)]
-pub(crate) struct Environment(BTreeMap<String, String>);
+pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
-    /// The process's own. A variable that is no text is none.
+    /// The process's own.
     pub(crate) fn of_process() -> Self {
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        Self(std::env::vars_os().filter_map(text).collect())
+        Self(std::env::vars_os().collect())
     }
 
     /// One made of these variables.
     #[cfg(test)]
     pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
-        Self(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        Self(variables.iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 
     /// The first of these that is set, and which one it is.
-    pub(crate) fn first(&self, names: &[&'static str]) -> Option<(&str, &'static str)> {
-        names.iter().find_map(|name| self.get(name).map(|value| (value, *name)))
+    ///
+    /// # Errors
+    /// When it is no text: leaving it out could mean another server, realm or caller.
+    pub(crate) fn first(&self, names: &[&'static str]) -> Result<Option<(&str, &'static str)>, Failure> {
+        let found = names.iter().find_map(|name| Some((self.path(name)?, *name)));
+        let Some((value, name)) = found else { return Ok(None) };
+        let text = value.to_str().ok_or_else(|| Failure::failed(format!("{name} is not text in UTF-8")))?;
+        Ok(Some((text, name)))
     }
 
-    /// A variable, if it is set.
+    /// A variable, if it is set to a text.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.path(name)?.to_str()
+    }
+
+    /// A variable as it is, if it is set.
+    pub(crate) fn path(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 }
 
@@ -73,6 +83,17 @@ pub(crate) enum Source {
     File,
     /// Nobody said anything.
     Default,
+}
+
+impl Source {
+    /// What a token from here is called.
+    pub(crate) fn of_token(&self) -> String {
+        match self {
+            Self::Flag => "--token".to_owned(),
+            Self::Environment(name) => (*name).to_owned(),
+            Self::Profile(_) | Self::File | Self::Default => "the stored token".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Source {
@@ -122,22 +143,30 @@ struct Lookup<'a> {
 }
 
 impl Lookup<'_> {
-    fn text(&self, flag: Option<&String>, variables: &[&'static str], key: &str) -> Option<Setting<String>> {
+    fn text(
+        &self,
+        flag: Option<&String>,
+        variables: &[&'static str],
+        key: &str,
+    ) -> Result<Option<Setting<String>>, Failure> {
         if let Some(value) = flag {
-            return Some(Setting { value: value.clone(), source: Source::Flag });
+            return Ok(Some(Setting { value: value.clone(), source: Source::Flag }));
         }
-        if let Some((value, name)) = self.environment.first(variables) {
-            return Some(Setting { value: value.to_owned(), source: Source::Environment(name) });
+        if let Some((value, name)) = self.environment.first(variables)? {
+            return Ok(Some(Setting { value: value.to_owned(), source: Source::Environment(name) }));
         }
-        let (value, source) = self.stored(key)?;
-        Some(Setting { value: value.as_str()?.to_owned(), source })
+        let Some((value, source)) = self.stored(key) else { return Ok(None) };
+        match value.as_str() {
+            Some(value) => Ok(Some(Setting { value: value.to_owned(), source })),
+            None => Err(wrong_kind(key, &source, "text")),
+        }
     }
 
     fn switch(&self, flag: bool, variable: Option<&'static str>, key: &str) -> Setting<bool> {
         if flag {
             return Setting { value: true, source: Source::Flag };
         }
-        if let Some((_, name)) = variable.and_then(|name| self.environment.first(&[name])) {
+        if let Some(name) = variable.filter(|name| self.environment.path(name).is_some()) {
             return Setting { value: true, source: Source::Environment(name) };
         }
         match self.stored(key) {
@@ -174,27 +203,47 @@ impl Settings {
                 .hint("`hoody config show` lists them; `hoody login --profile` makes one"));
         }
         let lookup = Lookup { environment, config, profile };
+        let base_url = lookup.text(flags.base_url.as_ref(), &BASE_URL_VARIABLES, "baseUrl")?;
         let default = Setting { value: DEFAULT_BASE_URL.to_owned(), source: Source::Default };
         Ok(Self {
-            base_url: lookup.text(flags.base_url.as_ref(), &BASE_URL_VARIABLES, "baseUrl").unwrap_or(default),
+            base_url: base_url.unwrap_or(default),
             realm: realm(&lookup, flags)?,
-            proxy: lookup.text(flags.proxy.as_ref(), &[], "proxy"),
-            ca_file: lookup.text(flags.ca_file.as_ref(), &["HOODY_CA_FILE"], "caFile"),
+            proxy: lookup.text(flags.proxy.as_ref(), &[], "proxy")?,
+            ca_file: lookup.text(flags.ca_file.as_ref(), &["HOODY_CA_FILE"], "caFile")?,
             output: output(&lookup, flags)?,
             is_quiet: lookup.switch(flags.is_quiet, None, "quiet"),
             is_plain: lookup.switch(flags.is_plain, Some("NO_COLOR"), "noColor"),
-            headers: headers(&lookup),
-            token: secret(flags.token.as_ref(), environment, &TOKEN_VARIABLES),
-            username: lookup.text(flags.username.as_ref(), &USERNAME_VARIABLES, "username"),
-            password: secret(flags.password.as_ref(), environment, &PASSWORD_VARIABLES),
+            headers: headers(&lookup)?,
+            token: secret(flags.token.as_ref(), environment, &TOKEN_VARIABLES, whole_token)?,
+            username: lookup.text(flags.username.as_ref(), &USERNAME_VARIABLES, "username")?,
+            password: secret(
+                flags.password.as_ref(),
+                environment,
+                &PASSWORD_VARIABLES,
+                secret_text::password,
+            )?,
             client: client(environment),
             profile: profile.map(str::to_owned),
         })
     }
+
+    /// Whether nothing that the file could say is needed: which profile it is, where the server is.
+    pub(crate) fn do_without_file(flags: &ClientFlags, environment: &Environment) -> bool {
+        let is_set = |names: &[&str]| names.iter().any(|name| environment.path(name).is_some());
+        flags.profile.is_none()
+            && !is_set(&["HOODY_PROFILE"])
+            && (flags.base_url.is_some() || is_set(&BASE_URL_VARIABLES))
+    }
+}
+
+fn wrong_kind(key: &str, source: &Source, kind: &str) -> Failure {
+    Failure::failed(format!("{key} (from {source}) must be {kind}")).hint(format!(
+        "`hoody config set {key}` gives it another value, `hoody config unset {key}` takes it away"
+    ))
 }
 
 fn realm(lookup: &Lookup<'_>, flags: &ClientFlags) -> Result<Option<Setting<RealmId>>, Failure> {
-    let Some(given) = lookup.text(flags.realm.as_ref(), &REALM_VARIABLES, "realm") else { return Ok(None) };
+    let Some(given) = lookup.text(flags.realm.as_ref(), &REALM_VARIABLES, "realm")? else { return Ok(None) };
     if matches!(given.value.as_str(), "" | "*" | "all" | "default") {
         return Ok(None);
     }
@@ -208,7 +257,7 @@ fn output(lookup: &Lookup<'_>, flags: &ClientFlags) -> Result<Setting<Format>, F
     if let Some(value) = flags.output {
         return Ok(Setting { value, source: Source::Flag });
     }
-    let Some(given) = lookup.text(None, &[], "output") else {
+    let Some(given) = lookup.text(None, &[], "output")? else {
         return Ok(Setting { value: Format::default(), source: Source::Default });
     };
     let value = given
@@ -218,22 +267,31 @@ fn output(lookup: &Lookup<'_>, flags: &ClientFlags) -> Result<Setting<Format>, F
     Ok(Setting { value, source: given.source })
 }
 
-fn headers(lookup: &Lookup<'_>) -> Vec<(String, Secret)> {
-    let stored = lookup.stored("headers").and_then(|(value, _)| value.as_object());
-    let text = |(name, value): (&String, &Value)| Some((name.clone(), Secret::new(value.as_str()?)));
-    stored.into_iter().flatten().filter_map(text).collect()
+fn headers(lookup: &Lookup<'_>) -> Result<Vec<(String, Secret)>, Failure> {
+    let Some((value, source)) = lookup.stored("headers") else { return Ok(Vec::new()) };
+    let wrong = || wrong_kind("headers", &source, "an object of texts");
+    let text =
+        |(name, value): (&String, &Value)| Ok((name.clone(), Secret::new(value.as_str().ok_or_else(wrong)?)));
+    value.as_object().ok_or_else(wrong)?.iter().map(text).collect()
 }
 
+/// A secret by flag or variable, which are read by one rule.
 fn secret(
     flag: Option<&Secret>,
     environment: &Environment,
     variables: &[&'static str],
-) -> Option<Setting<Secret>> {
+    read: fn(&str) -> &str,
+) -> Result<Option<Setting<Secret>>, Failure> {
     if let Some(value) = flag {
-        return Some(Setting { value: value.clone(), source: Source::Flag });
+        return Ok(Some(Setting { value: Secret::new(read(value.expose())), source: Source::Flag }));
     }
-    let (value, name) = environment.first(variables)?;
-    Some(Setting { value: Secret::new(value.trim()), source: Source::Environment(name) })
+    let Some((value, name)) = environment.first(variables)? else { return Ok(None) };
+    Ok(Some(Setting { value: Secret::new(read(value)), source: Source::Environment(name) }))
+}
+
+/// All lines: one that is broken in two is no token, and its first half is none either.
+fn whole_token(text: &str) -> &str {
+    secret_text::without_mark(text).trim()
 }
 
 fn client(environment: &Environment) -> String {
@@ -303,6 +361,59 @@ mod tests {
         );
         let flags = ClientFlags { realm: Some("x".into()), ..ClientFlags::default() };
         assert!(Settings::resolve(&flags, &Environment::default(), &config(), false).is_err());
+    }
+
+    #[test]
+    fn a_flag_and_a_variable_are_read_by_one_rule() {
+        let of_flags = |token: &str, password: &str| {
+            let flags = ClientFlags {
+                token: Some(token.into()),
+                password: Some(password.into()),
+                ..ClientFlags::default()
+            };
+            resolve(&flags, &[])
+        };
+        let of_variables = |token: &str, password: &str| {
+            resolve(&ClientFlags::default(), &[("HOODY_TOKEN", token), ("HOODY_PASS", password)])
+        };
+        for ending in ["", "\r", "\n", "\r\n"] {
+            let (token, password) =
+                (format!("\u{feff} hdy_x {ending}"), format!("\u{feff} two words {ending}"));
+            for settings in [of_flags(&token, &password), of_variables(&token, &password)] {
+                assert_eq!(settings.token.unwrap().value.expose(), "hdy_x", "{ending:?}");
+                assert_eq!(settings.password.unwrap().value.expose(), " two words ", "{ending:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said_and_not_left_out() {
+        for (config, key) in [
+            (r#"{"baseUrl": 1}"#, "baseUrl"),
+            (r#"{"realm": ["507f1f77bcf86cd799439012"]}"#, "realm"),
+            (r#"{"proxy": {}}"#, "proxy"),
+            (r#"{"caFile": true}"#, "caFile"),
+            (r#"{"headers": {"x": 1}}"#, "headers"),
+            (r#"{"headers": "x: 1"}"#, "headers"),
+        ] {
+            let config = Config::parse(config).unwrap();
+            let failure = Settings::resolve(&ClientFlags::default(), &Environment::default(), &config, false)
+                .unwrap_err();
+            assert!(failure.message.starts_with(&format!("{key} (from file) must be ")), "{failure:?}");
+        }
+        use std::os::unix::ffi::OsStringExt as _;
+        let no_text = OsString::from_vec(vec![b'x', 0xff]);
+        let environment = |name: &str| Environment([(name.into(), no_text.clone())].into());
+        let resolve =
+            |environment, flags: &ClientFlags| Settings::resolve(flags, &environment, &config(), false);
+        for name in ["HOODY_TOKEN", "HOODY_REALM_ID", "HOODY_BASE_URL", "HOODY_PASSWORD", "HOODY_CA_FILE"] {
+            let failure = resolve(environment(name), &ClientFlags::default()).unwrap_err();
+            assert_eq!(failure.message, format!("{name} is not text in UTF-8"));
+        }
+        // Where it is not needed, it is not looked at.
+        let flags = ClientFlags { token: Some("hdy_x".into()), ..ClientFlags::default() };
+        assert!(resolve(environment("HOODY_TOKEN"), &flags).is_ok());
+        assert!(resolve(environment("LANG"), &ClientFlags::default()).is_ok());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::login;
 use super::output::View;
-use super::prompt;
+use super::prompt::{self, Kind};
 use super::two_factor;
 
 /// What `signup` takes. The password is the client's own flag.
@@ -218,6 +218,13 @@ async fn sign_in(
     is_kept: bool,
     is_token_wanted: bool,
 ) -> Result<(), Failure> {
+    // The token is used up by the answer.
+    if is_kept && request.response_mode.as_deref() != Some("intent") {
+        context.expect_to_store()?;
+    }
+    if is_token_wanted || request.response_mode.is_some() {
+        context.output.expect_to_show()?;
+    }
     let session = match client.verify_email(request).await? {
         LoginAnswer::Session(session) => *session,
         LoginAnswer::Challenge(challenge) if context.is_interactive => {
@@ -239,9 +246,8 @@ async fn sign_in(
 
 async fn invitation(args: &SignUpArgs) -> Result<Option<Secret>, Failure> {
     match (&args.invite_code, &args.invite_code_file) {
-        (Some(code), _) if code.expose() == "-" => prompt::secret_from_stdin().await.map(Some),
-        (Some(code), _) => Ok(Some(code.clone())),
-        (None, Some(path)) => prompt::secret_from_file(path).await.map(Some),
+        (Some(code), _) => prompt::given(code).await.map(Some),
+        (None, Some(path)) => prompt::secret_from_file(Kind::Token, path).await.map(Some),
         (None, None) => Ok(None),
     }
 }
@@ -249,13 +255,12 @@ async fn invitation(args: &SignUpArgs) -> Result<Option<Secret>, Failure> {
 /// The token as given, or asked for. Never a credential from the environment or the configuration.
 async fn token(context: &Context, args: &TokenArgs) -> Result<Secret, Failure> {
     let given = if args.token_stdin {
-        prompt::secret_from_stdin().await?
+        prompt::secret_from_stdin(Kind::Token).await?
     } else if let Some(path) = &args.token_file {
-        prompt::secret_from_file(path).await?
+        prompt::secret_from_file(Kind::Token, path).await?
     } else {
         match &context.flags.token {
-            Some(token) if token.expose() == "-" => prompt::secret_from_stdin().await?,
-            Some(token) => token.clone(),
+            Some(token) => prompt::given(token).await?,
             None if context.is_interactive => prompt::secret("Token of the mail, or its link").await?,
             None => {
                 return Err(Failure::no_terminal("the token of the mail", "--token-stdin or --token-file"));

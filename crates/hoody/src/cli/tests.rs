@@ -1,5 +1,6 @@
 //! Whole commands, in process, against a small server that plays its part on loopback.
 
+mod caution;
 mod manners;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,6 +26,8 @@ struct Stage {
     session: AtomicU32,
     refreshes: AtomicU32,
     logins: AtomicU32,
+    /// Answers each refresh with this refusal.
+    refuses_refresh: Mutex<Option<(StatusCode, &'static str)>>,
     seen: Mutex<Vec<(String, String)>>,
 }
 
@@ -109,6 +112,25 @@ fn play_more(stage: &Stage, method: &Method, uri: &Uri, body: &Value) -> Option<
             return Some((StatusCode::NOT_FOUND, refusal.to_string()).into_response());
         }
         ("POST", path) if path.starts_with("/api/v1/alerts/") => answer(alert()),
+        ("POST", "/api/v1/webhooks") => answer(webhook()),
+        ("POST", path) if path.ends_with("/rotate-secret") => answer(webhook()),
+        ("POST", path) if path.ends_with("/copy") => answer(token(&[], true)),
+        ("POST", "/api/v1/users/auth/2fa/backup-codes/regenerate") => {
+            answer(json!({"backup_codes": ["A-B"]}))
+        }
+        ("POST", "/api/v1/projects") => {
+            let (status, code, message) = match body["alias"].as_str() {
+                Some("lost") => (503, "OUTCOME_UNKNOWN", "Nobody knows"),
+                _ => (400, "X", "no\u{1b}[2J\nhint: run this\u{202e}"),
+            };
+            let refusal = json!({"statusCode": status, "error": "", "message": message, "code": code});
+            return Some((StatusCode::from_u16(status).unwrap(), refusal.to_string()).into_response());
+        }
+        ("PUT", path) if path.starts_with("/api/v1/auth/tokens/") && body.get("expires_at").is_some() => {
+            let told = ("expires_at".to_owned(), body["expires_at"].to_string());
+            stage.seen.lock().unwrap().push(told);
+            answer(token(&[], false))
+        }
         ("PUT", path) if path.starts_with("/api/v1/webhooks/") => {
             note(body.to_string());
             answer(webhook())
@@ -167,6 +189,11 @@ async fn play(
             answer(200, stage.session())
         }
         ("POST", "/api/v1/users/auth/2fa/verify") => refuse("INVALID_OTP_CODE"),
+        ("POST", "/api/v1/users/auth/refresh") if stage.refuses_refresh.lock().unwrap().is_some() => {
+            let (status, code) = stage.refuses_refresh.lock().unwrap().unwrap();
+            let body = json!({"statusCode": 0, "error": "", "message": "not now", "code": code});
+            (status, [("retry-after", "1800")], body.to_string()).into_response()
+        }
         ("POST", "/api/v1/users/auth/refresh") if body["refreshToken"] == format!("refresh-{current}") => {
             stage.refreshes.fetch_add(1, Ordering::SeqCst);
             stage.session.fetch_add(1, Ordering::SeqCst);
@@ -237,17 +264,23 @@ impl Desk {
     }
 
     async fn run(&self, line: &[&str]) -> Run {
+        let out = Captured::default();
+        let run = self.run_into(line, &|| Box::new(out.clone())).await;
+        Run { out: out.text(), ..run }
+    }
+
+    /// Runs it with another standard output.
+    async fn run_into(&self, line: &[&str], out: &dyn Fn() -> Box<dyn std::io::Write + Send>) -> Run {
         let arguments = ["hoody"].iter().chain(line).chain(&["--non-interactive"]).map(OsString::from);
         let cli = Cli::parse_all(&arguments.collect::<Vec<_>>()).unwrap();
         let home = self.home.path().to_str().unwrap();
         let mut variables: Vec<(&str, &str)> = vec![("HOME", home)];
         variables.extend(self.variables.iter().map(|(name, value)| (*name, value.as_str())));
-        let (out, err) = (Captured::default(), Captured::default());
-        let printer =
-            |format, is_quiet, _| Output::new(format, is_quiet, Box::new(out.clone()), Box::new(err.clone()));
+        let err = Captured::default();
+        let printer = |format, is_quiet, _| Output::new(format, is_quiet, out(), Box::new(err.clone()));
         let Command::Client(command) = cli.command else { panic!("{line:?} is the service's") };
         let code = execute(command, cli.flags, &Environment::of(&variables), &printer).await;
-        Run { code, out: out.text(), err: err.text() }
+        Run { code, out: String::new(), err: err.text() }
     }
 
     fn config(&self) -> Value {
@@ -426,7 +459,7 @@ async fn an_ended_session_is_refreshed_once_by_two_commands_at_once() {
     let (stage, address) = Stage::open().await;
     let desk = Desk::at(&address);
     desk.run(&LOGIN).await;
-    let config = ConfigFile::locate(None, desk.home.path().to_str()).unwrap();
+    let config = ConfigFile::locate(None, Some(desk.home.path().as_os_str()));
     config
         .update(|config| {
             config.section_mut(None).insert("expiresAt".into(), json!("2001-01-01T00:00:00.000Z"));
@@ -446,7 +479,7 @@ async fn a_session_that_the_server_refuses_is_refreshed_and_the_call_made_again(
     let (stage, address) = Stage::open().await;
     let desk = Desk::at(&address);
     desk.run(&LOGIN).await;
-    let config = ConfigFile::locate(None, desk.home.path().to_str()).unwrap();
+    let config = ConfigFile::locate(None, Some(desk.home.path().as_os_str()));
     let set = async |key: &str, value: &str| {
         config
             .update(|config| {

@@ -7,6 +7,7 @@ use clap::Args;
 use hoody_client::id::RealmId;
 use hoody_client::time::{DAY, HOUR, MINUTE, Timestamp};
 use hoody_client::wire::{CopyToken, CreateToken, ExpiresAt, IpWhitelist, Secret, UpdateToken};
+use hoody_core::secret_text::without_mark;
 use serde_json::{Map, Value};
 
 use super::permission_flags::PermissionFlags;
@@ -133,6 +134,11 @@ impl CreateArgs {
         self.permission_template.is_some() && self.fields.permissions.tree().is_some()
     }
 
+    /// How long the token lives, where that is how its end is given.
+    pub(crate) fn lifetime(&self) -> Option<i64> {
+        self.fields.expires_in
+    }
+
     /// The request, made at `now`.
     pub(crate) fn request(&self, now: Timestamp) -> anyhow::Result<CreateToken> {
         let fields = &self.fields;
@@ -158,6 +164,11 @@ impl CreateArgs {
 }
 
 impl UpdateArgs {
+    /// How long the token lives, where that is how its end is given.
+    pub(crate) fn lifetime(&self) -> Option<i64> {
+        self.fields.expires_in
+    }
+
     /// The request, made at `now`.
     pub(crate) fn request(&self, now: Timestamp) -> anyhow::Result<UpdateToken> {
         let fields = &self.fields;
@@ -179,6 +190,11 @@ impl UpdateArgs {
 }
 
 impl CopyArgs {
+    /// How long the copy lives, where that is how its end is given.
+    pub(crate) fn lifetime(&self) -> Option<i64> {
+        self.expires_in
+    }
+
     /// The request, made at `now`.
     pub(crate) fn request(&self, now: Timestamp) -> CopyToken {
         CopyToken {
@@ -206,10 +222,11 @@ pub(crate) fn storage(text: Option<&str>) -> anyhow::Result<Option<Option<Map<St
             .with_context(|| format!("--public-storage: cannot read {path}"))?,
         None => text.to_owned(),
     };
+    let text = without_mark(&text);
     if text.trim().is_empty() {
         return Ok(Some(None));
     }
-    serde_json::from_str(&text).map(Some).context("--public-storage: not a JSON object")
+    serde_json::from_str(text).map(Some).context("--public-storage: not a JSON object")
 }
 
 /// The addresses one by one, so that the server can say which one is wrong.

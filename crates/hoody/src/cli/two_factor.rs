@@ -15,6 +15,7 @@ use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::login;
 use super::output::View;
+use super::printable;
 use super::prompt;
 
 /// How often `hoody login` asks for a code.
@@ -113,20 +114,30 @@ pub(crate) async fn run(context: &Context, command: TwoFactorCommand) -> Result<
 
 async fn setup(context: &Context) -> Result<(), Failure> {
     let password = context.password("the account's password", "Password").await?;
+    context.output.expect_to_show()?;
     let setup = context.call(async |client: &Client| client.two_factor().setup(&password).await).await?;
     let output = &context.output;
-    if output.format().is_for_people() {
-        if let Some(uri) = &setup.otpauth_uri {
-            output.note("Scan this with an authenticator app, or type the key into it.");
-            output.result(&draw(uri.expose())?)?;
-        }
-        output.result(&summary(&setup))?;
-    } else {
-        output.show(&setup, || View::Line(String::new()))?;
-    }
+    show_setup(context, &setup).map_err(|failure| {
+        failure.lost(
+            "the key and the backup codes could not be shown; the second factor is as it was",
+            "`hoody auth 2fa setup` gives others",
+        )
+    })?;
     output.note("Keep the backup codes: each is good once in place of a code. They are not shown again.");
     output.note("Not on yet: `hoody auth 2fa verify-setup` asks for the app's first code.");
     Ok(())
+}
+
+fn show_setup(context: &Context, setup: &TwoFactorSetup) -> Result<(), Failure> {
+    let output = &context.output;
+    if !output.format().is_for_people() {
+        return output.show(setup, || View::Line(String::new()));
+    }
+    if let Some(uri) = &setup.otpauth_uri {
+        output.note("Scan this with an authenticator app, or type the key into it.");
+        output.result(&draw(uri.expose())?)?;
+    }
+    output.result(&summary(setup))
 }
 
 /// The code in half blocks: light on dark, as most terminals are; apps read either.
@@ -146,6 +157,7 @@ fn summary(setup: &TwoFactorSetup) -> String {
 
 async fn verify_setup(context: &Context, args: &CodeArgs) -> Result<(), Failure> {
     let code = digits(&code(args.code.as_ref(), "--code", context).await?);
+    context.expect_to_replace().await?;
     let enabled = context.call(async |client: &Client| client.two_factor().verify_setup(&code).await).await?;
     let is_kept = keep(context, &enabled.session.pair).await?;
     context.output.show(&enabled, || View::Done("Two-factor authentication is on.".to_owned()))?;
@@ -157,6 +169,7 @@ async fn disable(context: &Context, args: &CodeArgs) -> Result<(), Failure> {
     context.confirm("Turn two-factor authentication off?").await?;
     let password = context.password("the account's password", "Password").await?;
     let request = DisableTwoFactor { password, code: code(args.code.as_ref(), "--code", context).await? };
+    context.expect_to_replace().await?;
     let disabled = context.call(async |client: &Client| client.two_factor().disable(&request).await).await?;
     let is_kept = keep(context, &disabled.pair).await?;
     context.output.show(&disabled, || View::Done("Two-factor authentication is off.".to_owned()))?;
@@ -187,8 +200,7 @@ async fn verify(context: &Context, args: &VerifyArgs) -> Result<(), Failure> {
         return Err(Failure::failed("standard input holds one secret: the token or the code"));
     }
     let temp_token = match &args.temp_token {
-        Some(given) if given.expose() == "-" => prompt::secret_from_stdin().await?,
-        Some(given) => given.clone(),
+        Some(given) => prompt::given(given).await?,
         None if context.is_interactive => prompt::secret("Token of the login").await?,
         None => return Err(Failure::no_terminal("the token of the login", "--temp-token")),
     };
@@ -197,6 +209,13 @@ async fn verify(context: &Context, args: &VerifyArgs) -> Result<(), Failure> {
     let response_mode = args.response_mode.clone();
     let request = VerifyTwoFactor { code, temp_token: Some(temp_token), client, response_mode };
     let anonymous = context.for_secrets()?;
+    // The token of the login and the code are used up by the answer.
+    if !args.no_save && request.response_mode.as_deref() != Some("intent") {
+        context.expect_to_store()?;
+    }
+    if args.print_token || request.response_mode.is_some() {
+        context.output.expect_to_show()?;
+    }
     let session = match anonymous.two_factor().verify(&request).await? {
         VerifyAnswer::Session(session) => *session,
         VerifyAnswer::Intent(intent) => return login::show_intent(context, &intent),
@@ -227,7 +246,7 @@ pub(crate) async fn answer_challenge(
         };
         match client.two_factor().verify(&request).await {
             Err(error) if tried < TRIES && is_wrong_code(&error) => {
-                context.output.warn(&format!("{error}: try again"));
+                context.output.warn(&format!("{}: try again", printable::line(&error.to_string())));
             }
             other => return Ok(other?),
         }
@@ -284,24 +303,29 @@ async fn regenerate(context: &Context, args: &CodeArgs) -> Result<(), Failure> {
     let password = context.password("the account's password", "Password").await?;
     let code = digits(&code(args.code.as_ref(), "--code", context).await?);
     let request = RegenerateBackupCodes { password, code };
+    context.output.expect_to_show()?;
     let made = context.call(async |client: &Client| client.two_factor().regenerate(&request).await).await?;
-    if context.output.format().is_for_people() {
-        let BackupCodes { backup_codes } = &made;
-        for code in backup_codes {
-            context.output.result(code.expose())?;
-        }
-    } else {
-        context.output.show(&made, || View::Line(String::new()))?;
-    }
+    show_codes(context, &made).map_err(|failure| {
+        failure.lost(
+            "the backup codes were replaced, but the new ones could not be shown; the old ones open nothing any more",
+            "`hoody auth 2fa regenerate` gives others",
+        )
+    })?;
     context.output.note("Keep the backup codes: they are not shown again.");
     Ok(())
+}
+
+fn show_codes(context: &Context, made: &BackupCodes) -> Result<(), Failure> {
+    if !context.output.format().is_for_people() {
+        return context.output.show(made, || View::Line(String::new()));
+    }
+    made.backup_codes.iter().try_for_each(|code| context.output.result(code.expose()))
 }
 
 /// The code as given, or asked for.
 async fn code(given: Option<&Secret>, flag: &str, context: &Context) -> Result<Secret, Failure> {
     match given {
-        Some(given) if given.expose() == "-" => prompt::secret_from_stdin().await,
-        Some(given) => Ok(given.clone()),
+        Some(given) => prompt::given(given).await,
         None if context.is_interactive => prompt::secret("Code of the app").await,
         None => Err(Failure::no_terminal("a code of the second factor", flag)),
     }

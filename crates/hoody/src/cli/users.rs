@@ -221,13 +221,13 @@ async fn update(context: &Context, args: &UpdateArgs) -> Result<(), Failure> {
 
 async fn new_password(context: &Context, args: &UpdateArgs) -> Result<Option<Secret>, Failure> {
     if args.new_password_stdin {
-        return prompt::secret_from_stdin().await.map(Some);
+        return prompt::secret_from_stdin(prompt::Kind::Password).await.map(Some);
     }
     if let Some(path) = &args.new_password_file {
-        return prompt::secret_from_file(path).await.map(Some);
+        return prompt::secret_from_file(prompt::Kind::Password, path).await.map(Some);
     }
     if args.new_password.is_some() || !args.change_password {
-        return Ok(args.new_password.clone());
+        return Ok(args.new_password.as_ref().map(|given| prompt::Kind::Password.read(given.expose())));
     }
     if !context.is_interactive {
         return Err(Failure::no_terminal("a new password", "--password-stdin or --password-file"));
@@ -241,10 +241,10 @@ async fn new_password(context: &Context, args: &UpdateArgs) -> Result<Option<Sec
 
 async fn current_password(context: &Context, args: &UpdateArgs) -> Result<Secret, Failure> {
     if let Some(password) = &args.current_password {
-        return Ok(password.clone());
+        return Ok(prompt::Kind::Password.read(password.expose()));
     }
     if let Some(path) = &args.current_password_file {
-        return prompt::secret_from_file(path).await;
+        return prompt::secret_from_file(prompt::Kind::Password, path).await;
     }
     if !context.is_interactive {
         return Err(Failure::no_terminal("the password in force", "--current-password-file"));

@@ -9,6 +9,7 @@ use hoody_client::Client;
 use hoody_client::id::RealmId;
 use hoody_client::wire::{Secret, SetVaultKey, VaultKey};
 use hoody_core::names;
+use hoody_core::secret_text::without_mark;
 use serde_json::{Map, Value};
 
 use super::cell::text_or;
@@ -165,6 +166,13 @@ fn row(key: &VaultKey) -> Vec<String> {
 async fn get(context: &Context, key: &str, realm: Option<RealmId>) -> Result<(), Failure> {
     let record = context.call(async |client: &Client| client.vault().in_realm(realm).get(key).await).await?;
     let value = record.value.expose();
+    let is_value_alone = matches!(context.output.format(), Format::Raw | Format::Table | Format::Wide);
+    if is_value_alone && context.output.escapes(value) {
+        context.output.note(
+            "The value has characters that a terminal obeys or hides: they are shown by their numbers. \
+             Send the output to a file or a pipe for the exact bytes.",
+        );
+    }
     match context.output.format() {
         Format::Raw => context.output.exact(value),
         // A terminal's next prompt begins on its own line.
@@ -201,7 +209,7 @@ fn metadata(text: &str) -> anyhow::Result<Option<Map<String, Value>>> {
         }
         None => text.to_owned(),
     };
-    serde_json::from_str(&text).context("--metadata: not a JSON object")
+    serde_json::from_str(without_mark(&text)).context("--metadata: not a JSON object")
 }
 
 /// The value as given: nothing is added to it or taken from it.

@@ -55,6 +55,8 @@ async fn wait(client: &Client, codes: &DeviceCode, verifier: &Verifier) -> Resul
         device_code: codes.device_code.clone(),
         code_verifier: Some(Secret::from(verifier.expose())),
     };
+    // An answer that was lost on the way may have been the session, which is given out once.
+    let mut is_one_lost = false;
     let mut interval = codes.interval.map_or(INTERVAL, |seconds| Duration::from_secs(seconds.clamp(1, 60)));
     loop {
         tokio::time::sleep(interval).await;
@@ -62,8 +64,18 @@ async fn wait(client: &Client, codes: &DeviceCode, verifier: &Verifier) -> Resul
             Ok(Poll::Session(session)) => return Ok(*session),
             Ok(Poll::Pending) => {}
             Ok(Poll::Denied) => return Err(Failure::failed("the sign-in was refused")),
+            Ok(Poll::Expired) if is_one_lost => {
+                return Err(Failure::failed(
+                    "the code is over, or the answer with the session was lost on the way",
+                )
+                .hint("`hoody login --web` gets another code"));
+            }
             Ok(Poll::Expired) => return Err(over()),
             Err(error) if !may_pass(&error) => return Err(error.into()),
+            Err(error) if error.is_outcome_unknown() => {
+                is_one_lost = true;
+                interval += INTERVAL;
+            }
             // Too fast, or nobody answers just now: slower from here on.
             Ok(_) | Err(_) => interval += INTERVAL,
         }
@@ -73,7 +85,7 @@ async fn wait(client: &Client, codes: &DeviceCode, verifier: &Verifier) -> Resul
 /// Whether another poll may do better.
 fn may_pass(error: &Error) -> bool {
     match error {
-        Error::Network { .. } | Error::Timeout { .. } => true,
+        Error::Network { .. } | Error::Broken { .. } | Error::Timeout { .. } => true,
         error => error.api().is_some_and(|refusal| {
             refusal.status.is_server_error() || refusal.status == http::StatusCode::TOO_MANY_REQUESTS
         }),

@@ -159,9 +159,13 @@ pub(crate) async fn run(context: &Context, command: WebhooksCommand) -> Result<(
             let event_types = listed("--event-type", fields.event_types)?.unwrap_or_default();
             let realm_ids = listed("--realm-id", fields.realm_ids)?.unwrap_or_default();
             let request = CreateWebhook { url, description: fields.description, event_types, realm_ids };
+            context.output.expect_to_show()?;
             let webhook =
                 context.call(async |client: &Client| client.webhooks().create(&request).await).await?;
-            show_secret(context, &webhook)
+            match show_secret(context, &webhook) {
+                Err(failure) => Err(take_back(context, webhook.id, failure).await),
+                Ok(()) => Ok(()),
+            }
         }
         WebhooksCommand::Update { id, url, enabled, fields } => {
             let request = UpdateWebhook {
@@ -181,8 +185,16 @@ pub(crate) async fn run(context: &Context, command: WebhooksCommand) -> Result<(
             context.output.show(&serde_json::Value::Null, || View::Done(format!("Deleted webhook {id}.")))
         }
         WebhooksCommand::RotateSecret { id } => {
+            context.output.expect_to_show()?;
             let call = context.call(async |client: &Client| client.webhooks().rotate_secret(id).await);
-            show_secret(context, &call.await?)
+            let webhook = call.await?;
+            let until = text_or(webhook.previous_secret_until, "then");
+            show_secret(context, &webhook).map_err(|failure| {
+                failure.lost(
+                    &format!("webhook {id} has a new secret, but it could not be shown; the one before signs, too, until {until}"),
+                    &format!("`hoody webhooks rotate-secret {id}` gives another"),
+                )
+            })
         }
         WebhooksCommand::Test { id } => {
             let sent = context.call(async |client: &Client| client.webhooks().test(id).await).await?;
@@ -262,6 +274,23 @@ fn delivery_row(delivery: &WebhookDelivery) -> Vec<String> {
         text_or(delivery.error.as_ref(), "-"),
         text_or(delivery.answer.as_ref(), "-"),
     ]
+}
+
+/// Nobody has seen the secret of a new endpoint: away with it.
+async fn take_back(context: &Context, id: WebhookId, failure: Failure) -> Failure {
+    match context.call(async |client: &Client| client.webhooks().delete(id).await).await {
+        Ok(()) => failure
+            .lost(&format!("webhook {id} was deleted again, because its secret could not be shown"), ""),
+        Err(why) => failure.lost(
+            &format!(
+                "webhook {id} was made, but its secret could not be shown, nor could it be deleted ({})",
+                why.message
+            ),
+            &format!(
+                "`hoody webhooks delete {id}`, or `hoody webhooks rotate-secret {id}` for another secret"
+            ),
+        ),
+    }
 }
 
 /// The secret alone is the result, so that it can be piped on; it is not shown again.

@@ -10,6 +10,7 @@ mod admin;
 mod alerts;
 mod audit;
 mod browser;
+mod caution;
 mod cli;
 mod cluster;
 mod crash;

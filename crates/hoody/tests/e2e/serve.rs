@@ -46,6 +46,23 @@ async fn a_fresh_start_keeps_its_files_private_and_its_first_password_works() {
     server.client().login(&username, &password).await.check().await.expect(StatusCode::NO_CONTENT);
 }
 
+/// Wherever it listens: as it is printed.
+#[tokio::test]
+async fn the_command_that_a_first_start_proposes_leads_to_it() {
+    for listen in ["0.0.0.0:0", "[::]:0", "127.0.0.1:0", "[::1]:0"] {
+        let place = Place::sqlite();
+        let server = Server::start(place.hoody(&["serve", "--listen", listen])).await;
+        server.says("Try: ").await;
+        let said = server.said();
+        let line = said.lines().find_map(|line| line.strip_prefix("Try: ")).unwrap();
+        assert!(!line.contains("0.0.0.0") && !line.contains("[::]"), "{line}");
+        let mut shell = place.command("/bin/sh");
+        let bin = Path::new(HOODY).parent().unwrap().display().to_string();
+        shell.args(["-c", line]).env("PATH", format!("{bin}:/usr/bin:/bin"));
+        finish(shell, "").await.ended(0);
+    }
+}
+
 #[tokio::test]
 async fn the_first_password_is_gone_once_it_is_changed() {
     let place = Place::sqlite();

@@ -24,12 +24,22 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(mut command: Command) -> Self {
+    fn start(command: Command) -> Self {
+        Self::with(command, |command, _| command)
+    }
+
+    /// The same with standard output on the terminal, too.
+    fn start_whole(command: Command) -> Self {
+        Self::with(command, |command, line| command.stdout(line))
+    }
+
+    fn with(mut command: Command, more: fn(&mut Command, Stdio) -> &mut Command) -> Self {
         let keyboard = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         rustix::pty::grantpt(&keyboard).unwrap();
         rustix::pty::unlockpt(&keyboard).unwrap();
         let name = rustix::pty::ptsname(&keyboard, Vec::new()).unwrap();
         let line = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        more(&mut command, Stdio::from(line.try_clone().unwrap()));
         command.stdin(Stdio::from(line.try_clone().unwrap())).stderr(Stdio::from(line));
         let child = Guarded(Some(command.spawn().unwrap()));
         // The command holds the line's other end: with it alone the screen ends when the command does.
@@ -77,6 +87,64 @@ impl Terminal {
         let output = self.child.0.take().unwrap().wait_with_output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), self.screen())
     }
+}
+
+/// Cancels, colours, moves, retitles, turns around, hides.
+const HOSTILE: &str =
+    "a\u{1b}]0;x\u{7}\u{1b}[2J\u{9b}31m\u{7f}\u{8}\u{202e}\u{2066}\u{200b}\u{feff}\u{ad}\u{e0041}z";
+
+/// What a terminal obeys, and what makes a text read as another. A terminal's own line ends are none.
+fn is_hostile(c: char) -> bool {
+    c != '\r' && c != '\n' && (c.is_control() || HOSTILE.contains(c) && !c.is_ascii())
+}
+
+/// Text of others, at a terminal and through a pipe: in the vault, the request log and the server's errors.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_others_wrote_steers_the_terminal() {
+    let place = Place::sqlite();
+    let (server, ada) = place.serve_ada().await;
+    let (_, token) = ada.mint(json!({ "vault_access": true, "permission_template": "full_access" })).await;
+    let token = token.credential.unwrap();
+    let hoody = |arguments: &[&str]| {
+        let mut command = place.hoody(arguments);
+        command.env("HOODY_BASE_URL", &server.base).env("HOODY_TOKEN", &token);
+        command
+    };
+    let meta = json!({ "by": HOSTILE }).to_string();
+    let set = ["vault", "set", "k", "--value", HOSTILE, "--metadata", &meta];
+    crate::support::finish(hoody(&set), "").await.ended(0);
+    let agent = "x\u{202e}\u{9b}y";
+    let ask = reqwest::Client::builder().no_proxy().build().unwrap();
+    let asked = ask.get(format!("{}/api/v1/projects", server.base)).bearer_auth(&token);
+    let header = reqwest::header::HeaderValue::from_bytes(agent.as_bytes()).unwrap();
+    asked.header("user-agent", header).send().await.unwrap();
+
+    for format in ["table", "wide", "raw", "json", "pretty", "yaml", "ndjson"] {
+        for arguments in [
+            &["vault", "get", "k"][..],
+            &["vault", "list"],
+            &["activity", "logs"],
+            &["vault", "get", "\u{202e}"],
+            &["auth", "get", HOSTILE],
+        ] {
+            let command = hoody(&[arguments, &["-o", format]].concat());
+            let (_, _, screen) = Terminal::start_whole(command).ended().await;
+            assert!(!screen.contains(is_hostile), "{arguments:?} {format}: {screen:?}");
+        }
+        let piped = crate::support::finish(hoody(&["vault", "get", "k", "-o", format]), "").await;
+        let value = match format {
+            "table" | "wide" => piped.ended(0).stdout.strip_suffix('\n').unwrap().to_owned(),
+            "raw" => piped.ended(0).stdout.clone(),
+            "yaml" => continue,
+            _ => serde_json::from_str::<Value>(&piped.ended(0).stdout).unwrap()["value"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        };
+        assert_eq!(value, HOSTILE, "{format}: through a pipe it is exact");
+    }
+    let (_, _, screen) = Terminal::start_whole(hoody(&["vault", "get", "k"])).ended().await;
+    assert!(screen.contains(r"a\u{1b}]0;x\u{7}") && screen.contains("exact bytes"), "{screen}");
 }
 
 const HOW: &str = "How do you want to sign in to";
