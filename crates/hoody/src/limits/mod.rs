@@ -19,6 +19,7 @@ use hoody_core::address::neighbourhood;
 use hoody_core::id::{SessionId, UserId};
 use hoody_core::names::fold;
 use hoody_core::time::{HOUR, MINUTE, SECOND, Timestamp};
+use hoody_core::totp;
 
 use crate::app::App;
 use crate::db::Tx;
@@ -61,11 +62,16 @@ pub(crate) const DEVICE_STARTS: Limit = limit("device_starts", 60, HOUR);
 pub(crate) const DEVICE_POLLS: Limit = limit("device_polls", 600, HOUR);
 /// `POST /users/me/retry-setup` of one account.
 pub(crate) const RETRY_SETUP: Limit = limit("retry_setup", 1, MINUTE);
+/// Wrong codes of a second factor from one session, or from one address where the account signed in lately.
+/// Those of strangers count in the account itself.
+pub(crate) const OTP_OF_OWNER: Limit = limit("otp_of_owner", totp::MAX_FAILURES, totp::LOCKOUT);
+/// Backup codes of one account from one address while its codes are locked.
+pub(crate) const BACKUP_CODES: Limit = limit("backup_codes", 100, totp::LOCKOUT);
 /// Failures that one account's history keeps.
 pub(crate) const HISTORY_FAILURES: Limit = limit("history_failures", 200, HOUR);
 
 /// All of them.
-const ALL: [&Limit; 14] = [
+const ALL: [&Limit; 16] = [
     &LOGIN_BY_ADDRESS,
     &LOGIN_BY_NAME,
     &LOGIN_FROM_KNOWN,
@@ -79,6 +85,8 @@ const ALL: [&Limit; 14] = [
     &DEVICE_STARTS,
     &DEVICE_POLLS,
     &RETRY_SETUP,
+    &OTP_OF_OWNER,
+    &BACKUP_CODES,
     &HISTORY_FAILURES,
 ];
 
@@ -210,6 +218,33 @@ pub(crate) async fn is_within(
 ) -> Result<bool, Error> {
     let hits = store::count(tx, limit, &subject.digest(app), app.now()).await?;
     Ok(hits.count <= limit.max)
+}
+
+/// How many were counted in the window that is under way, and when it ends.
+///
+/// # Errors
+/// What the database fails with.
+pub(crate) async fn counted_in(
+    app: &App,
+    tx: &mut Tx,
+    limit: &'static Limit,
+    subject: Subject<'_>,
+) -> Result<Option<(i64, Timestamp)>, Error> {
+    let hits = store::find(tx, limit, &subject.digest(app), app.now()).await?;
+    Ok(hits.map(|hits| (hits.count, hits.expires_at)))
+}
+
+/// Forgets what was counted, in a transaction that does more. For limits that nobody remembers as refused.
+///
+/// # Errors
+/// What the database fails with.
+pub(crate) async fn forget_in(
+    app: &App,
+    tx: &mut Tx,
+    limit: &'static Limit,
+    subject: Subject<'_>,
+) -> Result<(), Error> {
+    Ok(store::forget(tx, limit, &subject.digest(app)).await?)
 }
 
 /// Refuses who is remembered as refused; asks nobody else.

@@ -16,6 +16,7 @@ const COUNT: &str = "INSERT INTO rate_limits (limit_name, subject, hits, expires
      RETURNING hits, expires_at";
 const FIND: &str = "SELECT hits, expires_at FROM rate_limits \
      WHERE limit_name = $1 AND subject = $2 AND expires_at > $3 AND expires_at <= $4";
+const FORGET: &str = "DELETE FROM rate_limits WHERE limit_name = $1 AND subject = $2";
 /// The condition stands twice: a counter that began anew while this waited for it stays.
 const DELETE_EXPIRED: &str = "DELETE FROM rate_limits WHERE expires_at <= $1 AND (limit_name, subject) IN \
      (SELECT limit_name, subject FROM rate_limits WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
@@ -40,6 +41,11 @@ pub(super) async fn find(
 ) -> Result<Option<Hits>, DbError> {
     let row = args![limit.name, &subject[..], now, latest_end(limit, now)];
     on.into().find(FIND, row).await?.map(|row| read(&row)).transpose()
+}
+
+/// Begins a counter anew.
+pub(super) async fn forget(tx: &mut Tx, limit: &Limit, subject: &Digest) -> Result<(), DbError> {
+    tx.execute(FORGET, args![limit.name, &subject[..]]).await.map(drop)
 }
 
 /// Removes counters whose window is over.

@@ -33,15 +33,18 @@ pub(crate) async fn update_token(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::AuthToken>, Error> {
     let change = TokenChange::parse(&body, app.now(), catalogue())?;
-    let (mutation, grant) = Mutation::begin(&app, &caller).await?;
-    let mut mutation = two_factor::gate(&app, mutation, &grant, change.otp_code.as_deref()).await?;
+    let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
+    let only_disables = change.is_enabled == Some(false) && names_only_is_enabled(&body);
+    if !only_disables {
+        // To stop a token takes no code, as to delete it takes none.
+        mutation = two_factor::gate(&app, mutation, &grant, change.otp_code.as_deref()).await?;
+    }
     let found = find_target(&mut mutation, &caller, &grant, id).await?;
     let before = &found.token;
     if change.public_key.is_some() || change.public_storage.is_some() {
         may_publish(&grant)?;
     }
     let mut token = before.clone();
-    let only_disables = change.is_enabled == Some(false) && names_only_is_enabled(&body);
     let enables = change.is_enabled == Some(true);
     put(change, &mut token);
     if let Some(realm) = caller.attempt.realm {

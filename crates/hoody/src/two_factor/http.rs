@@ -8,6 +8,7 @@ use hoody_core::wire;
 use http::request::Parts;
 use zeroize::Zeroizing;
 
+use super::guesses::Guesser;
 use super::{ISSUER, Naming, PENDING_LIFETIME, TwoFactor, body, qr, store, verify};
 use crate::app::App;
 use crate::clock::entropy;
@@ -104,14 +105,15 @@ pub(crate) async fn verify_setup(
     let now = mutation.now;
     let pending = state.pending.as_ref().filter(|(_, at)| now < at.plus(PENDING_LIFETIME));
     let (sealed, _) = pending.ok_or_else(not_verified)?;
-    super::refuse_locked(&state, now)?;
+    let guesser = Guesser::of(&grant);
+    super::refuse_locked(guesser.failures(&app, &mut mutation, &state).await?, now)?;
     let secret = super::open_secret(&app, &super::pending_place(&account), sealed)?;
     let step = match code {
         Code::Totp(digits) => totp::verify(&secret, digits, now, None),
         Code::Backup(_) => None,
     };
     let Some(step) = step else {
-        return Err(super::count_wrong(&app, mutation, &state, "INVALID_OTP_CODE").await?);
+        return Err(super::count_wrong(&app, mutation, &state, guesser, "INVALID_OTP_CODE").await?);
     };
     let sealed = app.keys.seal(&super::secret_place(&account), secret.expose());
     if !store::enable(&mut mutation.tx, account, sealed, step, now).await? {
@@ -164,7 +166,8 @@ pub(crate) async fn disable(
     let (password, code) = body::parse_disable(&body)?;
     let user = confirm_password(&app, &caller, &password).await?.ok_or_else(incorrect_password)?;
     let (mutation, grant, state) = begin_enabled(&app, &caller, Some(&user)).await?;
-    let mut mutation = super::spend(&app, mutation, &state, Some(code), Naming::ByForm).await?;
+    let mut mutation =
+        super::spend(&app, mutation, &state, Some(code), (Naming::ByForm, Guesser::of(&grant))).await?;
     if !store::disable(&mut mutation.tx, grant.account).await? {
         return Err(not_enabled().into());
     }
@@ -186,7 +189,8 @@ pub(crate) async fn regenerate_backup_codes(
     let (password, code) = body::parse_regenerate(&body)?;
     let user = confirm_password(&app, &caller, &password).await?.ok_or_else(incorrect_password)?;
     let (mutation, grant, state) = begin_enabled(&app, &caller, Some(&user)).await?;
-    let mut mutation = super::spend(&app, mutation, &state, Some(code), Naming::Otp).await?;
+    let mut mutation =
+        super::spend(&app, mutation, &state, Some(code), (Naming::Otp, Guesser::of(&grant))).await?;
     let backup_codes = make_backup_codes(&app, &mut mutation, &grant, false).await?;
     let account = grant.account;
     history::record(&mut mutation, account, Event::BackupCodesRegenerated, None).await?;
@@ -216,7 +220,8 @@ pub(crate) async fn update_token_gate(
         let incorrect = Error::Unauthorized { code: "INCORRECT_PASSWORD", message: "Incorrect password" };
         let user = confirm_password(&app, &caller, &password).await?.ok_or(incorrect)?;
         let (mutation, grant, state) = begin_enabled(&app, &caller, Some(&user)).await?;
-        (super::spend(&app, mutation, &state, code, Naming::Otp).await?, grant)
+        let how = (Naming::Otp, Guesser::of(&grant));
+        (super::spend(&app, mutation, &state, code, how).await?, grant)
     };
     let account = grant.account;
     if !store::set_gate(&mut mutation.tx, account, request.is_on).await? {

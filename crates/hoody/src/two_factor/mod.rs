@@ -1,11 +1,12 @@
 //! The second factor of an account: codes by time and backup codes (`contract/two-factor.md`).
 //!
 //! Whoever checks a code does it with [`spend`], inside a mutation and under the account's lock, so that
-//! a code counts once whatever comes in parallel, and wrong codes of every route count together. A wrong
-//! code is counted by committing the mutation that was to use it, before anything else is in it. The
-//! rules of codes, steps and the lock are `hoody_core::totp`.
+//! a code counts once whatever comes in parallel, and wrong codes of every route count. A wrong
+//! code is counted by committing the mutation that was to use it, before anything else is in it. `guesses`
+//! says with whose others it counts; the rules of codes, steps and the lock are `hoody_core::totp`.
 
 pub(crate) mod body;
+pub(crate) mod guesses;
 pub(crate) mod http;
 mod qr;
 pub(crate) mod store;
@@ -23,6 +24,7 @@ use hoody_core::time::{MINUTE, Timestamp};
 use hoody_core::totp::{self, Code, Failures, TotpSecret};
 use hoody_core::wire;
 
+use self::guesses::Guesser;
 use crate::app::App;
 use crate::clock::entropy;
 use crate::db::DbError;
@@ -132,7 +134,7 @@ pub(crate) async fn gate(
         return Ok(mutation);
     };
     let code = otp_code.filter(|code| !code.trim().is_empty()).ok_or_else(otp_required)?;
-    spend(app, mutation, &state, Code::parse(code), Naming::Otp).await
+    spend(app, mutation, &state, Code::parse(code), (Naming::Otp, Guesser::of(grant))).await
 }
 
 pub(crate) fn otp_required() -> Invalid {
@@ -149,42 +151,89 @@ pub(crate) async fn spend(
     mut mutation: Mutation,
     state: &TwoFactor,
     code: Option<Code>,
-    naming: Naming,
+    (naming, guesser): (Naming, Guesser),
 ) -> Result<Mutation, Error> {
-    refuse_locked(state, mutation.now)?;
-    let is_right = match (&state.enabled, code) {
+    let failures = guesser.failures(app, &mut mutation, state).await?;
+    if let Some(seconds) = failures.lockout_seconds(mutation.now) {
+        return spend_when_locked(app, mutation, state, code, seconds).await;
+    }
+    let judged = match (&state.enabled, code) {
         (Some(enabled), Some(Code::Totp(digits))) => {
             let secret = open_secret(app, &secret_place(&state.account), &enabled.secret)?;
             match totp::verify(&secret, digits, mutation.now, enabled.last_step) {
-                Some(step) => store::accept_step(&mut mutation.tx, state.account, step).await?,
-                None => false,
+                Some(step) if store::accept_step(&mut mutation.tx, state.account, step).await? => {
+                    Judged::Right
+                }
+                _ if totp::verify(&secret, digits, mutation.now, None).is_some() => Judged::Again,
+                _ => Judged::Wrong,
             }
         }
         (Some(_), Some(Code::Backup(characters))) => {
-            let mut is_right = false;
-            for digest in app.keys.backup_digests(state.account, &characters) {
-                is_right |= store::take_backup_code(&mut mutation.tx, state.account, &digest).await?;
-            }
-            is_right
+            let is_right = take_backup_code(app, &mut mutation, state.account, &characters).await?;
+            if is_right { Judged::Right } else { Judged::Wrong }
         }
-        _ => false,
+        _ => Judged::Wrong,
     };
-    if is_right {
-        if state.failures != Failures::default() {
-            store::set_failures(&mut mutation.tx, state.account, Failures::default()).await?;
-        }
-        return Ok(mutation);
-    }
     let name = match (naming, code) {
         (Naming::ByForm, Some(Code::Backup(_))) => "INVALID_BACKUP_CODE",
         _ => "INVALID_OTP_CODE",
     };
-    Err(count_wrong(app, mutation, state, name).await?)
+    match judged {
+        Judged::Right => {
+            guesser.was_right(app, &mut mutation, state).await?;
+            Ok(mutation)
+        }
+        Judged::Again => Err(Error::WrongCode { code: name, remaining: failures.remaining() }),
+        Judged::Wrong => Err(count_wrong(app, mutation, state, guesser, name).await?),
+    }
 }
 
-/// No code is checked, right or wrong, while the account is locked.
-fn refuse_locked(state: &TwoFactor, now: Timestamp) -> Result<(), Error> {
-    match state.failures.lockout_seconds(now) {
+/// What a code is.
+enum Judged {
+    Right,
+    /// Of the owner's app, and used up. Whoever sends it again, a client that retries for one, guesses nothing.
+    Again,
+    Wrong,
+}
+
+/// While codes are locked, a backup code is the only one that is looked at.
+async fn spend_when_locked(
+    app: &App,
+    mut mutation: Mutation,
+    state: &TwoFactor,
+    code: Option<Code>,
+    seconds: u64,
+) -> Result<Mutation, Error> {
+    let locked = Error::CodesLocked { seconds };
+    let (Some(_), Some(Code::Backup(characters))) = (&state.enabled, code) else { return Err(locked) };
+    if !guesses::may_try_backup_code(app, &mut mutation, state.account).await? {
+        return Err(locked);
+    }
+    if take_backup_code(app, &mut mutation, state.account, &characters).await? {
+        return Ok(mutation);
+    }
+    record_wrong(app, &mut mutation, state.account).await?;
+    mutation.commit().await?;
+    Err(locked)
+}
+
+/// Uses a backup code up; false when there is none like it.
+async fn take_backup_code(
+    app: &App,
+    mutation: &mut Mutation,
+    account: UserId,
+    characters: &[u8; totp::BACKUP_LENGTH],
+) -> Result<bool, DbError> {
+    let mut is_right = false;
+    for digest in app.keys.backup_digests(account, characters) {
+        is_right |= store::take_backup_code(&mut mutation.tx, account, &digest).await?;
+    }
+    Ok(is_right)
+}
+
+/// No code is checked, right or wrong, while whoever sends it is locked.
+fn refuse_locked(failures: Failures, now: Timestamp) -> Result<(), Error> {
+    match failures.lockout_seconds(now) {
         Some(seconds) => Err(Error::CodesLocked { seconds }),
         None => Ok(()),
     }
@@ -195,17 +244,21 @@ async fn count_wrong(
     app: &App,
     mut mutation: Mutation,
     state: &TwoFactor,
+    guesser: Guesser,
     code: &'static str,
 ) -> Result<Error, Error> {
-    let failures = state.failures.failed(mutation.now);
-    store::set_failures(&mut mutation.tx, state.account, failures).await?;
-    let source = Source { address: mutation.address, client: None };
-    let (who, now) = ((Some(state.account), ""), mutation.now);
-    history::record_failure(app, &mut mutation.tx, who, Event::OtpVerifyFailed, source, now).await?;
+    let failures = guesser.failed(app, &mut mutation, state).await?;
+    record_wrong(app, &mut mutation, state.account).await?;
     let change = Change::new("account.otp_verify_failed", state.account, "account", state.account);
     mutation.tell(change.with(serde_json::json!({ "attempts_remaining": failures.remaining() })));
     mutation.commit().await?;
     Ok(Error::WrongCode { code, remaining: failures.remaining() })
+}
+
+async fn record_wrong(app: &App, mutation: &mut Mutation, account: UserId) -> Result<(), Error> {
+    let source = Source { address: mutation.address, client: None };
+    let (who, now) = ((Some(account), ""), mutation.now);
+    history::record_failure(app, &mut mutation.tx, who, Event::OtpVerifyFailed, source, now).await
 }
 
 /// Takes a second factor that its owner lost away, its lock too, and ends every session: the operator's

@@ -9,6 +9,7 @@ use hoody_core::session::{self, PartialClaims};
 use hoody_core::totp::Code;
 use hoody_core::wire;
 
+use super::guesses::Guesser;
 use super::{Naming, store};
 use crate::error::Error;
 use crate::feed::{Actor, Mutation};
@@ -69,6 +70,7 @@ pub(crate) async fn finish(
     address: IpAddr,
 ) -> Result<wire::VerifyAnswer, Error> {
     let claims = &login.claims;
+    let guesser = Guesser::at(app, claims.sub, address).await?;
     let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
     mutation.address = Some(address);
     mutation.lock_account(claims.sub).await?;
@@ -86,7 +88,7 @@ pub(crate) async fn finish(
             return Err(device::binding_gone().into());
         }
     }
-    let mut mutation = super::spend(app, mutation, &state, Some(code), Naming::ByForm).await?;
+    let mut mutation = super::spend(app, mutation, &state, Some(code), (Naming::ByForm, guesser)).await?;
     let method = Some(if matches!(code, Code::Backup(_)) { "backup_code" } else { "totp" });
     let client = client_name(client);
     let answer = match (claims.device, &claims.challenge) {

@@ -208,28 +208,29 @@ on_both! {
         for again in [code.clone(), format!(" {} {} ", &code[..3], &code[3..]), code_at(&app, &ada.secret, -1)] {
             verify(&app, &temp, &again).await.refused(401, "INVALID_OTP_CODE");
         }
-        // On another route too, and on another node.
+        // On another route too. Whoever sends a code again guesses nothing.
         let made = ada.session.post(TOKENS, json!({"otp_code": code})).await;
-        assert_eq!(made.refused(401, "INVALID_OTP_CODE").data()["attempts_remaining"], 1);
+        assert_eq!(made.refused(401, "INVALID_OTP_CODE").data()["attempts_remaining"], 5);
+        let wrong = verify(&app, &temp, &wrong_code(&app, &ada.secret)).await;
+        assert_eq!(wrong.refused(401, "INVALID_OTP_CODE").data()["attempts_remaining"], 4);
+        // At once, and on another node.
         next_step(&app).await;
         let code = code_at(&app, &ada.secret, 0);
         let node = app.another_node().await;
         let body = json!({"temp_token": temp, "code": code});
         let (here, there) = (app.anon(), app.anon().at(&node));
-        let (one, two, three, four) = tokio::join!(
-            here.post(VERIFY, body.clone()),
-            there.post(VERIFY, body.clone()),
-            here.post(VERIFY, body.clone()),
-            there.post(VERIFY, body.clone()),
-        );
-        let replies = [one, two, three, four];
+        let sent = (0..12).map(|n| {
+            let (client, body) = (if n % 2 == 0 { &here } else { &there }, body.clone());
+            async move { client.post(VERIFY, body).await }
+        });
+        let replies = futures_util::future::join_all(sent).await;
         assert_eq!(replies.iter().filter(|reply| reply.status == StatusCode::OK).count(), 1, "{replies:?}");
         for reply in replies.iter().filter(|reply| reply.status != StatusCode::OK) {
             reply.refused(401, "INVALID_OTP_CODE");
         }
     }
 
-    async fn threat_14_five_wrong_codes_lock_every_route_and_every_login(app: TestApp) {
+    async fn threat_14_five_wrong_codes_lock_every_login_there(app: TestApp) {
         let ada = protect(&app, &app.user("ada").await).await;
         let wrong = wrong_code(&app, &ada.secret);
         let temp = challenge(&app, "ada").await;
@@ -238,30 +239,28 @@ on_both! {
         let temp = challenge(&app, "ada").await;
         let reply = verify(&app, &temp, "AAAAA-AAAAA").await;
         assert_eq!(reply.refused(400, "INVALID_BACKUP_CODE").data()["attempts_remaining"], 3);
-        let reply = delete(&ada.session, json!({"password": PASSWORD, "code": wrong})).await;
-        assert_eq!(reply.refused(401, "INVALID_OTP_CODE").data()["attempts_remaining"], 2);
-        let reply = ada.session.post(TOKENS, json!({"otp_code": wrong})).await;
-        assert_eq!(reply.refused(401, "INVALID_OTP_CODE").data()["attempts_remaining"], 1);
-        let reply = ada.session.post(REGENERATE, json!({"password": PASSWORD, "code": wrong})).await;
-        assert_eq!(reply.refused(401, "INVALID_OTP_CODE").data()["attempts_remaining"], 0);
+        for left in [2, 1, 0] {
+            let reply = verify(&app, &temp, &wrong).await;
+            assert_eq!(reply.refused(401, "INVALID_OTP_CODE").data()["attempts_remaining"], left);
+        }
 
-        // Locked: the right code is refused as well, everywhere, and says for how long.
+        // Locked: the right code is refused as well, on every node, and says for how long.
         let node = app.another_node().await;
         let code = code_at(&app, &ada.secret, 0);
         let temp = challenge(&app, "ada").await;
         let locked = [
             verify(&app, &temp, &code).await,
-            app.anon().at(&node).post(VERIFY, json!({"temp_token": temp, "code": ada.backup_codes[0]})).await,
-            delete(&ada.session, json!({"password": PASSWORD, "code": code})).await,
-            ada.session.post(TOKENS, json!({"otp_code": code})).await,
-            ada.session.post(REGENERATE, json!({"password": PASSWORD, "code": code})).await,
-            ada.session.put(GATE, json!({"enabled": false, "password": PASSWORD, "otp_code": code})).await,
+            app.anon().at(&node).post(VERIFY, json!({"temp_token": temp, "code": code})).await,
+            verify(&app, &temp, "AAAAA-AAAAA").await,
         ];
         for reply in locked {
             reply.refused(429, "TWOFACTOR_RATE_LIMIT");
             assert_eq!(reply.data()["lockout_seconds"], 900);
             assert_eq!(reply.headers["retry-after"], "900");
         }
+        // Who is signed in is not concerned, and a backup code, which nobody guesses, opens.
+        ada.session.post(TOKENS, json!({"otp_code": code})).await.expect(StatusCode::CREATED);
+        verify(&app, &temp, &ada.backup_codes[0]).await.expect(StatusCode::OK);
         app.service.advance(15 * MINUTE - 1);
         app.service.poll().await;
         let temp = challenge(&app, "ada").await;
@@ -273,6 +272,74 @@ on_both! {
         verify(&app, &temp, &code_at(&app, &ada.secret, 0)).await.expect(StatusCode::OK);
         // The right one cleared the count.
         assert_eq!(verify(&app, &temp, &wrong_code(&app, &ada.secret)).await.data()["attempts_remaining"], 4);
+    }
+
+    async fn threat_14_five_wrong_codes_lock_every_route_of_a_session(app: TestApp) {
+        let user = app.user("ada").await;
+        let token = user.mint(json!({})).await;
+        let ada = protect(&app, &user).await;
+        let wrong = wrong_code(&app, &ada.secret);
+        let reply = delete(&ada.session, json!({"password": PASSWORD, "code": wrong})).await;
+        assert_eq!(reply.refused(401, "INVALID_OTP_CODE").data()["attempts_remaining"], 4);
+        for left in [3, 2, 1] {
+            let reply = ada.session.post(TOKENS, json!({"otp_code": wrong})).await;
+            assert_eq!(reply.refused(401, "INVALID_OTP_CODE").data()["attempts_remaining"], left);
+        }
+        let reply = ada.session.post(REGENERATE, json!({"password": PASSWORD, "code": wrong})).await;
+        assert_eq!(reply.refused(401, "INVALID_OTP_CODE").data()["attempts_remaining"], 0);
+        let code = code_at(&app, &ada.secret, 0);
+        for reply in [
+            delete(&ada.session, json!({"password": PASSWORD, "code": code})).await,
+            ada.session.post(TOKENS, json!({"otp_code": code})).await,
+            ada.session.post(REGENERATE, json!({"password": PASSWORD, "code": code})).await,
+            ada.session.put(GATE, json!({"enabled": false, "password": PASSWORD, "otp_code": code})).await,
+        ] {
+            assert_eq!(reply.refused(429, "TWOFACTOR_RATE_LIMIT").data()["lockout_seconds"], 900);
+        }
+        // To stop a token takes no code: neither to disable it nor to delete it.
+        let one = format!("{TOKENS}/{}", token.id);
+        ada.session.patch(&one, json!({"is_enabled": false})).await.expect(StatusCode::OK);
+        token.client.get("/api/v1/auth/tokens/me").await.refused(401, "INVALID_TOKEN");
+        ada.session.patch(&one, json!({"is_enabled": true})).await.refused(400, "OTP_REQUIRED");
+        ada.session.patch(&one, json!({"is_enabled": false, "alias": "x"})).await.refused(400, "OTP_REQUIRED");
+        ada.session.delete(&one).await.expect(StatusCode::OK);
+        // Another session of the owner has tries of its own.
+        let temp = challenge(&app, "ada").await;
+        verify(&app, &temp, &code).await.expect(StatusCode::OK);
+    }
+
+    async fn threat_14_a_stranger_who_has_the_password_locks_nobody_out(app: TestApp) {
+        let ada = protect(&app, &app.user("ada").await).await;
+        let wrong = wrong_code(&app, &ada.secret);
+        let stranger = app.anon().from("198.51.100.66");
+        let elsewhere = app.anon().from("198.51.100.67");
+        let try_from = async |client: &Client, code: &str| {
+            let login = client.post(LOGIN, json!({"username": "ada", "password": PASSWORD})).await;
+            let temp = login.expect(StatusCode::OK).data()["temp_token"].as_str().unwrap().to_owned();
+            client.post(VERIFY, json!({"temp_token": temp, "code": code})).await
+        };
+        for (client, left) in [(&stranger, 4), (&elsewhere, 3), (&stranger, 2), (&elsewhere, 1), (&stranger, 0)] {
+            let reply = try_from(client, &wrong).await;
+            assert_eq!(reply.refused(401, "INVALID_OTP_CODE").data()["attempts_remaining"], left);
+        }
+        // Strangers are locked out together, wherever they are, with the right code too.
+        let code = code_at(&app, &ada.secret, 0);
+        try_from(&elsewhere, &code).await.refused(429, "TWOFACTOR_RATE_LIMIT");
+        try_from(&app.anon().from("2001:db8::1"), &code).await.refused(429, "TWOFACTOR_RATE_LIMIT");
+        // The owner is not: signed in, at home, and abroad with a backup code.
+        ada.session.post(TOKENS, json!({"otp_code": code})).await.expect(StatusCode::CREATED);
+        next_step(&app).await;
+        let code = code_at(&app, &ada.secret, 0);
+        try_from(&app.anon(), &code).await.expect(StatusCode::OK);
+        try_from(&stranger, "AAAAA-AAAAA").await.refused(429, "TWOFACTOR_RATE_LIMIT");
+        try_from(&app.anon().from("2001:db8::1"), &ada.backup_codes[0]).await.expect(StatusCode::OK);
+        // What the owner did gives strangers no new tries.
+        next_step(&app).await;
+        try_from(&stranger, &code_at(&app, &ada.secret, 0)).await.refused(429, "TWOFACTOR_RATE_LIMIT");
+        // Backup codes have an end, too.
+        let spent = "UPDATE rate_limits SET hits = 100 WHERE limit_name = 'backup_codes' AND hits = 1";
+        assert_eq!(app.service.tamper(spent).await, 2);
+        try_from(&stranger, &ada.backup_codes[1]).await.refused(429, "TWOFACTOR_RATE_LIMIT");
     }
 
     async fn threat_14_many_guesses_at_once_are_five_guesses(app: TestApp) {
@@ -369,7 +436,7 @@ on_both! {
         let body = json!({"realm_id": REALM_A, "otp_code": code_at(&app, &ada.secret, 0)});
         session.post(&remove, body.clone()).await.expect(StatusCode::OK);
         session.post(&remove, body).await.refused(401, "INVALID_OTP_CODE");
-        // A token is not asked, nor is deleting.
+        // A token is not asked, nor is stopping one.
         token.client.put(&one, json!({"alias": "by itself"})).await.expect(StatusCode::OK);
         session.delete(&one).await.expect(StatusCode::OK);
     }
