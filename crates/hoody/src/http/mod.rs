@@ -10,6 +10,7 @@ pub(crate) mod layers;
 pub(crate) mod outcome;
 pub(crate) mod pages;
 pub(crate) mod paging;
+mod parameters;
 pub(crate) mod path;
 mod places;
 pub(crate) mod probes;

@@ -9,7 +9,7 @@ use http::request::Parts;
 use super::Shared;
 use crate::error::Error;
 
-/// The pairs of the query string. Names that a route does not know are ignored, unless it says otherwise.
+/// The pairs of the query string. Names that the route does not know were refused before (`parameters`).
 #[derive(Debug)]
 pub(crate) struct Query(Vec<(String, String)>);
 

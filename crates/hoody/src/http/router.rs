@@ -3,6 +3,7 @@
 
 use axum::Router;
 use axum::extract::State;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use http::request::Parts;
 use utoipa::OpenApi as _;
@@ -12,6 +13,7 @@ use utoipa_axum::routes;
 
 use super::caller::note_who;
 use super::document::finish;
+use super::parameters::{self, Parameters};
 use super::{Shared, ip, probes};
 use crate::error::Error;
 use crate::{
@@ -168,6 +170,8 @@ const WELCOME: &str = "This is hoody, an authentication service for people, scri
 /// The router and everything that it reaches.
 pub(crate) fn router(app: &Shared) -> Router {
     let (router, document) = routes().split_for_parts();
+    let state = (Shared::clone(app), Parameters::of(&document));
+    let router = router.route_layer(from_fn_with_state(state, parameters::check));
     let document = std::sync::Arc::new(finish(document).to_json().unwrap_or_default());
     router
         .route(

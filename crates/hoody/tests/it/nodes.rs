@@ -185,7 +185,8 @@ on_both! {
             owner.delete(&format!("{path}?{wrong}")).await.refused(400, "INVALID_PARAMETER_VALUE");
         }
         token.client.check("projects.read").await.expect(StatusCode::NO_CONTENT);
-        owner.get(&format!("{path}?await=x")).await.expect(StatusCode::OK);
+        owner.get(&format!("{path}?wait=all")).await.expect(StatusCode::OK);
+        owner.get(&format!("{path}?await=x")).await.refused(400, "INVALID_PARAMETER_VALUE");
     }
 }
 
