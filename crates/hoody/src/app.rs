@@ -24,6 +24,8 @@ use crate::feed::Step;
 use crate::feed::tail::{self, Tail};
 use crate::grants::usage::{Notes, Recorder};
 use crate::grants::{Grants, usage};
+use crate::http::body::Bodies;
+use crate::http::list::{self, ListRooms};
 use crate::http::tls::Tls;
 use crate::jobs;
 use crate::keys::{KeySource, Keys};
@@ -106,6 +108,9 @@ pub(crate) struct App {
     pub(crate) recorder: Recorder,
     pub(crate) passwords: Passwords,
     pub(crate) vault: vault::Gate,
+    /// The memory of the lists that are sent.
+    pub(crate) lists: ListRooms,
+    pub(crate) bodies: Bodies,
     /// Wakes what does jobs.
     pub(crate) bell: jobs::Bell,
     pub(crate) over_limit: limits::OverLimit,
@@ -170,6 +175,8 @@ impl App {
             recorder,
             passwords: Passwords::new(),
             vault: vault::Gate::new(),
+            lists: list::rooms(),
+            bodies: Bodies::default(),
             bell: jobs::Bell::new(),
             over_limit: limits::OverLimit::default(),
             live: Live::default(),

@@ -27,6 +27,7 @@ mod pkce;
 mod projects;
 mod realms;
 mod sessions;
+mod shares;
 mod signup;
 mod telemetry;
 #[doc(hidden)]
@@ -36,6 +37,7 @@ mod two_factor;
 mod users;
 mod vault;
 mod webhooks;
+mod work;
 
 pub use cli::run;
 pub use http::router::openapi;

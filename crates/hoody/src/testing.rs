@@ -566,6 +566,12 @@ impl Service {
         Db::close(&[&self.app.activity.db]).await;
     }
 
+    /// How often something was so large that another thread did it, in this process.
+    #[must_use]
+    pub fn large_works(&self) -> u64 {
+        crate::work::large()
+    }
+
     /// How many password hashes were computed since the start.
     #[must_use]
     pub fn password_hashes(&self) -> u64 {

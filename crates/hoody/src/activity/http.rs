@@ -21,8 +21,8 @@ use crate::error::Error;
 use crate::http::caller::{AccountRead, AnyCaller, Valid};
 use crate::http::{Answer, Caller, IdPath, Query, Shared};
 use crate::realms;
-use crate::tokens::delegation;
 use crate::tokens::http::NOT_FOUND;
+use crate::tokens::{delegation, list};
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// How many rows a page has at most, and unless told.
@@ -102,7 +102,7 @@ fn asked(app: &App, caller: &AnyCaller, query: &Query) -> Result<Option<Asked>, 
 /// Rows as the caller may see them.
 async fn shown(app: &App, caller: &AnyCaller, rows: Vec<Logged>) -> Result<Vec<wire::ActivityRow>, Error> {
     let mut shown: Vec<_> = rows.into_iter().map(Logged::shown).collect();
-    if let Some(visible) = delegation::visible_ids(&app.db, caller).await? {
+    if let Some(visible) = list::visible_ids(app, caller).await? {
         shown.iter_mut().for_each(|row| hide_others(row, &visible));
     }
     Ok(shown)

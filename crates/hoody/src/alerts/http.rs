@@ -2,24 +2,25 @@
 //! a realm's host it sees what concerns that realm, and it learns neither ids nor names of what it may not
 //! see. What is told, and what is settled, a session says.
 
+use std::collections::HashSet;
+
 use axum::extract::State;
+use axum::response::Response;
 use hoody_core::alert::{Kind, RULES, Settings};
-use hoody_core::id::{AlertId, Id, RealmId, noun};
+use hoody_core::id::{AlertId, Id, RealmId, TokenId, noun};
 use hoody_core::time::Timestamp;
 use hoody_core::wire;
 use serde_json::json;
 
 use super::body::Given;
 use super::{Alert, store};
-use crate::app::App;
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
 use crate::http::body::NoBody;
 use crate::http::caller::{ASession, AccountRead, AnyCaller};
 use crate::http::path::TextPath;
-use crate::http::{Answer, Caller, IdPath, JsonBody, Query, Shared};
-use crate::realms;
-use crate::tokens::delegation;
+use crate::http::{Answer, Caller, IdPath, JsonBody, Query, Shared, list};
+use crate::{realms, tokens};
 
 const NOT_FOUND: Error = Error::NotFound { code: "ALERT_NOT_FOUND", message: "Alert not found" };
 const NO_KIND: Error =
@@ -42,15 +43,20 @@ pub(crate) async fn list_alerts(
     State(app): State<Shared>,
     caller: Caller<AccountRead>,
     query: Query,
-) -> Result<Answer<Vec<wire::Alert>>, Error> {
+) -> Result<Response, Error> {
     let filter = filter(&caller, &query)?;
     let limit = query.number("limit", 1..=200, 50)?;
     let page = query.number("page", 1..=1_000_000, 1)?;
+    let visible = tokens::list::visible_ids(&app, &caller).await?;
+    let room = list::room(&app.lists, caller.account(), limit).await?;
     let total = store::count(&app.db, &filter).await?;
     let alerts = store::list(&app.db, &filter, limit, (page - 1) * limit).await?;
     let metadata = wire::PageMetadata::of(total, page, limit);
-    let shown = shown(&app, &caller, alerts).await?;
-    Ok(Answer::ok("Alerts retrieved successfully", shown).metadata(metadata))
+    let rows = alerts.len();
+    let made = move || {
+        Answer::ok("Alerts retrieved successfully", shown(visible.as_ref(), alerts)).metadata(metadata)
+    };
+    list::page(room, rows, made).await
 }
 
 fn filter(caller: &AnyCaller, query: &Query) -> Result<store::Filter, Error> {
@@ -70,10 +76,9 @@ fn filter(caller: &AnyCaller, query: &Query) -> Result<store::Filter, Error> {
     })
 }
 
-/// Alerts as the caller may see them.
-async fn shown(app: &App, caller: &AnyCaller, alerts: Vec<Alert>) -> Result<Vec<wire::Alert>, Error> {
-    let visible = delegation::visible_ids(&app.db, caller).await?;
-    let is_named = |alert: &Alert| match (&visible, alert.subject.noun) {
+/// Alerts as a caller may see them to whom these tokens are visible.
+fn shown(visible: Option<&HashSet<TokenId>>, alerts: Vec<Alert>) -> Vec<wire::Alert> {
+    let is_named = |alert: &Alert| match (visible, alert.subject.noun) {
         (None, _) => true,
         (Some(visible), "token") => visible.contains(&Id::from_bytes(*alert.subject.id.bytes())),
         (Some(_), noun) => noun == "account",
@@ -82,7 +87,7 @@ async fn shown(app: &App, caller: &AnyCaller, alerts: Vec<Alert>) -> Result<Vec<
         let is_named = is_named(&alert);
         alert.shown(is_named)
     };
-    Ok(alerts.into_iter().map(show).collect())
+    alerts.into_iter().map(show).collect()
 }
 
 /// One alert
@@ -97,7 +102,8 @@ pub(crate) async fn get_alert(
     let found = store::find(&app.db, caller.account(), id).await?;
     let is_here = |alert: &Alert| caller.attempt.realm.is_none_or(|realm| alert.realm_ids.contains(&realm));
     let alert = found.filter(is_here).ok_or(NOT_FOUND)?;
-    let shown = shown(&app, &caller, vec![alert]).await?.pop().ok_or(NOT_FOUND)?;
+    let visible = tokens::list::visible_ids(&app, &caller).await?;
+    let shown = shown(visible.as_ref(), vec![alert]).pop().ok_or(NOT_FOUND)?;
     Ok(Answer::ok("Alert retrieved successfully", shown))
 }
 

@@ -11,6 +11,7 @@ use super::{Alert, Subject};
 use crate::activity::tail::Position;
 use crate::db::{Arg, Db, DbError, On, Row, Tx, args};
 use crate::grants::store::parse_realm_ids;
+use crate::work;
 
 macro_rules! alert {
     ($tail:literal) => {
@@ -173,7 +174,7 @@ pub(super) async fn count(db: &Db, filter: &Filter) -> Result<u64, DbError> {
 pub(super) async fn list(db: &Db, filter: &Filter, limit: i64, offset: i64) -> Result<Vec<Alert>, DbError> {
     let mut args = filter.args();
     args.extend(args![limit, offset]);
-    On::from(db).list(LIST, args).await?.iter().map(read).collect()
+    work::each(On::from(db).list(LIST, args).await?, read).await
 }
 
 /// An account's alert.

@@ -6,6 +6,7 @@ use hoody_core::time::Timestamp;
 
 use crate::db::{Arg, DbError, On, Row, Tx, args};
 use crate::keys::store::key_id;
+use crate::work;
 
 const LAST: &str = "SELECT n, pos, seq, link FROM audit ORDER BY n DESC LIMIT 1";
 const IS_MORE: &str = "SELECT 1 AS one FROM feed WHERE (pos, seq) > ($1, $2) LIMIT 1";
@@ -142,7 +143,7 @@ pub(super) async fn list_after(
     n: i64,
     last: i64,
 ) -> Result<Vec<(Entry, Link)>, DbError> {
-    on.into().list(AFTER, args![n, last]).await?.iter().map(read_sealed).collect()
+    work::each(on.into().list(AFTER, args![n, last]).await?, read_sealed).await
 }
 
 /// The same of those that happened from `since` on and before `until`.
@@ -152,7 +153,7 @@ pub(crate) async fn list_between(
     since: Timestamp,
     until: Timestamp,
 ) -> Result<Vec<(Entry, Link)>, DbError> {
-    on.into().list(BETWEEN, args![n, since, until]).await?.iter().map(read_sealed).collect()
+    work::each(on.into().list(BETWEEN, args![n, since, until]).await?, read_sealed).await
 }
 
 /// Rows of the feed, ten at most, that are not what was sealed of them: number and place.

@@ -3,6 +3,7 @@
 //! a permission that writes, too. On a realm's host there are only the events of that realm.
 
 use axum::extract::State;
+use axum::response::Response;
 use hoody_core::event::{Cursor, MAX_NAME, is_name};
 use hoody_core::id::{EventId, ProjectId, RealmId, ResourceId, noun};
 use hoody_core::invalid::Invalid;
@@ -12,13 +13,13 @@ use hoody_core::wire;
 use serde_json::{Value, json};
 
 use super::store::{self, Filter, Part};
-use super::{DELETED, RETENTION_DAYS, Scope};
+use super::{DELETED, Event, RETENTION_DAYS, Scope};
 use crate::app::App;
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
 use crate::http::caller::{AnyCaller, Events, EventsDelete};
 use crate::http::query::{parse_date, parse_realm};
-use crate::http::{Answer, Caller, IdPath, JsonBody, Query, Shared};
+use crate::http::{Answer, Caller, IdPath, JsonBody, Query, Shared, list};
 use crate::realms;
 
 const NOT_FOUND: Error = Error::NotFound { code: "EVENT_NOT_FOUND", message: "Event not found" };
@@ -62,14 +63,15 @@ pub(crate) async fn list_events(
     State(app): State<Shared>,
     caller: Caller<Events>,
     query: Query,
-) -> Result<Answer<wire::EventList>, Error> {
+) -> Result<Response, Error> {
     let limit = query.number("limit", 1..=500, 100)?;
     let after = query.given("after")?;
     let is_start = query.flag("bootstrap", false)?;
     let scope = scope(&caller, query.realm("realm_id")?)?;
-    let list = if after.is_some() || is_start {
+    let room = list::room(&app.lists, caller.account(), limit).await?;
+    let (events, pagination) = if after.is_some() || is_start {
         check_cursor_query(&query, after.is_some() && is_start)?;
-        list_from_cursor(&app, &caller, scope, after, limit).await?
+        list_from_cursor(&app, scope, after, limit).await?
     } else {
         let part = Part {
             limit,
@@ -77,18 +79,20 @@ pub(crate) async fn list_events(
             by_type: query.choice("sort_by", &["created_at", "event_type"])? == "event_type",
             is_ascending: query.choice("sort_order", &["desc", "asc"])? == "asc",
         };
-        list_part(&app, &caller, scope, &query, part).await?
+        list_part(&app, scope, &query, part).await?
     };
-    Ok(Answer::ok("Events retrieved successfully", list))
+    let (rows, grant) = (events.len(), caller.grant().clone());
+    let made = move || {
+        let events = events.iter().map(|event| event.shown(&app.keys, &grant)).collect();
+        Answer::ok("Events retrieved successfully", wire::EventList { events, pagination })
+    };
+    list::page(room, rows, made).await
 }
 
-async fn list_part(
-    app: &App,
-    caller: &AnyCaller,
-    scope: Scope,
-    query: &Query,
-    part: Part,
-) -> Result<wire::EventList, Error> {
+/// Events, and which of all they are.
+type Listed = (Vec<Event>, wire::EventPagination);
+
+async fn list_part(app: &App, scope: Scope, query: &Query, part: Part) -> Result<Listed, Error> {
     let (from, to) = query.dates()?;
     let filter = Filter {
         event_type: name(query.given("event_type")?, "event_type")?,
@@ -101,32 +105,24 @@ async fn list_part(
     };
     // Nothing here happens to containers.
     if query.id::<noun::Resource>("container_id")?.is_some() {
-        return Ok(list_of(app, caller, &[], 0, part));
+        return Ok(part_of(Vec::new(), 0, part));
     }
     let total = store::count_events(&app.db, scope, &filter).await?;
     let events = store::list_events(&app.db, scope, &filter, part).await?;
-    Ok(list_of(app, caller, &events, total, part))
+    Ok(part_of(events, total, part))
 }
 
-fn list_of(
-    app: &App,
-    caller: &AnyCaller,
-    events: &[super::Event],
-    total: i64,
-    part: Part,
-) -> wire::EventList {
+fn part_of(events: Vec<Event>, total: i64, part: Part) -> Listed {
     let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
-    wire::EventList {
-        events: events.iter().map(|event| event.shown(&app.keys, caller.grant())).collect(),
-        pagination: wire::EventPagination {
-            total,
-            limit: part.limit,
-            offset: part.offset,
-            has_more: part.offset.saturating_add(count) < total && count > 0,
-            next_cursor: None,
-            latest_cursor: None,
-        },
-    }
+    let pagination = wire::EventPagination {
+        total,
+        limit: part.limit,
+        offset: part.offset,
+        has_more: part.offset.saturating_add(count) < total && count > 0,
+        next_cursor: None,
+        latest_cursor: None,
+    };
+    (events, pagination)
 }
 
 fn check_cursor_query(query: &Query, is_both: bool) -> Result<(), Error> {
@@ -145,13 +141,7 @@ fn conflict(message: String) -> Error {
     Invalid::rule("EVENTS_QUERY_CONFLICT", message).into()
 }
 
-async fn list_from_cursor(
-    app: &App,
-    caller: &AnyCaller,
-    scope: Scope,
-    after: Option<&str>,
-    limit: i64,
-) -> Result<wire::EventList, Error> {
+async fn list_from_cursor(app: &App, scope: Scope, after: Option<&str>, limit: i64) -> Result<Listed, Error> {
     let head = store::head(&app.db).await?;
     let latest = app.keys.cursor(scope.account, Cursor::new(head.place, head.at));
     let mut next = latest.clone();
@@ -171,17 +161,15 @@ async fn list_from_cursor(
             next = app.keys.cursor(scope.account, after);
         }
     }
-    Ok(wire::EventList {
-        events: events.iter().map(|event| event.shown(&app.keys, caller.grant())).collect(),
-        pagination: wire::EventPagination {
-            total: -1,
-            limit,
-            offset: 0,
-            has_more,
-            next_cursor: Some(next),
-            latest_cursor: Some(latest),
-        },
-    })
+    let pagination = wire::EventPagination {
+        total: -1,
+        limit,
+        offset: 0,
+        has_more,
+        next_cursor: Some(next),
+        latest_cursor: Some(latest),
+    };
+    Ok((events, pagination))
 }
 
 /// What a cursor says.

@@ -18,12 +18,13 @@ use crate::app::App;
 use crate::db::DbError;
 use crate::error::Error;
 use crate::feed::tail::in_time;
+use crate::shares::{Full, Share, Shares};
 
 /// How many events wait for one listener before it has lost its place.
 const QUEUE: usize = 256;
 /// So many wait before what is told live alone is passed over, so that it costs nobody the place.
 const LIVE_QUEUE: usize = 128;
-/// How many listeners one account may have on a node.
+/// How many listeners one account may have on a node; fewer once half of all places are taken.
 pub(crate) const MAX_OF_ACCOUNT: usize = 100;
 /// How many listeners a node has.
 const MAX_OF_NODE: usize = 4_096;
@@ -34,6 +35,7 @@ const BATCH: i64 = 1_000;
 #[derive(Debug)]
 pub(crate) struct Live {
     state: Mutex<State>,
+    places: Shares<UserId>,
     /// True once the process ends.
     stopping: watch::Sender<bool>,
     /// How many ask for the requests that are logged.
@@ -90,12 +92,14 @@ pub(crate) struct Listener {
     queue: Arc<Queue>,
     stopping: watch::Receiver<bool>,
     hears_activity: bool,
+    _place: Share<UserId>,
 }
 
 impl Default for Live {
     fn default() -> Self {
         Self {
             state: Mutex::default(),
+            places: Shares::new(MAX_OF_NODE, MAX_OF_ACCOUNT),
             stopping: watch::Sender::new(false),
             activity: watch::Sender::new(0),
             activity_at: tokio::sync::Mutex::default(),
@@ -225,13 +229,11 @@ impl Listener {
         account: UserId,
         hears_activity: bool,
     ) -> Result<(Self, Place), Error> {
+        let place = app.live.places.take(account).map_err(|full| match full {
+            Full::Total => Error::Unavailable("This node has as many event streams as it takes; try another"),
+            Full::Share => Error::RateLimited { seconds: 1 },
+        })?;
         let mut state = app.live.lock();
-        if state.count >= MAX_OF_NODE {
-            return Err(Error::Unavailable("This node has as many event streams as it takes; try another"));
-        }
-        if state.queues.get(&account).is_some_and(|queues| queues.len() >= MAX_OF_ACCOUNT) {
-            return Err(Error::RateLimited { seconds: 1 });
-        }
         if state.count == 0 {
             // Nobody listened, so nothing was read.
             state.at = state.at.max(after(app.tail.applied()));
@@ -245,7 +247,7 @@ impl Listener {
         if hears_activity {
             app.live.activity.send_modify(|count| *count += 1);
         }
-        Ok((Self { app: Arc::clone(app), account, queue, stopping, hears_activity }, at))
+        Ok((Self { app: Arc::clone(app), account, queue, stopping, hears_activity, _place: place }, at))
     }
 
     /// What is next in the queue.

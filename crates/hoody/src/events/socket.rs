@@ -5,7 +5,6 @@
 //! choose what to tell, as with SSE. A refusal is a `connect_error` whose message begins with status and
 //! code. A stream that ends says why in a last message and is disconnected.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use hoody_core::address::neighbourhood;
 use hoody_core::event::Patterns;
 use hoody_core::grant::Deny;
 use hoody_core::id::RealmId;
@@ -33,12 +33,14 @@ use crate::app::App;
 use crate::error::Error;
 use crate::http::caller::{Events, Head, denied, judge, origin, rule};
 use crate::realms;
+use crate::shares::{Share, Shares};
 
 /// The path that both share.
 const PATH: &str = "/api/v1/events";
 /// How long a connection may be open before it says who it is.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How many connections one address, and all together, may open in that time.
+/// How many connections that have not said who they are one address, for IPv6 one /64, and all together may
+/// have. Once half of all places are taken, an address gets fewer.
 const MAX_OPENING_OF_ADDRESS: usize = 64;
 const MAX_OPENING: usize = 2_048;
 /// The most bytes that a client may send at once: it says who it is, and nothing more.
@@ -54,7 +56,7 @@ const MAX_OFFERS: u32 = 300;
 pub(crate) struct Sockets {
     app: Arc<App>,
     service: Router,
-    opening: Arc<Mutex<VecDeque<(i64, IpAddr)>>>,
+    opening: Arc<Shares<IpAddr>>,
 }
 
 impl std::fmt::Debug for Sockets {
@@ -91,6 +93,11 @@ struct Message<'a> {
 #[derive(Clone)]
 struct Opened(Arc<Mutex<Option<Stream>>>);
 
+/// The place of a connection that has not said who it is. It goes with the request that opened it, which
+/// Socket.IO keeps as long as the connection.
+#[derive(Clone)]
+struct Opening(Arc<Mutex<Option<Share<IpAddr>>>>);
+
 /// A refusal in one line.
 struct Refused(Error);
 
@@ -125,7 +132,8 @@ impl Sockets {
             });
         }
         let service = Router::new().fallback_service(service);
-        Self { app: Arc::clone(app), service, opening: Arc::default() }
+        let opening = Arc::new(Shares::new(MAX_OPENING, MAX_OPENING_OF_ADDRESS));
+        Self { app: Arc::clone(app), service, opening }
     }
 
     /// Whether the request is for Socket.IO and not for the route of the same path.
@@ -136,8 +144,8 @@ impl Sockets {
     }
 
     /// Answers a request of Engine.IO.
-    pub(crate) async fn answer(self, request: Request<Body>) -> Response {
-        if let Err(error) = self.admit(&request) {
+    pub(crate) async fn answer(self, mut request: Request<Body>) -> Response {
+        if let Err(error) = self.admit(&mut request) {
             return error.into_response();
         }
         match self.service.oneshot(request).await {
@@ -147,24 +155,15 @@ impl Sockets {
     }
 
     /// Bounds how many connections are open that have not said who they are.
-    fn admit(&self, request: &Request<Body>) -> Result<(), Error> {
+    fn admit(&self, request: &mut Request<Body>) -> Result<(), Error> {
         let query = request.uri().query().unwrap_or_default();
         if query.split('&').any(|pair| pair.starts_with("sid=")) {
             return Ok(());
         }
-        let head = Head::of_request(request)?;
-        let address = origin(head, &self.app)?.address;
-        let now = self.app.clock.boot_millis();
-        let limit = i64::try_from(CONNECT_LIMIT.as_millis()).unwrap_or(i64::MAX);
-        let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        while opening.front().is_some_and(|(at, _)| *at + limit <= now) {
-            opening.pop_front();
-        }
-        let of_address = opening.iter().filter(|(_, other)| *other == address).count();
-        if opening.len() >= MAX_OPENING || of_address >= MAX_OPENING_OF_ADDRESS {
-            return Err(Error::RateLimited { seconds: CONNECT_LIMIT.as_secs() });
-        }
-        opening.push_back((now, address));
+        let address = origin(Head::of_request(request)?, &self.app)?.address;
+        let place = self.opening.take(neighbourhood(address));
+        let place = place.map_err(|_| Error::RateLimited { seconds: CONNECT_LIMIT.as_secs() })?;
+        request.extensions_mut().insert(Opening(Arc::new(Mutex::new(Some(place)))));
         Ok(())
     }
 }
@@ -181,6 +180,10 @@ async fn open(app: &Arc<App>, socket: &SocketRef, TryData(auth): TryData<Auth>) 
     let after = stream::start(app, scope, auth.after.as_deref()).await?;
     let holder = Holder { credential: token.expose().to_owned().into(), attempt: caller.attempt };
     let stream = Stream::open(app, holder, Wanted { scope, types, resource_type: None, after }).await?;
+    if let Some(Opening(place)) = socket.req_parts().extensions.get::<Opening>() {
+        // It said who it is: from now on its account's streams are counted.
+        drop(place.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
     socket.extensions.insert(Opened(Arc::new(Mutex::new(Some(stream)))));
     Ok(())
 }

@@ -11,6 +11,7 @@ use hoody_core::time::Timestamp;
 use super::{Event, Scope};
 use crate::db::{Arg, DbError, On, Row, Tx, args};
 use crate::grants::store::parse_realm_ids;
+use crate::work;
 
 macro_rules! columns {
     ($table:literal) => {
@@ -247,7 +248,7 @@ pub(crate) async fn list_events(
     let text = filter.texts().pages[usize::from(part.by_type) * 2 + usize::from(part.is_ascending)];
     let mut args = filter.args(scope);
     args.extend(args![part.limit, part.offset]);
-    read_all(&on.into().list(text, args).await?)
+    work::each(on.into().list(text, args).await?, read).await
 }
 
 /// How many events `filter` finds.
@@ -282,7 +283,7 @@ pub(crate) async fn list_after(
     limit: i64,
 ) -> Result<Vec<Event>, DbError> {
     let args = args![scope.account, stored(scope.realm), after.pos, after.seq, up_to.pos, up_to.seq, limit];
-    read_all(&on.into().list(AFTER, args).await?)
+    work::each(on.into().list(AFTER, args).await?, read).await
 }
 
 /// The event with this id, if it is the account's.
@@ -427,8 +428,9 @@ pub(crate) async fn list_feed(
         Err(DbError::Unreadable(_)) => None,
         read => Some(read),
     };
-    let events = rows.iter().filter_map(read).collect::<Result<_, _>>()?;
-    Ok(Notices { events, last, is_all: (rows.len() as i64) < limit })
+    let is_all = (rows.len() as i64) < limit;
+    let events = work::each(rows, |row| read(row).transpose()).await?;
+    Ok(Notices { events: events.into_iter().flatten().collect(), last, is_all })
 }
 
 /// Rows of the feed.
@@ -446,10 +448,6 @@ pub(crate) struct Notices {
 pub(crate) async fn feed_at(on: impl Into<On<'_>>, place: Place) -> Result<Option<Timestamp>, DbError> {
     let row = on.into().find(FEED_AT, args![place.pos, place.seq]).await?;
     row.map(|row| row.get("at")).transpose()
-}
-
-fn read_all(rows: &[Row]) -> Result<Vec<Event>, DbError> {
-    rows.iter().map(read).collect()
 }
 
 fn read(row: &Row) -> Result<Event, DbError> {

@@ -61,7 +61,8 @@ impl Flights {
         address: IpAddr,
         db: &Db,
     ) -> Landing {
-        let route = (digest, grants.gate.door(address, grants.cache.was_known(&digest)));
+        let is_known = grants.cache.was_known(&digest);
+        let route = (digest, grants.gate.door(address, is_known));
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         let epoch = grants.cache.epoch();
         if let Some((began, landing)) = under_way.get(&route)
@@ -74,7 +75,7 @@ impl Flights {
         let flight = tokio::spawn(async move {
             // Here, not where it is waited for: who asks again must not join a read that hangs.
             let flight = async {
-                let place = grants.gate.enter(address, route.1).await?;
+                let place = grants.gate.enter(address, route.1, is_known).await?;
                 let result = fly(&grants, digest, &wanted, &db, epoch, hook).await;
                 place.leave(result.as_ref().is_err_and(|none| none.is_of_nobody()));
                 result

@@ -3,7 +3,8 @@
 //! Credentials that nobody knows must not take the database from those that are good. An address that
 //! brought an unknown credential in the last seconds goes through a narrow door: 8 reads at a time, 64
 //! waiting, a share of them for each address; beyond that it is told to come back. Everybody else, and
-//! every credential that was good before, goes through a wide one.
+//! every credential that was good before, goes through a wide one. Of its places, too, an address has a share
+//! for credentials that were never seen.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,11 +15,14 @@ use hoody_core::address::neighbourhood;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::NoGrant;
+use crate::shares::{Share as Kept, Shares};
 
 const WIDE: usize = 64;
 const WIDE_WAITING: usize = 8_192;
 const NARROW: usize = 8;
 const NARROW_WAITING: usize = 64;
+/// How many of the wide door's places one address may take with credentials that were never seen.
+const WIDE_SHARE: usize = 1_024;
 /// How many of the narrow door's places one address may take.
 const SHARE: usize = 24;
 /// How many addresses are remembered.
@@ -37,6 +41,8 @@ pub(super) enum Door {
 pub(super) struct Gate {
     wide: Arc<Way>,
     narrow: Arc<Way>,
+    /// Who goes through the wide door with what was never seen.
+    unseen: Shares<IpAddr>,
     suspects: Arc<Mutex<HashMap<IpAddr, Suspect>>>,
     entered: AtomicU64,
 }
@@ -60,6 +66,7 @@ struct Suspect {
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
     _place: OwnedSemaphorePermit,
+    _unseen: Option<Kept<IpAddr>>,
     address: IpAddr,
     is_narrow: bool,
     suspects: Arc<Mutex<HashMap<IpAddr, Suspect>>>,
@@ -71,6 +78,7 @@ impl Default for Gate {
         Self {
             wide: Arc::new(Way::new(WIDE, WIDE_WAITING)),
             narrow: Arc::new(Way::new(NARROW, NARROW_WAITING)),
+            unseen: Shares::new(WIDE + WIDE_WAITING, WIDE_SHARE),
             suspects: Arc::default(),
             entered: AtomicU64::new(0),
         }
@@ -91,11 +99,17 @@ impl Gate {
     }
 
     /// Waits for a place. An address that was forgiven meanwhile may pass the narrow door all the same.
-    pub(super) async fn enter(&self, address: IpAddr, door: Door) -> Result<Place, NoGrant> {
+    /// `is_known`: the credential was good before.
+    pub(super) async fn enter(&self, address: IpAddr, door: Door, is_known: bool) -> Result<Place, NoGrant> {
         let address = neighbourhood(address);
         let turn = self.entered.fetch_add(1, Ordering::Relaxed);
         let is_narrow = door == Door::Narrow;
         let share = if is_narrow { Some(Share::take(&self.suspects, address)?) } else { None };
+        let unseen = if is_narrow || is_known {
+            None
+        } else {
+            Some(self.unseen.take(address).map_err(|_| NoGrant::Busy)?)
+        };
         let way = if is_narrow { &self.narrow } else { &self.wide };
         let place = Arc::clone(&way.places).try_acquire_owned().map_err(|_| NoGrant::Busy)?;
         let permit = Arc::clone(&way.permits).acquire_owned().await.map_err(|_| NoGrant::Unavailable)?;
@@ -103,7 +117,7 @@ impl Gate {
             share.keep();
         }
         let suspects = Arc::clone(&self.suspects);
-        Ok(Place { _permit: permit, _place: place, address, is_narrow, suspects, turn })
+        Ok(Place { _permit: permit, _place: place, _unseen: unseen, address, is_narrow, suspects, turn })
     }
 }
 
@@ -193,7 +207,7 @@ mod tests {
     }
 
     async fn enter(gate: &Gate, address: IpAddr, is_known: bool) -> Result<Place, NoGrant> {
-        gate.enter(address, gate.door(address, is_known)).await
+        gate.enter(address, gate.door(address, is_known), is_known).await
     }
 
     async fn suspect(gate: &Gate, address: IpAddr) {
@@ -224,6 +238,25 @@ mod tests {
         assert!(futures_util::poll!(wait.as_mut()).is_pending());
         drop(places);
         assert!(wait.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn threat_33_an_address_fills_no_door_with_what_was_never_seen() {
+        let gate = Gate::default();
+        let (mut inside, mut waiting) = (Vec::new(), Vec::new());
+        let refused = loop {
+            let mut wait = Box::pin(enter(&gate, address(1), false));
+            match futures_util::poll!(wait.as_mut()) {
+                std::task::Poll::Ready(Err(refused)) => break refused,
+                std::task::Poll::Ready(Ok(place)) => inside.push(place),
+                std::task::Poll::Pending => waiting.push(wait),
+            }
+        };
+        assert_eq!((refused, inside.len() + waiting.len()), (NoGrant::Busy, WIDE_SHARE));
+        let mut other = Box::pin(enter(&gate, address(2), false));
+        assert!(futures_util::poll!(other.as_mut()).is_pending());
+        let mut known = Box::pin(enter(&gate, address(1), true));
+        assert!(futures_util::poll!(known.as_mut()).is_pending());
     }
 
     #[tokio::test]

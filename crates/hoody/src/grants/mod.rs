@@ -171,8 +171,9 @@ impl Grants {
         address: IpAddr,
         db: &Db,
     ) -> Result<Found, NoGrant> {
-        let door = self.gate.door(address, self.cache.was_known(&digest));
-        let place = tokio::time::timeout(STALE_READ_LIMIT, self.gate.enter(address, door)).await;
+        let is_known = self.cache.was_known(&digest);
+        let entering = self.gate.enter(address, self.gate.door(address, is_known), is_known);
+        let place = tokio::time::timeout(STALE_READ_LIMIT, entering).await;
         let place = place.map_err(|_| NoGrant::Unavailable)??;
         let result = read_stale(db, wanted, digest, &self.rekeys).await;
         place.leave(result.as_ref().is_err_and(|none| none.is_of_nobody()));

@@ -6,6 +6,7 @@ use hoody_core::wire::{LoginAddress, SecurityEvent};
 
 use super::{Event, Source};
 use crate::db::{Db, DbError, On, Row, Tx, args};
+use crate::work;
 
 /// For an account that is there; otherwise nothing is written.
 const INSERT: &str = "INSERT INTO security_history (id, user_id, event, kind, ip, network, client, created_at) \
@@ -81,7 +82,7 @@ pub(super) async fn list(
     offset: i64,
 ) -> Result<Vec<SecurityEvent>, DbError> {
     let args = args![wanted.account, wanted.with_failed, wanted.with_security, limit, offset];
-    On::from(db).list(LIST, args).await?.iter().map(read).collect()
+    work::each(On::from(db).list(LIST, args).await?, read).await
 }
 
 fn read(row: &Row) -> Result<SecurityEvent, DbError> {

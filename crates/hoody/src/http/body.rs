@@ -1,7 +1,10 @@
 //! Request bodies: read up to a limit, taken as JSON under any content type.
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use axum::extract::FromRequest;
+use hoody_core::address::neighbourhood;
 use hoody_core::invalid::Invalid;
 use hoody_core::json::Fields;
 use http::{Request, header};
@@ -9,10 +12,34 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
 
 use super::Shared;
+use super::caller::{Head, origin};
 use crate::error::Error;
+use crate::shares::{Share, Shares};
+use crate::work;
 
 /// The largest body that ordinary routes take, in bytes.
 pub(crate) const MAX_BODY: usize = 2 * 1024 * 1024;
+
+/// How many large bodies are read as JSON, or wait for it, and how many of one address (for IPv6 of one /64).
+const LARGE: usize = 64;
+const LARGE_OF_ADDRESS: usize = 8;
+
+/// The large bodies that are read as JSON at the moment.
+#[derive(Debug)]
+pub(crate) struct Bodies(Shares<IpAddr>);
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self(Shares::new(LARGE, LARGE_OF_ADDRESS))
+    }
+}
+
+impl Bodies {
+    fn take(&self, address: IpAddr) -> Result<Share<IpAddr>, Error> {
+        let place = self.0.take(neighbourhood(address));
+        place.map_err(|_| Error::Unavailable("Too many large bodies at once; try again"))
+    }
+}
 
 /// A JSON body, read strictly; an empty one is `{}`.
 #[derive(Debug)]
@@ -35,7 +62,8 @@ impl FromRequest<Shared> for NoBody {
 impl FromRequest<Shared> for JsonBody {
     type Rejection = Error;
 
-    async fn from_request(request: Request<Body>, _: &Shared) -> Result<Self, Error> {
+    async fn from_request(request: Request<Body>, app: &Shared) -> Result<Self, Error> {
+        let origin = origin(Head::of_request(&request)?, app);
         let announced = request.headers().get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|length| length > MAX_BODY as u64) {
@@ -50,9 +78,12 @@ impl FromRequest<Shared> for JsonBody {
             }
         })?;
         let bytes = bytes.to_bytes();
+        let size = bytes.len();
         if bytes.trim_ascii().is_empty() {
             return Ok(Self(Value::Object(serde_json::Map::new())));
         }
-        Ok(Self(hoody_core::json::parse(&bytes)?))
+        let _place = if bytes.len() > work::SMALL { Some(app.bodies.take(origin?.address)?) } else { None };
+        let parse = move || hoody_core::json::parse(&bytes);
+        Ok(Self(work::run(size, parse).await??))
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod envelope;
 mod http2;
 pub(crate) mod ip;
 pub(crate) mod layers;
+pub(crate) mod list;
 pub(crate) mod outcome;
 pub(crate) mod pages;
 pub(crate) mod paging;

@@ -2,6 +2,7 @@
 //! but may not do is 403.
 
 use axum::extract::State;
+use axum::response::Response;
 use hoody_core::grant::{Grant, Realms};
 use hoody_core::id::{ProjectId, RealmId, noun};
 use hoody_core::wire::{self, PermissionLevel};
@@ -14,7 +15,7 @@ use crate::error::Error;
 use crate::feed::{Change, Mutation};
 use crate::http::caller::{AnyCaller, ProjectsCreate, ProjectsDelete, ProjectsRead, ProjectsUpdate};
 use crate::http::paging::Page;
-use crate::http::{Answer, Caller, IdPath, JsonBody, Query, Shared};
+use crate::http::{Answer, Caller, IdPath, JsonBody, Query, Shared, list};
 use crate::realms;
 
 const NOT_FOUND: Error = Error::NotFound { code: "PROJECT_NOT_FOUND", message: "Project not found" };
@@ -32,14 +33,20 @@ pub(crate) async fn list_projects(
     State(app): State<Shared>,
     caller: Caller<ProjectsRead>,
     query: Query,
-) -> Result<Answer<wire::ProjectList>, Error> {
+) -> Result<Response, Error> {
     let page = Page::read(&query, &store::SORT_COLUMNS)?;
     let realm = realms::select(&caller, query.realm("realm_id")?)?;
+    // Each of their realms is a row of the database.
+    let room = list::room(&app.lists, caller.account(), page.limit * 4).await?;
     let total = store::count_visible(&app.db, caller.account(), realm).await?;
     let projects = store::list_projects(&app.db, caller.account(), realm, &page).await?;
-    let projects = projects.into_iter().map(|project| project.shown(None)).collect();
-    let list = wire::ProjectList { projects, pagination: page.of_total(total) };
-    Ok(Answer::ok("Projects retrieved successfully", list))
+    let rows = projects.len();
+    let made = move || {
+        let projects = projects.into_iter().map(|project| project.shown(None)).collect();
+        let list = wire::ProjectList { projects, pagination: page.of_total(total) };
+        Answer::ok("Projects retrieved successfully", list)
+    };
+    list::page(room, rows, made).await
 }
 
 /// Makes a project; on a realm's host it belongs to that realm

@@ -88,7 +88,7 @@ pub(crate) async fn find_project(
     id: ProjectId,
 ) -> Result<Option<Project>, DbError> {
     let rows = on.into().list(BY_ID, args![account, id]).await?;
-    Ok(read_all(&rows, account)?.pop())
+    Ok(read_all(rows, account).await?.pop())
 }
 
 /// One page of the projects that `account` owns or shares, in `realm` if that is given.
@@ -99,7 +99,7 @@ pub(crate) async fn list_projects(
     page: &Page,
 ) -> Result<Vec<Project>, DbError> {
     let rows = on.into().list(page_statement(page), args![account, realm, page.limit, page.offset()]).await?;
-    read_all(&rows, account)
+    read_all(rows, account).await
 }
 
 /// How many projects `account` owns or shares, in `realm` if that is given.
@@ -172,12 +172,16 @@ async fn insert_realms(tx: &mut Tx, project: &Project) -> Result<(), DbError> {
 }
 
 /// Folds the rows of each project, which follow one another, into one.
-fn read_all(rows: &[Row], account: UserId) -> Result<Vec<Project>, DbError> {
+/// There is a row for each realm of each project: others have a turn in between.
+async fn read_all(rows: Vec<Row>, account: UserId) -> Result<Vec<Project>, DbError> {
     let mut projects: Vec<Project> = Vec::new();
-    for row in rows {
+    for (n, row) in rows.into_iter().enumerate() {
+        if n % 256 == 255 {
+            tokio::task::yield_now().await;
+        }
         let id: ProjectId = row.get("id")?;
         if projects.last().is_none_or(|last| last.id != id) {
-            projects.push(read(row, id, account)?);
+            projects.push(read(&row, id, account)?);
         }
         let realm: Option<RealmId> = row.get("realm_id")?;
         if let (Some(realm), Some(project)) = (realm, projects.last_mut()) {

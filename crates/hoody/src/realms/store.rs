@@ -3,7 +3,8 @@
 use hoody_core::id::{RealmId, UserId};
 use hoody_core::wire::RealmUsage;
 
-use crate::db::{DbError, On, args};
+use crate::db::{DbError, On, Row, args};
+use crate::work;
 
 const USAGE: &str = "SELECT u.realm_id, CAST(SUM(u.projects) AS BIGINT) AS projects, \
      CAST(SUM(u.tokens) AS BIGINT) AS tokens FROM \
@@ -22,13 +23,13 @@ pub(crate) async fn list_usage(
     limit: i64,
 ) -> Result<Vec<(RealmId, RealmUsage)>, DbError> {
     let rows = on.into().list(USAGE, args![account, realm, limit]).await?;
-    let read = rows.iter().map(|row| {
+    let read = |row: &Row| {
         let usage = RealmUsage {
             projects: row.get::<i64>("projects")?.unsigned_abs(),
             auth_tokens: row.get::<i64>("tokens")?.unsigned_abs(),
             ..RealmUsage::default()
         };
         Ok((row.get("realm_id")?, usage))
-    });
-    read.collect()
+    };
+    work::each(rows, read).await
 }

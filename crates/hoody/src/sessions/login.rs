@@ -3,7 +3,8 @@
 //! Only failures count: by address, and by the name as it folds, whether there is such an account or
 //! not. From an address where the account signed in within 30 days they are counted apart, and only that
 //! count decides there: whatever strangers do, elsewhere or behind the same address to other names, the
-//! owner gets in. Everything here takes the same steps for a name that nobody has.
+//! owner gets in. Who is known by its address also waits for the hash in a line of its own (`users::queue`).
+//! Everything here takes the same steps for a name that nobody has.
 
 use std::net::IpAddr;
 
@@ -20,6 +21,7 @@ use crate::history::{self, Event, Source};
 use crate::http::Shared;
 use crate::http::caller::{Origin, Visit, denied};
 use crate::limits::{self, LOGIN_BY_ADDRESS, LOGIN_BY_NAME, LOGIN_FROM_KNOWN, Limit, Subject};
+use crate::users::queue::Asker;
 use crate::users::{self, User};
 
 /// What somebody says to be called.
@@ -129,15 +131,13 @@ async fn authenticate(
     let address = origin.address;
     let pair = Subject::NameAt(name.text(), address);
     limits::refuse_remembered(app, &LOGIN_BY_NAME, pair)?;
-    let turn = app.passwords.turn().await?;
-    let user = match name {
-        Name::Username(username) => users::store::find_by_username(&app.db, username).await?,
-        Name::Email(email) => users::store::find_by_email(&app.db, email).await?,
-    };
+    let (user, is_known) = look_up(app, name, address).await?;
     let account = user.as_ref().map(|user| user.id);
+    let asker = account.filter(|_| is_known).map_or(Asker::Stranger(address), Asker::Known);
+    let turn = app.passwords.turn(asker).await?;
     // Also of nobody: being logged must not tell who has an account.
     visit.note_login(account.unwrap_or(activity::NOBODY), origin);
-    let counters = Counters::of(app, account, name, address).await?;
+    let counters = Counters::of(account.filter(|_| is_known), name, address);
     if let Err(refusal) = counters.check(app).await {
         limits::remember(app, &LOGIN_BY_NAME, pair, &refusal);
         return Err(refusal);
@@ -153,6 +153,17 @@ async fn authenticate(
     Err(Error::BadCredentials)
 }
 
+/// The account of this name, and whether it is known at this address.
+async fn look_up(app: &App, name: &Name, address: IpAddr) -> Result<(Option<User>, bool), Error> {
+    let _look = app.passwords.look(address).await?;
+    let user = match name {
+        Name::Username(username) => users::store::find_by_username(&app.db, username).await?,
+        Name::Email(email) => users::store::find_by_email(&app.db, email).await?,
+    };
+    let is_known = history::is_known(app, user.as_ref().map(|user| user.id), address, app.now()).await?;
+    Ok((user, is_known))
+}
+
 /// What counts a failure to sign in.
 struct Counters<'a> {
     by_address: Subject<'a>,
@@ -161,13 +172,13 @@ struct Counters<'a> {
 }
 
 impl<'a> Counters<'a> {
-    async fn of(app: &App, account: Option<UserId>, name: &'a Name, address: IpAddr) -> Result<Self, Error> {
-        let known = history::is_known(app, account, address, app.now()).await?;
-        let by_name = match account.filter(|_| known) {
+    /// `known`: the account, if it is known at this address.
+    fn of(known: Option<UserId>, name: &'a Name, address: IpAddr) -> Self {
+        let by_name = match known {
             Some(account) => (&LOGIN_FROM_KNOWN, Subject::AccountAt(account, address)),
             None => (&LOGIN_BY_NAME, Subject::Name(name.text())),
         };
-        Ok(Self { by_address: Subject::Address(address), by_name, is_known: known })
+        Self { by_address: Subject::Address(address), by_name, is_known: known.is_some() }
     }
 
     async fn check(&self, app: &App) -> Result<(), Error> {

@@ -11,6 +11,7 @@ use crate::http::envelope::Done;
 use crate::http::{Answer, JsonBody, Shared};
 use crate::limits::{self, Subject};
 use crate::two_factor::{self, EndsIn};
+use crate::users::queue::Asker;
 use crate::{pkce, sessions};
 
 /// Makes an account; nobody learns whether the address has one already
@@ -37,7 +38,7 @@ pub(crate) async fn sign_up(
         }
         Mode::Open | Mode::Closed => None,
     };
-    let hash = app.passwords.hash(request.password.expose()).await?;
+    let hash = app.passwords.hash(request.password.expose(), Asker::Stranger(origin.address)).await?;
     register(&app, &request.email, hash, invitation.as_ref()).await?;
     let message = "Check your mail: a link in it opens the account";
     Ok(Answer::ok(message, wire::SignedUp { email: request.email }))

@@ -32,6 +32,7 @@ use crate::jobs::{self, Failure, Job, Kind};
 use crate::mail::{self, Letter};
 use crate::sessions;
 use crate::users::password::PasswordHash;
+use crate::users::queue::Asker;
 use crate::users::{NewUser, User, first, store};
 
 /// Who may make an account.
@@ -231,10 +232,8 @@ fn bad_token() -> Error {
 /// Sets a new password with the token of a mail and ends every session; the second factor stays.
 async fn reset_password(app: &Arc<App>, token: &str, password: &str, address: IpAddr) -> Result<(), Error> {
     // Before anything is hashed: a guess costs nothing.
-    if links::find(app, Link::ResetPassword, token).await?.is_none() {
-        return Err(bad_token());
-    }
-    let hash = app.passwords.hash(password).await?;
+    let account = links::find(app, Link::ResetPassword, token).await?.ok_or_else(bad_token)?;
+    let hash = app.passwords.hash(password, Asker::Known(account)).await?;
     let (mut mutation, user) = open_link(app, Link::ResetPassword, token, address).await?;
     let now = mutation.now;
     store::set_password(&mut mutation.tx, user.id, &hash, now).await?;

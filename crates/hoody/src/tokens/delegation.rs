@@ -1,8 +1,6 @@
 //! Tokens made by tokens (`contract/tokens.md` 9): what a child gets, who sees it, and what goes with it
 //! when it is deleted. What a lineage allows is in `hoody_core::lineage`.
 
-use std::collections::{HashMap, HashSet};
-
 use hoody_core::acting::{Act, Target, may_act};
 use hoody_core::address::MAX_ENTRIES;
 use hoody_core::grant::{Credential, Grant, Limits, Realms};
@@ -79,52 +77,8 @@ fn is_in_realm(caller: &AnyCaller, token: &Token) -> bool {
     in_realm || caller.token() == Some(token.id)
 }
 
-/// The tokens that the caller may see, and whether others were left out. A delegated caller sees its
-/// subtree; its ancestors at least are left out.
-pub(crate) async fn list(on: impl Into<On<'_>>, caller: &AnyCaller) -> Result<(Vec<Token>, bool), DbError> {
-    if let (Some(own), 2..) = (caller.token(), caller.grant().lineage().len()) {
-        let subtree = store::list_subtree(on, caller.account(), own).await?;
-        let asked = subtree.into_iter().filter(|token| is_in_realm(caller, token));
-        return Ok((asked.collect(), true));
-    }
-    let tokens = store::list_tokens(on, caller.account()).await?;
-    let below = caller.token().map(|own| subtree_of(own, &tokens)).unwrap_or_default();
-    // Who asks on a realm's host asks for that realm; only what is hidden beyond that is left out.
-    let asked: Vec<_> = tokens.into_iter().filter(|token| is_in_realm(caller, token)).collect();
-    let total = asked.len();
-    let own = caller.token();
-    let is_visible = |token: &Token| {
-        let lineage = own.filter(|_| below.contains(&token.id));
-        may_see(caller, Target { id: token.id, lineage: lineage.as_slice(), limits: &token.limits })
-    };
-    let shown: Vec<_> = asked.into_iter().filter(is_visible).collect();
-    let is_cut = shown.len() < total;
-    Ok((shown, is_cut))
-}
-
-/// The ids of the tokens that a calling token may see, its own included; `None`: a session sees all.
-pub(crate) async fn visible_ids(
-    on: impl Into<On<'_>>,
-    caller: &AnyCaller,
-) -> Result<Option<HashSet<TokenId>>, DbError> {
-    let Some(own) = caller.token() else { return Ok(None) };
-    let (visible, _) = list(on, caller).await?;
-    Ok(Some(visible.iter().map(|token| token.id).chain([own]).collect()))
-}
-
 fn may_see(caller: &AnyCaller, target: Target<'_>) -> bool {
     may_act(caller.grant(), true, target, Act::See).is_ok()
-}
-
-/// Which of these tokens of one account are `root` or descend from it.
-fn subtree_of(root: TokenId, tokens: &[Token]) -> HashSet<TokenId> {
-    let creators: HashMap<_, _> =
-        tokens.iter().filter_map(|token| Some((token.id, token.created_by_token_id?))).collect();
-    let descends = |token: &Token| {
-        let above = std::iter::successors(Some(token.id), |id| creators.get(id).copied());
-        above.take(lineage::MAX_DEPTH as usize + 1).any(|id| id == root)
-    };
-    tokens.iter().filter(|token| descends(token)).map(|token| token.id).collect()
 }
 
 /// Makes `token`, which is about to be stored, a child of the calling token: cut to what that one really
@@ -193,13 +147,23 @@ pub(super) fn keep_below(before: &Placed, after: &Token) -> Result<(), Error> {
 
 /// Deletes a token with all that descends from it, and tells of each.
 pub(crate) async fn delete_subtree(mutation: &mut Mutation, root: &Token) -> Result<bool, DbError> {
-    let subtree = store::list_subtree(&mut mutation.tx, root.account, root.id).await?;
+    let rows = store::list_subtree(&mut mutation.tx, root.account, root.id).await?;
     if store::delete_subtree(&mut mutation.tx, root.account, root.id, mutation.now).await? == 0 {
         return Ok(false);
     }
-    let (own, below): (Vec<_>, Vec<_>) = subtree.into_iter().partition(|token| token.id == root.id);
-    for token in own.into_iter().chain(below) {
-        let change = Change::new("auth.token.deleted", token.account, "auth_token", token.id);
+    let mut subtree = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let named = store::read_named(row)?;
+        if named.id == root.id {
+            subtree.insert(0, named);
+        } else {
+            subtree.push(named);
+        }
+        // Their realms may be long.
+        tokio::task::yield_now().await;
+    }
+    for token in subtree {
+        let change = Change::new("auth.token.deleted", root.account, "auth_token", token.id);
         let change = change.in_realms(&token.realm_ids);
         mutation.tell(if token.id == root.id {
             // Whatever descends from it has it in its lineage, and is forgotten with it.

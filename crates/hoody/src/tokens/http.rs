@@ -2,6 +2,7 @@
 //! change them, `profiles` the public profiles.
 
 use axum::extract::State;
+use axum::response::Response;
 use hoody_core::grant::{Limits, Realms};
 use hoody_core::id::{TokenId, noun};
 use hoody_core::invalid::Invalid;
@@ -11,6 +12,7 @@ use hoody_core::token::{NewToken, TokenCopy};
 use hoody_core::wire;
 
 use super::delegation::{self, Placed, place_below};
+use super::list::Tokens;
 use super::store::Held;
 use super::{MAX_ACTIVE, MAX_HELD, MAX_TOKENS, Token, put_realm, store};
 use crate::app::{App, catalogue};
@@ -18,22 +20,19 @@ use crate::clock::entropy;
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
 use crate::http::caller::{AnyCaller, ItselfAToken, Minting, Valid};
-use crate::http::{Answer, Caller, IdPath, JsonBody, Shared};
+use crate::http::{Answer, Caller, IdPath, JsonBody, Shared, list};
 use crate::two_factor;
 
 pub(crate) const NOT_FOUND: Error =
     Error::NotFound { code: "TOKEN_NOT_FOUND", message: "Authentication token not found" };
 
-/// The account's tokens that the caller may see
+/// The account's tokens that the caller may see; a long list is sent as it is read
 #[utoipa::path(get, path = "/api/v1/auth/tokens", operation_id = "list_tokens", tag = "tokens",
     security(("bearer" = [])), responses((status = 200, body = wire::TokenListEnvelope)))]
-pub(crate) async fn list_tokens(
-    State(app): State<Shared>,
-    caller: Caller<Valid>,
-) -> Result<Answer<Vec<wire::AuthToken>>, Error> {
-    let (tokens, is_cut) = delegation::list(&app.db, &caller).await?;
-    let shown = tokens.into_iter().map(|token| token.shown(None)).collect();
-    Ok(Answer::ok("Auth tokens retrieved successfully", shown).truncated(is_cut))
+pub(crate) async fn list_tokens(State(app): State<Shared>, caller: Caller<Valid>) -> Result<Response, Error> {
+    let room = list::begin(&app.lists, caller.account()).await?;
+    let tokens = Tokens::of(&app, &caller).await?;
+    list::answer(room, "Auth tokens retrieved successfully", tokens).await
 }
 
 /// One token

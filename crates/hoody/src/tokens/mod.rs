@@ -5,6 +5,7 @@
 pub(crate) mod changes;
 pub(crate) mod delegation;
 pub(crate) mod http;
+pub(crate) mod list;
 pub(crate) mod profiles;
 pub(crate) mod store;
 

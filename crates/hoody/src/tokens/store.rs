@@ -7,6 +7,7 @@ use hoody_core::time::Timestamp;
 use serde_json::{Map, Value};
 
 use super::Token;
+use super::list::{Seen, Weighed};
 use crate::app::catalogue;
 use crate::db::{DbError, On, Row, Tx, args};
 use crate::grants::store::{parse_realm_ids, read_limits};
@@ -23,7 +24,17 @@ macro_rules! token {
     };
 }
 const BY_ID: &str = token!("WHERE t.id = $1 AND t.user_id = $2");
-const ALL: &str = token!("WHERE t.user_id = $1 ORDER BY t.created_at DESC, t.id DESC");
+const BETWEEN: &str = token!(
+    "WHERE t.user_id = $1 AND t.created_at <= $2 AND t.created_at >= $4 \
+     AND (t.created_at < $2 OR t.id <= $3) AND (t.created_at > $4 OR t.id >= $5) \
+     ORDER BY t.created_at DESC, t.id DESC"
+);
+const WEIGH: &str = "SELECT t.id, t.created_by_token_id, t.created_at, CAST( \
+     COALESCE(octet_length(t.public_storage), 0) + octet_length(t.ip_whitelist) + octet_length(t.realm_ids) \
+     AS BIGINT) AS weight FROM tokens t WHERE t.user_id = $1 ORDER BY t.created_at DESC, t.id DESC";
+/// Their addresses decide nothing, and may be long.
+const SEEN: &str = "SELECT t.id, t.created_by_token_id, t.realm_ids, t.allow_no_realm, t.permissions, \
+     t.vault_access, t.event_access, t.expires_at, '*' AS ip_whitelist FROM tokens t WHERE t.user_id = $1";
 /// `$1` and what descends from it. UNION and the bound end also a tree that bites its own tail.
 macro_rules! subtree {
     ($rest:expr) => {
@@ -36,8 +47,10 @@ macro_rules! subtree {
         )
     };
 }
-const SUBTREE: &str =
-    subtree!(token!("WHERE t.id IN (SELECT id FROM subtree) ORDER BY t.created_at DESC, t.id DESC"));
+const SUBTREE: &str = subtree!(
+    "SELECT t.id, t.alias, t.realm_ids FROM tokens t WHERE t.id IN (SELECT id FROM subtree) \
+     ORDER BY t.created_at DESC, t.id DESC"
+);
 /// In the order in which the use of tokens is written, and tokens move to another master key.
 const LOCK_SUBTREE: &str =
     subtree!("SELECT t.id FROM tokens t WHERE t.id IN (SELECT id FROM subtree) ORDER BY t.id FOR UPDATE");
@@ -80,9 +93,43 @@ pub(crate) async fn find_token(
     on.into().find(BY_ID, args![id, account]).await?.map(|row| read(&row)).transpose()
 }
 
-/// Every token of the account, the latest first.
-pub(crate) async fn list_tokens(on: impl Into<On<'_>>, account: UserId) -> Result<Vec<Token>, DbError> {
-    on.into().list(ALL, args![account]).await?.iter().map(read).collect()
+/// Every token of the account with what it weighs, the latest first: for [`read_weighed`].
+pub(super) async fn weigh_tokens(on: impl Into<On<'_>>, account: UserId) -> Result<Vec<Row>, DbError> {
+    on.into().list(WEIGH, args![account]).await
+}
+
+pub(super) fn read_weighed(row: &Row) -> Result<Weighed, DbError> {
+    Ok(Weighed {
+        id: row.get("id")?,
+        creator: row.get("created_by_token_id")?,
+        created_at: row.get("created_at")?,
+        weight: usize::try_from(row.get::<i64>("weight")?).unwrap_or(0),
+    })
+}
+
+/// The tokens of the account from `first` to `last`, the latest first: for [`read`].
+pub(super) async fn list_between(
+    on: impl Into<On<'_>>,
+    account: UserId,
+    first: Weighed,
+    last: Weighed,
+) -> Result<Vec<Row>, DbError> {
+    let between = args![account, first.created_at, first.id, last.created_at, last.id];
+    on.into().list(BETWEEN, between).await
+}
+
+/// Every token of the account with what decides whether it is seen: for [`read_seen`].
+pub(super) async fn list_seen(on: impl Into<On<'_>>, account: UserId) -> Result<Vec<Row>, DbError> {
+    on.into().list(SEEN, args![account]).await
+}
+
+pub(super) fn read_seen(row: &Row) -> Result<Seen, DbError> {
+    Ok(Seen {
+        id: row.get("id")?,
+        creator: row.get("created_by_token_id")?,
+        realm_ids: row.parse("realm_ids", parse_realm_ids)?,
+        limits: read_limits(row)?,
+    })
 }
 
 /// The public profile behind a key: of the caller's account if there is one, else of the oldest token
@@ -195,13 +242,28 @@ pub(crate) async fn update_token(tx: &mut Tx, token: &Token) -> Result<(), DbErr
     insert_realms(tx, token).await
 }
 
-/// The token and all that descend from it, the latest first.
-pub(crate) async fn list_subtree(
+/// What is told of a token that is deleted.
+pub(super) struct Named {
+    pub(super) id: TokenId,
+    pub(super) alias: String,
+    pub(super) realm_ids: Vec<RealmId>,
+}
+
+/// The token and all that descend from it, the latest first: for [`read_named`].
+pub(super) async fn list_subtree(
     on: impl Into<On<'_>>,
     account: UserId,
     root: TokenId,
-) -> Result<Vec<Token>, DbError> {
-    on.into().list(SUBTREE, args![root, account]).await?.iter().map(read).collect()
+) -> Result<Vec<Row>, DbError> {
+    on.into().list(SUBTREE, args![root, account]).await
+}
+
+pub(super) fn read_named(row: &Row) -> Result<Named, DbError> {
+    Ok(Named {
+        id: row.get("id")?,
+        alias: row.get("alias")?,
+        realm_ids: row.parse("realm_ids", parse_realm_ids)?,
+    })
 }
 
 /// Deletes a token and all that descend from it; how many that were.
@@ -237,7 +299,8 @@ fn read_storage(row: &Row) -> Result<Option<Map<String, Value>>, DbError> {
     storage.map_err(|_| DbError::Unreadable("public_storage"))
 }
 
-fn read(row: &Row) -> Result<Token, DbError> {
+/// The token in a row.
+pub(super) fn read(row: &Row) -> Result<Token, DbError> {
     Ok(Token {
         id: row.get("id")?,
         account: row.get("user_id")?,

@@ -8,6 +8,7 @@ use hoody_core::grant::{Deny, Grant};
 use hoody_core::id::UserId;
 use hoody_core::wire;
 
+use super::queue::Asker;
 use super::{User, store};
 use crate::app::App;
 use crate::db::On;
@@ -30,7 +31,7 @@ pub(crate) async fn confirm_password(
 ) -> Result<Option<User>, Error> {
     let subject = Subject::Account(account);
     limits::refuse_remembered(app, &PASSWORD_AGAIN, subject)?;
-    let turn = app.passwords.turn().await?;
+    let turn = app.passwords.turn(Asker::Known(account)).await?;
     let user = store::find_user(&app.db, account).await?;
     let user = user.ok_or(Error::NotFound { code: "USER_NOT_FOUND", message: "User not found" })?;
     limits::check(app, &PASSWORD_AGAIN, subject).await?;

@@ -10,6 +10,7 @@ use hoody_core::id::UserId;
 use hoody_core::{names, password};
 use zeroize::Zeroizing;
 
+use super::queue::Asker;
 use super::{NewUser, store};
 use crate::app::App;
 use crate::clock::entropy;
@@ -83,7 +84,7 @@ pub(crate) async fn create(
     email: Option<&str>,
     password: &str,
 ) -> anyhow::Result<Option<UserId>> {
-    let password_hash = app.passwords.hash(password).await.map_err(plain)?;
+    let password_hash = app.passwords.hash(password, Asker::Operator).await.map_err(plain)?;
     let user = NewUser {
         username: username.to_owned(),
         email: email.map(str::to_owned),

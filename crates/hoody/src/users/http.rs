@@ -10,6 +10,7 @@ use hoody_core::{names, password, wire};
 use serde_json::{Map, Value};
 
 use super::confirm::{begin_checked, confirm_password, credential_changed};
+use super::queue::Asker;
 use super::{User, first, store};
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
@@ -117,7 +118,7 @@ async fn prepare_password(
     let user = confirm_password(app, id, current, address).await?;
     let incorrect = || Invalid::rule("CURRENT_PASSWORD_INCORRECT", "Current password is incorrect");
     let user = user.ok_or_else(incorrect)?;
-    Ok((user, app.passwords.hash(new.expose()).await?))
+    Ok((user, app.passwords.hash(new.expose(), Asker::Known(id)).await?))
 }
 
 async fn apply(

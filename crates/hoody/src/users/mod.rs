@@ -5,6 +5,7 @@ pub(crate) mod confirm;
 pub(crate) mod first;
 pub(crate) mod http;
 pub(crate) mod password;
+pub(crate) mod queue;
 pub(crate) mod store;
 
 use hoody_core::id::UserId;

@@ -1,26 +1,24 @@
-//! Hashing passwords: Argon2id, few at a time, never more waiting than can be served soon.
+//! Hashing passwords: Argon2id, few at a time, never more waiting than can be served soon. `queue` says who
+//! waits, and who is next.
 //!
 //! A permit is held inside the blocking task, so that a client who hangs up does not free a place that is
 //! still computing. An unknown account takes the same road and time as a known one.
 
-use std::cell::Cell;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
+use super::queue::{Asker, Look, Looks, Permit, Queue};
 use crate::clock::entropy;
 use crate::error::Error;
+use crate::work::give_way;
 
-/// How many may wait for a permit.
-const WAITING: usize = 64;
-/// How long one may wait.
-const WAIT_LIMIT: Duration = Duration::from_secs(2);
+const BUSY: Error = Error::Unavailable("Too many sign-ins at once; try again");
 
 /// A password's hash in the PHC string form. Cannot be printed.
 #[derive(Clone)]
@@ -46,26 +44,21 @@ impl fmt::Debug for PasswordHash {
 /// Makes and checks hashes.
 #[derive(Debug, Clone)]
 pub(crate) struct Passwords {
-    permits: Arc<Semaphore>,
-    places: Arc<Semaphore>,
+    queue: Arc<Queue>,
+    looks: Arc<Looks>,
     /// How many hashes were computed: what a login costs must not tell whether its account exists.
     computed: Arc<AtomicU64>,
     /// What an unknown account's password is held against: the hash of nothing that anyone knows.
     nobody: Arc<PasswordHash>,
     memories: Memories,
-    /// How many places there are.
-    most: usize,
 }
-
-/// A place in the queue, and leave to compute.
-type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// The turn to check one password. Held until its outcome is dealt with: so many turns at once, and no
 /// more, can go past a limit that each has looked at before.
 #[derive(Debug)]
 pub(crate) struct Turn {
     passwords: Passwords,
-    permits: Permits,
+    permit: Permit,
 }
 
 impl Turn {
@@ -81,27 +74,24 @@ impl Turn {
         let hash = hash.unwrap_or_else(|| PasswordHash::clone(&self.passwords.nobody));
         let memories = self.passwords.memories.clone();
         let work = move || matches(&password, &hash, &memories);
-        let (matches, permits) = self.passwords.run(self.permits, work).await?;
-        Ok((matches? && is_known, Self { passwords: self.passwords, permits }))
+        let (matches, permit) = self.passwords.run(self.permit, work).await?;
+        Ok((matches? && is_known, Self { passwords: self.passwords, permit }))
     }
 }
 
 impl Passwords {
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let permits = (cores / 2).max(1);
-        let most = permits + WAITING;
         // Not computed from anything, so that a server starts at once: to hold a password against it costs
         // the same.
         let random: [u8; Params::DEFAULT_OUTPUT_LEN] = entropy();
         let nobody = Output::new(&random).map_err(unreadable).and_then(|output| written(output, entropy()));
         Self {
-            permits: Arc::new(Semaphore::new(permits)),
-            places: Arc::new(Semaphore::new(most)),
+            queue: Arc::new(Queue::new((cores / 2).max(1))),
+            looks: Arc::default(),
             computed: Arc::default(),
             nobody: Arc::new(nobody.expect("Argon2's default parameters can be written")),
             memories: Memories::default(),
-            most,
         }
     }
 
@@ -109,20 +99,27 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when too many are waiting.
-    pub(crate) async fn hash(&self, password: &str) -> Result<PasswordHash, Error> {
+    pub(crate) async fn hash(&self, password: &str, asker: Asker) -> Result<PasswordHash, Error> {
         let password = Zeroizing::new(password.as_bytes().to_vec());
-        let permits = self.enter().await?;
+        let permit = self.enter(asker).await?;
         let memories = self.memories.clone();
-        self.run(permits, move || hash(&password, &memories)).await?.0
+        self.run(permit, move || hash(&password, &memories)).await?.0
     }
 
-    /// Waits for a turn to check a password. What else a check needs is read when it has come, so that
-    /// whoever is told to come back costs nothing.
+    /// Waits for leave to look up who signs in from `address`, which says in what line to wait.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when too many are looked up.
+    pub(crate) async fn look(&self, address: IpAddr) -> Result<Look, Error> {
+        self.looks.enter(address).await.ok_or(BUSY)
+    }
+
+    /// Waits for a turn to check a password.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when too many are waiting.
-    pub(crate) async fn turn(&self) -> Result<Turn, Error> {
-        Ok(Turn { passwords: self.clone(), permits: self.enter().await? })
+    pub(crate) async fn turn(&self, asker: Asker) -> Result<Turn, Error> {
+        Ok(Turn { passwords: self.clone(), permit: self.enter(asker).await? })
     }
 
     /// How many hashes were computed since the start.
@@ -132,40 +129,26 @@ impl Passwords {
 
     async fn run<T: Send + 'static>(
         &self,
-        permits: Permits,
+        permit: Permit,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<(T, Permits), Error> {
+    ) -> Result<(T, Permit), Error> {
         self.computed.fetch_add(1, Ordering::Relaxed);
-        let (places, memories, most) = (Arc::clone(&self.places), self.memories.clone(), self.most);
-        // When nobody waits for the outcome any more, the permits go back with it, at the end of the work.
+        let (queue, memories) = (Arc::clone(&self.queue), self.memories.clone());
+        // When nobody waits for the outcome any more, the permit goes back with it, at the end of the work.
         let task = tokio::task::spawn_blocking(move || {
             give_way();
             let done = work();
-            if places.available_permits() + 1 >= most {
+            if queue.is_quiet() {
                 memories.free();
             }
-            (done, permits)
+            (done, permit)
         });
         task.await.map_err(Error::internal)
     }
 
-    async fn enter(&self) -> Result<Permits, Error> {
-        const BUSY: Error = Error::Unavailable("Too many sign-ins at once; try again");
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| BUSY)?;
-        let permit = tokio::time::timeout(WAIT_LIMIT, Arc::clone(&self.permits).acquire_owned()).await;
-        let permit = permit.map_err(|_| BUSY)?.map_err(Error::internal)?;
-        Ok((place, permit))
-    }
-}
-
-/// Lets requests have the core first: a hash takes tens of milliseconds of one. For good, since only the
-/// privileged may take it back; this thread serves no requests.
-fn give_way() {
-    const NICENESS: i32 = 5;
-    thread_local!(static GAVE_WAY: Cell<bool> = const { Cell::new(false) });
-    if !GAVE_WAY.replace(true) {
-        // On Linux it is of this thread alone. Where it is not allowed, hashes compete as before.
-        let _ = rustix::process::nice(NICENESS);
+    async fn enter(&self, asker: Asker) -> Result<Permit, Error> {
+        let permit = self.queue.enter(asker).await;
+        permit.ok_or(BUSY)
     }
 }
 
@@ -254,9 +237,9 @@ mod tests {
     #[tokio::test]
     async fn the_right_password_opens_and_nothing_else_does() {
         let passwords = Passwords::new();
-        let hash = passwords.hash("correct horse battery").await.unwrap();
+        let hash = passwords.hash("correct horse battery", Asker::Operator).await.unwrap();
         assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        let turn = passwords.turn().await.unwrap();
+        let turn = passwords.turn(Asker::Operator).await.unwrap();
         let (is_right, turn) = turn.verify("correct horse battery", Some(hash.clone())).await.unwrap();
         assert!(is_right);
         let (is_right, turn) = turn.verify("correct horse batterz", Some(hash)).await.unwrap();
@@ -267,21 +250,28 @@ mod tests {
     #[tokio::test]
     async fn a_hash_of_another_cost_is_read_and_memory_is_kept_while_others_wait() {
         let passwords = Passwords::new();
-        let other_waits = passwords.places.clone().acquire_owned().await.unwrap();
         // As the library itself makes it.
-        let other =
+        let stored =
             Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 2, Some(24)).unwrap());
-        let other = other.hash_password_with_salt(b"correct horse battery", b"somesalt0000").unwrap();
-        let other = PasswordHash::from_stored(other.to_string());
+        let stored = stored.hash_password_with_salt(b"correct horse battery", b"somesalt0000").unwrap();
+        let stored = PasswordHash::from_stored(stored.to_string());
+        let mut turns = Vec::new();
+        for _ in 0..passwords.queue.most() {
+            turns.push(passwords.turn(Asker::Operator).await.unwrap());
+        }
+        let mut other = Box::pin(passwords.turn(Asker::Operator));
+        assert!(futures_util::poll!(other.as_mut()).is_pending());
+        let mut turn = turns.pop().unwrap();
         for (given, expected) in [("correct horse battery", true), ("correct horse batterz", false)] {
-            let turn = passwords.turn().await.unwrap();
-            assert_eq!(turn.verify(given, Some(other.clone())).await.unwrap().0, expected);
+            let (is_right, again) = turn.verify(given, Some(stored.clone())).await.unwrap();
+            assert_eq!(is_right, expected);
+            turn = again;
         }
         let broken = PasswordHash::from_stored("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ".to_owned());
-        assert!(passwords.turn().await.unwrap().verify("correct horse battery", Some(broken)).await.is_err());
+        assert!(turn.verify("correct horse battery", Some(broken)).await.is_err());
         assert_eq!(passwords.memories.0.lock().unwrap().len(), 1);
-        drop(other_waits);
-        assert!(!passwords.turn().await.unwrap().verify("correct horse battery", None).await.unwrap().0);
+        turns.clear();
+        assert!(!other.await.unwrap().verify("correct horse battery", None).await.unwrap().0);
         assert!(passwords.memories.0.lock().unwrap().is_empty());
     }
 
@@ -289,12 +279,26 @@ mod tests {
     #[tokio::test]
     async fn threat_29_more_than_can_be_served_are_told_to_come_back() {
         let passwords = Passwords::new();
-        let held = passwords.places.clone().acquire_many_owned(passwords.places.available_permits() as u32);
-        let held = held.await.unwrap();
-        let refused = passwords.hash("correct horse battery").await;
+        let stranger = Asker::Stranger([192, 0, 2, 1].into());
+        let mut held = Vec::new();
+        for _ in 0..passwords.queue.most() {
+            held.push(passwords.turn(Asker::Operator).await.unwrap());
+        }
+        let mut waiting = Vec::new();
+        let refused = loop {
+            let mut one = Box::pin(passwords.turn(stranger));
+            match futures_util::poll!(one.as_mut()) {
+                std::task::Poll::Pending => waiting.push(one),
+                std::task::Poll::Ready(refused) => break refused,
+            }
+        };
         assert!(matches!(refused, Err(Error::Unavailable(_))));
-        assert!(matches!(passwords.turn().await, Err(Error::Unavailable(_))));
-        drop(held);
-        assert!(passwords.hash("correct horse battery").await.is_ok());
+        assert!(matches!(
+            passwords.hash("correct horse battery", stranger).await,
+            Err(Error::Unavailable(_))
+        ));
+        assert!(waiting.len() < 40 && passwords.computed() == 0);
+        drop((waiting, held));
+        assert!(passwords.hash("correct horse battery", Asker::Operator).await.is_ok());
     }
 }

@@ -2,6 +2,7 @@
 //! left of it.
 
 use axum::body::Body;
+use hoody_core::id::UserId;
 use hoody_core::invalid::Invalid;
 use hoody_core::json::{Fields, take_text};
 use http::{Request, header};
@@ -13,30 +14,35 @@ use super::value::Text;
 use super::{Gate, LARGE, MAX_METADATA};
 use crate::error::Error;
 use crate::http::body::MAX_BODY as MAX_REST;
+use crate::work;
 
 /// The largest body, in bytes: a value of the whole limit, with room for its escapes.
-const MAX_BODY: usize = 64 * 1024 * 1024;
+pub(super) const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// A value for a key, and what is to become of its metadata.
 #[derive(Debug)]
 pub(crate) struct SetKey {
     pub(crate) text: Text,
-    /// `None`: it stays as it is.
-    pub(crate) metadata: Option<Option<Map<String, Value>>>,
+    /// JSON of an object. `None`: it stays as it is.
+    pub(crate) metadata: Option<Option<Vec<u8>>>,
 }
 
 impl SetKey {
     /// Reads the body of `PUT` or `PATCH /vault/keys/{key}`.
-    pub(crate) async fn read(gate: &Gate, request: Request<Body>) -> Result<Self, Error> {
-        let mut text = read_body(gate, request).await?;
-        let taken = take_text(&mut text.bytes, "value", MAX_REST)?;
-        let metadata = parse_rest(&taken.rest)?;
-        Ok(Self { text, metadata })
+    pub(crate) async fn read(gate: &Gate, account: UserId, request: Request<Body>) -> Result<Self, Error> {
+        let mut text = read_body(gate, account, request).await?;
+        let size = text.bytes.len();
+        let parse = move || {
+            let taken = take_text(&mut text.bytes, "value", MAX_REST)?;
+            let metadata = parse_rest(&taken.rest)?;
+            Ok::<_, Invalid>(Self { text, metadata })
+        };
+        Ok(work::run(size, parse).await??)
     }
 }
 
 /// Reads a whole body. One that turns out to be large waits for its turn, whatever it announced.
-async fn read_body(gate: &Gate, request: Request<Body>) -> Result<Text, Error> {
+async fn read_body(gate: &Gate, account: UserId, request: Request<Body>) -> Result<Text, Error> {
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0_usize);
     if announced > MAX_BODY {
@@ -52,7 +58,9 @@ async fn read_body(gate: &Gate, request: Request<Body>) -> Result<Text, Error> {
             return Err(Error::TooLarge { limit: MAX_BODY });
         }
         if length > LARGE && text.turn.is_none() {
-            text.turn = Some(gate.turn().await?);
+            // What does not say how long it is may be as long as any.
+            let expected = if announced == 0 { MAX_BODY } else { announced.max(length) };
+            text.turn = Some(gate.turn(account, expected).await?);
             let more = announced.max(length) - text.bytes.len();
             text.bytes.reserve_exact(more);
         }
@@ -61,7 +69,7 @@ async fn read_body(gate: &Gate, request: Request<Body>) -> Result<Text, Error> {
     Ok(text)
 }
 
-fn parse_rest(rest: &Value) -> Result<Option<Option<Map<String, Value>>>, Invalid> {
+fn parse_rest(rest: &Value) -> Result<Option<Option<Vec<u8>>>, Invalid> {
     let mut fields = Fields::of_body(rest)?;
     if fields.string("value").is_none() {
         // Absent; of the wrong type is a violation by now, which comes first.
@@ -73,13 +81,12 @@ fn parse_rest(rest: &Value) -> Result<Option<Option<Map<String, Value>>>, Invali
     Ok(metadata)
 }
 
-fn check_metadata(metadata: Option<&Map<String, Value>>) -> Result<Option<Map<String, Value>>, Invalid> {
+fn check_metadata(metadata: Option<&Map<String, Value>>) -> Result<Option<Vec<u8>>, Invalid> {
     let Some(metadata) = metadata else { return Ok(None) };
-    let size = serde_json::to_vec(metadata).map_or(usize::MAX, |json| json.len());
-    if size > MAX_METADATA {
-        return Err(Invalid::validation(format!("metadata must not exceed {MAX_METADATA} bytes of JSON")));
+    match serde_json::to_vec(metadata) {
+        Ok(json) if json.len() <= MAX_METADATA => Ok(Some(json)),
+        _ => Err(Invalid::validation(format!("metadata must not exceed {MAX_METADATA} bytes of JSON"))),
     }
-    Ok(Some(metadata.clone()))
 }
 
 #[cfg(test)]
@@ -89,9 +96,9 @@ mod tests {
 
     async fn read(body: &Value) -> Result<(String, Option<Option<Value>>), Error> {
         let request = Request::new(Body::from(body.to_string()));
-        let set = SetKey::read(&Gate::new(), request).await?;
+        let set = SetKey::read(&Gate::new(), UserId::from_bytes([1; 12]), request).await?;
         let text = String::from_utf8(set.text.bytes.to_vec()).unwrap();
-        Ok((text, set.metadata.map(|metadata| metadata.map(Value::Object))))
+        Ok((text, set.metadata.map(|json| json.map(|json| serde_json::from_slice(&json).unwrap()))))
     }
 
     #[tokio::test]
@@ -129,11 +136,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_refused_by_what_it_announces_and_by_what_it_is() {
+        let account = UserId::from_bytes([1; 12]);
         let announced =
             Request::builder().header("content-length", MAX_BODY + 1).body(Body::empty()).unwrap();
-        assert!(matches!(SetKey::read(&Gate::new(), announced).await, Err(Error::TooLarge { .. })));
+        assert!(matches!(SetKey::read(&Gate::new(), account, announced).await, Err(Error::TooLarge { .. })));
         let pieces = (0..65).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1 << 20]));
         let silent = Request::new(Body::from_stream(futures_util::stream::iter(pieces)));
-        assert!(matches!(SetKey::read(&Gate::new(), silent).await, Err(Error::TooLarge { .. })));
+        assert!(matches!(SetKey::read(&Gate::new(), account, silent).await, Err(Error::TooLarge { .. })));
     }
 }

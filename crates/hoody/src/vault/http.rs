@@ -9,15 +9,17 @@ use hoody_core::{names, wire};
 use http::request::Parts;
 use http::{Request, StatusCode};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::body::SetKey;
+use super::list::Keys;
 use super::value::{self, Wanted};
 use super::{Entry, MAX_BYTES, mebibytes, percentage, store};
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
 use crate::http::caller::Vault;
 use crate::http::path::TextPath;
-use crate::http::{Answer, Caller, Query, Shared};
+use crate::http::{Answer, Caller, Query, Shared, list};
 use crate::realms;
 
 const NOT_FOUND: Error = Error::NotFound { code: "VAULT_KEY_NOT_FOUND", message: "Vault key not found." };
@@ -60,7 +62,7 @@ pub(crate) async fn get_vault_stats(
     Ok(Answer::ok("Vault statistics retrieved successfully", stats))
 }
 
-/// Every key in the realm, without its value
+/// Every key in the realm, without its value; a long list is sent as it is read
 #[utoipa::path(get, path = "/api/v1/vault/keys", operation_id = "list_vault_keys", tag = "vault",
     params(("realm_id" = Option<RealmId>, Query, description = "The realm; unless told the host's, or none")),
     security(("bearer" = [])), responses((status = 200, body = wire::Envelope<Vec<wire::VaultKey>>),
@@ -69,12 +71,12 @@ pub(crate) async fn list_vault_keys(
     State(app): State<Shared>,
     caller: Caller<Vault>,
     query: Query,
-) -> Result<Answer<Vec<wire::VaultKey>>, Error> {
+) -> Result<Response, Error> {
     let realm = realms::select(&caller, query.realm("realm_id")?)?;
-    let entries = store::list_entries(&app.db, caller.account(), realm).await?;
-    let keys = entries.iter().map(|entry| Ok(entry.shown(entry.open_metadata(&app.keys)?)));
-    let keys = keys.collect::<Result<_, Error>>()?;
-    Ok(Answer::ok("Vault keys retrieved successfully", keys).secret())
+    let account = caller.account();
+    let keys = Keys::new(&app, account, realm);
+    let room = list::begin(&app.lists, account).await?;
+    list::answer(room, "Vault keys retrieved successfully", keys).await
 }
 
 /// One key with its value
@@ -92,8 +94,9 @@ pub(crate) async fn get_vault_key(
     let realm = realms::select(&caller, query.realm("realm_id")?)?;
     let wanted = Wanted { account: caller.account(), realm, name: &name };
     let (entry, text) = value::read(&app, &wanted).await?.ok_or(NOT_FOUND)?;
-    let key = entry.shown(entry.open_metadata(&app.keys)?);
-    value::answer(StatusCode::OK, "Vault key retrieved successfully", &key, text)
+    let metadata = entry.open_metadata(&app.keys)?;
+    let metadata = metadata.as_ref().map(|json| json.as_slice());
+    Ok(value::answer(StatusCode::OK, "Vault key retrieved successfully", &entry, metadata, text))
 }
 
 /// Makes a key or sets it again; metadata that is left out stays as it is
@@ -112,15 +115,15 @@ pub(crate) async fn set_vault_key(
     request: Request<Body>,
 ) -> Result<Response, Error> {
     let realm = realms::select(&caller, query.realm("realm_id")?)?;
-    let set = SetKey::read(&app.vault, request).await?;
+    let set = SetKey::read(&app.vault, caller.account(), request).await?;
     let (mut mutation, grant) = Mutation::begin(&app, &caller).await?;
     let before = store::find_entry(&mut mutation.tx, grant.account, realm, &name).await?;
     let metadata = match (set.metadata, &before) {
-        (Some(metadata), _) => metadata,
+        (Some(metadata), _) => metadata.map(Zeroizing::new),
         (None, Some(before)) => before.open_metadata(&app.keys)?,
         (None, None) => None,
     };
-    let json = metadata.as_ref().map(serde_json::to_vec).transpose().map_err(Error::internal)?;
+    let json = metadata.as_ref().map(|json| json.as_slice());
     let value_bytes = size(set.text.bytes.len());
     let mut entry = Entry {
         id: before.as_ref().map_or_else(|| app.new_id(), |before| before.id),
@@ -130,12 +133,12 @@ pub(crate) async fn set_vault_key(
         value: app.new_id(),
         pieces: set.text.pieces(),
         value_bytes,
-        size_bytes: value_bytes + size(json.as_ref().map_or(0, Vec::len)),
+        size_bytes: value_bytes + size(json.map_or(0, <[u8]>::len)),
         metadata: None,
         created_at: before.as_ref().map_or(mutation.now, |before| before.created_at),
         updated_at: mutation.now,
     };
-    entry.seal_metadata(&app.keys, json.as_deref());
+    entry.seal_metadata(&app.keys, json);
     write_entry(&mut mutation, &entry, before.as_ref()).await?;
     value::write(&app, &mut mutation.tx, &entry, &set.text).await?;
     let told = json!({ "key": entry.name, "size_bytes": entry.size_bytes, "is_new": before.is_none() });
@@ -146,7 +149,7 @@ pub(crate) async fn set_vault_key(
     } else {
         (StatusCode::OK, "Vault key updated successfully")
     };
-    value::answer(status, message, &entry.shown(metadata), set.text)
+    Ok(value::answer(status, message, &entry, json, set.text))
 }
 
 /// Takes the room and writes the entry's row.

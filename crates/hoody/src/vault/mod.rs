@@ -3,21 +3,19 @@
 //! A value is any text. It is sealed in pieces of a megabyte, each for its account, realm, key, value and
 //! place, so that nothing opens anywhere but where it was put; metadata is sealed likewise. On the way in
 //! and out a large value is in memory once: as the body that brought it, or as the text that is sent.
-//! `value` seals, opens and sends; `body` reads.
+//! `value` seals, opens and sends; `body` reads; `list` reads and sends all keys a page at a time.
 
 pub(crate) mod body;
 pub(crate) mod http;
+pub(crate) mod list;
 pub(crate) mod store;
 pub(crate) mod value;
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use hoody_core::id::{RealmId, UserId, VaultKeyId, VaultValueId};
 use hoody_core::time::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Error;
+use crate::work::{Room, Rooms};
 
 /// What an account's values and metadata may take in all realms together, in bytes.
 pub(crate) const MAX_BYTES: i64 = 50 * MIB;
@@ -29,10 +27,8 @@ pub(crate) const MAX_METADATA: usize = 256 * 1024;
 const MIB: i64 = 1024 * 1024;
 /// Bodies and values above this wait for their turn, in bytes.
 const LARGE: usize = 1024 * 1024;
-/// How many large values are on their way in or out at a time.
-const LARGE_AT_ONCE: usize = 4;
-/// How long a large value waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// What large values on their way in or out may take together, in bytes: four of the largest.
+const LARGE_TOGETHER: usize = 4 * body::MAX_BODY;
 
 /// A key as it is stored, without its value.
 #[derive(Debug, Clone)]
@@ -55,24 +51,21 @@ pub(crate) struct Entry {
     pub(crate) updated_at: Timestamp,
 }
 
-/// Bounds what large values take of the memory, whoever sends or fetches them.
-#[derive(Debug, Clone)]
-pub(crate) struct Gate(Arc<Semaphore>);
+/// Bounds what large values take of the memory: in all, and those of one account.
+#[derive(Debug)]
+pub(crate) struct Gate(Rooms<UserId>);
 
 /// The turn of one large value; it ends when this is dropped.
-pub(crate) type Turn = OwnedSemaphorePermit;
+pub(crate) type Turn = Room<UserId>;
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(LARGE_AT_ONCE)))
+        Self(Rooms::new(LARGE_TOGETHER, body::MAX_BODY))
     }
 
-    /// Waits for the turn of a large value.
-    pub(crate) async fn turn(&self) -> Result<Turn, Error> {
-        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.0).acquire_owned()).await;
-        turn.ok()
-            .and_then(Result::ok)
-            .ok_or(Error::Unavailable("Too many large values are on their way; try again"))
+    /// Waits for the turn of a large value of so many bytes.
+    pub(crate) async fn turn(&self, account: UserId, bytes: usize) -> Result<Turn, Error> {
+        self.0.take(account, bytes).await
     }
 }
 
@@ -109,14 +102,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn large_values_wait_for_their_turn() {
+    async fn large_values_of_one_account_wait_for_each_other_and_others_for_none() {
         let gate = Gate::new();
-        let mut turns = Vec::new();
-        for _ in 0..LARGE_AT_ONCE {
-            turns.push(gate.turn().await.unwrap());
-        }
-        assert!(gate.turn().now_or_never().is_none(), "it waits");
-        turns.pop();
-        drop(gate.turn().await.unwrap());
+        let (ada, grace) = (UserId::from_bytes([1; 12]), UserId::from_bytes([2; 12]));
+        let largest = gate.turn(ada, body::MAX_BODY).await.unwrap();
+        assert!(gate.turn(ada, LARGE + 1).now_or_never().is_none(), "it waits");
+        drop(gate.turn(grace, body::MAX_BODY).await.unwrap());
+        drop(largest);
+        drop(gate.turn(ada, LARGE + 1).await.unwrap());
     }
 }

@@ -5,6 +5,7 @@ use hoody_core::seal::key_of;
 
 use super::{Entry, MAX_BYTES, MAX_KEYS};
 use crate::db::{DbError, On, Row, Tx, args};
+use crate::work;
 
 macro_rules! entry {
     ($tail:literal) => {
@@ -16,7 +17,9 @@ macro_rules! entry {
     };
 }
 const BY_NAME: &str = entry!("AND name = $3");
-const LIST: &str = entry!("ORDER BY name");
+const LIST: &str = entry!("AND name > $3 AND name <= $4 ORDER BY name LIMIT $5");
+const WEIGH: &str = "SELECT name, size_bytes - value_bytes AS weight FROM vault_keys \
+     WHERE user_id = $1 AND realm_id = $2 AND name > $3 ORDER BY name LIMIT $4";
 const TOTAL: &str = "SELECT COUNT(*) AS keys, CAST(COALESCE(SUM(size_bytes), 0) AS BIGINT) AS bytes \
      FROM vault_keys WHERE user_id = $1 AND realm_id = $2";
 const INSERT: &str = "INSERT INTO vault_keys (id, user_id, realm_id, name, value_id, pieces, value_bytes, \
@@ -48,14 +51,29 @@ pub(crate) async fn find_entry(
     row.as_ref().map(read).transpose()
 }
 
-/// Every key of an account in one realm or in none, by name.
+/// The keys of an account in one realm or in none whose names come after the first of `between`, up to the
+/// second, by name; `limit` at most.
 pub(crate) async fn list_entries(
     on: impl Into<On<'_>>,
     account: UserId,
     realm: Option<RealmId>,
+    (after, last): (&str, &str),
+    limit: i64,
 ) -> Result<Vec<Entry>, DbError> {
-    let rows = on.into().list(LIST, args![account, stored(realm)]).await?;
-    rows.iter().map(read).collect()
+    let rows = on.into().list(LIST, args![account, stored(realm), after, last, limit]).await?;
+    work::each(rows, read).await
+}
+
+/// The next names after one, each with how many bytes of metadata the key has.
+pub(crate) async fn weigh_entries(
+    on: impl Into<On<'_>>,
+    account: UserId,
+    realm: Option<RealmId>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(String, i64)>, DbError> {
+    let rows = on.into().list(WEIGH, args![account, stored(realm), after, limit]).await?;
+    work::each(rows, |row| Ok((row.get("name")?, row.get("weight")?))).await
 }
 
 /// How many keys there are in one realm or in none, and their bytes.

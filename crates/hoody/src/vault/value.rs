@@ -6,9 +6,8 @@ use futures_util::stream;
 use hoody_core::id::{VaultKeyId, VaultValueId};
 use hoody_core::json::escape_into;
 use hoody_core::seal::Place;
-use hoody_core::wire;
 use http::{HeaderValue, StatusCode, header};
-use serde_json::Map;
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{Entry, LARGE, Turn, store};
@@ -124,25 +123,30 @@ impl Entry {
         self.metadata = json.map(|json| keys.seal(&place, json));
     }
 
-    /// The metadata in the clear.
-    pub(crate) fn open_metadata(&self, keys: &Keys) -> Result<Option<Map<String, serde_json::Value>>, Error> {
+    /// The metadata in the clear: JSON of an object. It was checked when it was sealed, and is not read again.
+    pub(crate) fn open_metadata(&self, keys: &Keys) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         let Some(sealed) = &self.metadata else { return Ok(None) };
         let row = metadata_row(&self.value, &self.name);
         let opened = keys.open(&self.place("vault_keys", "metadata", &row), sealed);
         let opened = opened.map_err(|error| self.fault(&format!("metadata: {error},")))?;
-        serde_json::from_slice(&opened).map(Some).map_err(|_| self.fault("unreadable metadata"))
+        Ok(Some(opened))
     }
 
-    /// The key on the wire.
-    pub(crate) fn shown(&self, metadata: Option<Map<String, serde_json::Value>>) -> wire::VaultKey {
-        wire::VaultKey {
-            key: self.name.clone(),
-            realm_id: self.realm,
-            metadata,
-            size_bytes: self.size_bytes.unsigned_abs(),
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-        }
+    /// Appends the key as it is on the wire (`wire::VaultKey`), with this JSON as its metadata.
+    pub(crate) fn write(&self, metadata: Option<&[u8]>, out: &mut Vec<u8>) {
+        let realm = self.realm.map(|realm| realm.to_string()).unwrap_or_default();
+        let head = json!({ "key": self.name, "realm_id": realm });
+        let tail = json!({
+            "size_bytes": self.size_bytes,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        });
+        let (head, tail) = (head.to_string(), tail.to_string());
+        out.extend_from_slice(head.trim_end_matches('}').as_bytes());
+        out.extend_from_slice(b",\"metadata\":");
+        out.extend_from_slice(metadata.unwrap_or(b"null"));
+        out.push(b',');
+        out.extend_from_slice(tail.trim_start_matches('{').as_bytes());
     }
 }
 
@@ -187,7 +191,7 @@ pub(crate) struct Wanted<'a> {
 /// `None` when a piece is not there.
 async fn read_pieces(app: &App, entry: &Entry) -> Result<Option<Text>, Error> {
     let length = usize::try_from(entry.value_bytes).unwrap_or(0).min(entry.pieces as usize * PIECE);
-    let turn = if length > LARGE { Some(app.vault.turn().await?) } else { None };
+    let turn = if length > LARGE { Some(app.vault.turn(entry.account, length).await?) } else { None };
     let mut text = Text { bytes: Zeroizing::new(Vec::with_capacity(length)), turn };
     for index in 0..entry.pieces {
         let Some(sealed) = store::find_piece(&app.db, entry, index).await? else { return Ok(None) };
@@ -203,12 +207,13 @@ async fn read_pieces(app: &App, entry: &Entry) -> Result<Option<Text>, Error> {
 pub(crate) fn answer(
     status: StatusCode,
     message: &str,
-    key: &wire::VaultKey,
+    entry: &Entry,
+    metadata: Option<&[u8]>,
     text: Text,
-) -> Result<Response, Error> {
+) -> Response {
     let mut head =
         format!("{{\"statusCode\":{},\"message\":\"{message}\",\"data\":", status.as_u16()).into_bytes();
-    serde_json::to_writer(&mut head, key).map_err(Error::internal)?;
+    entry.write(metadata, &mut head);
     // The value is the last key of the object.
     head.pop();
     head.extend_from_slice(b",\"value\":\"");
@@ -223,7 +228,7 @@ pub(crate) fn answer(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
 }
 
 /// `head`, the text escaped piece by piece, and the end of the answer. The text keeps its turn until

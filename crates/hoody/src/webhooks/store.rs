@@ -11,6 +11,7 @@ use crate::db::{Arg, Db, DbError, On, Row, Tx, args};
 use crate::events::Event;
 use crate::grants::store::parse_realm_ids;
 use crate::keys::bound::{KeyColumn, Sealed, Value};
+use crate::work;
 
 macro_rules! webhook {
     ($tail:literal) => {
@@ -84,7 +85,7 @@ const SWEEP: &str = "DELETE FROM webhook_deliveries WHERE id IN (SELECT id FROM 
 
 /// The endpoints of an account.
 pub(crate) async fn list_webhooks(on: impl Into<On<'_>>, account: UserId) -> Result<Vec<Webhook>, DbError> {
-    on.into().list(LIST, args![account]).await?.iter().map(read).collect()
+    work::each(on.into().list(LIST, args![account]).await?, read).await
 }
 
 /// An account's endpoint.
@@ -191,7 +192,7 @@ pub(super) async fn list_deliveries(
     (limit, offset): (i64, i64),
 ) -> Result<Vec<Delivery>, DbError> {
     let rows = On::from(db).list(DELIVERIES, args![webhook, state, limit, offset]).await?;
-    rows.iter().map(read_delivery).collect()
+    work::each(rows, read_delivery).await
 }
 
 pub(super) async fn find_delivery(

@@ -47,7 +47,7 @@ on_both! {
         });
         assert_eq!(row, expected);
         // Of a query nothing is kept, not even of one that is refused.
-        client.get("/api/v1/projects?secret=x").await.expect(StatusCode::OK);
+        client.get("/api/v1/projects?sort_by=alias").await.expect(StatusCode::OK);
         client.get(&format!("{CHECK}?secret=x")).await.refused(400, "INVALID_PARAMETER_VALUE");
         assert_eq!(outcome(&app, &owner, "/api/v1/projects").await, (200, Value::Null));
         assert_eq!(outcome(&app, &owner, CHECK).await.0, 400);

@@ -427,13 +427,39 @@ on_both! {
         stream.ends("EVENTS_HISTORY_RESET", "restored").await;
     }
 
+    async fn handshakes_of_one_64_have_a_share_until_they_say_who_they_are(app: TestApp) {
+        const OPEN: &str = "/api/v1/events?EIO=4&transport=polling";
+        let owner = app.user("ada").await;
+        let mut sids = Vec::new();
+        for n in 0..64 {
+            let opened = app.anon().from(&format!("2001:db8:1:1::{n:x}")).get(OPEN).await;
+            let said: Value = serde_json::from_str(&opened.expect(StatusCode::OK).text[1..]).unwrap();
+            sids.push(said["sid"].as_str().unwrap().to_owned());
+        }
+        let another = app.anon().from("2001:db8:1:1:ffff::1");
+        another.get(OPEN).await.refused(429, "RATE_LIMIT_EXCEEDED");
+        app.anon().from("2001:db8:1:2::1").get(OPEN).await.expect(StatusCode::OK);
+        // One that says who it is makes room.
+        let path = format!("{OPEN}&sid={}", sids[0]);
+        let connect = format!("40{}", json!({"token": owner.credential}));
+        another.send(Method::POST, &path, connect.into_bytes()).await.expect(StatusCode::OK);
+        let mut told = String::new();
+        while !told.contains("40{") {
+            // A ping may come first.
+            let polled = another.get(&path).await;
+            told.push_str(&polled.expect(StatusCode::OK).text);
+        }
+        another.get(OPEN).await.expect(StatusCode::OK);
+        another.get(OPEN).await.refused(429, "RATE_LIMIT_EXCEEDED");
+    }
+
     async fn requests_are_told_live_to_those_who_ask_for_them_alone(app: TestApp) {
         let owner = app.user("ada").await;
         let token = owner.mint(json!({})).await;
         app.service.start();
         let mut all = Stream::open(&owner, "event_type=*").await;
         let mut asked = Stream::open(&owner, "event_type=activity.logged,project.created").await;
-        token.client.get("/api/v1/projects?secret=canary").await.expect(StatusCode::OK);
+        token.client.header("referer", "canary").get("/api/v1/projects?limit=77").await.expect(StatusCode::OK);
         token.client.post("/api/v1/auth/tokens", json!({})).await;
         make(&owner, "web", &[]).await;
         assert!(app.service.flush_activity().await);
@@ -448,6 +474,7 @@ on_both! {
             assert_eq!((&event["event_type"], &event["ephemeral"]), (&json!("activity.logged"), &json!(true)));
             assert_eq!(event["resource_type"], "activity_log");
             assert!(event.get("cursor").is_none() && !event.to_string().contains("canary"), "{event}");
+            assert!(!event.to_string().contains("limit"), "{event}");
             if event["payload"]["token_id"] == token.id.as_str() {
                 let payload = &event["payload"];
                 told.push(format!("{} {}", payload["path"].as_str().unwrap(), payload["status_code"]));

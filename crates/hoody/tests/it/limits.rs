@@ -225,6 +225,34 @@ on_both! {
         try_login(&app, home, "ada", PASSWORD).await.refused(429, "RATE_LIMIT_EXCEEDED");
     }
 
+    async fn a_flood_of_sign_ins_leaves_the_owner_a_place_and_costs_little(app: TestApp) {
+        app.service.create_user("ada", None, PASSWORD).await;
+        let home = "192.0.2.1";
+        try_login(&app, home, "ada", PASSWORD).await.expect(StatusCode::OK);
+        let before = app.service.password_hashes();
+        let flood: Vec<_> = (0..200).map(|n| {
+            let from = app.anon().from(&format!("198.51.100.{}", n % 20));
+            let body = json!({"username": format!("nobody-{n}"), "password": "wrong wrong wrong"});
+            tokio::spawn(async move { from.post(LOGIN, body).await })
+        }).collect();
+        while app.service.password_hashes() == before {
+            tokio::task::yield_now().await;
+        }
+        try_login(&app, home, "ada", PASSWORD).await.expect(StatusCode::OK);
+        let mut refused = 0;
+        for one in flood {
+            let reply = one.await.unwrap();
+            if reply.status == StatusCode::SERVICE_UNAVAILABLE {
+                assert!(retry_after(&reply) >= 1);
+                refused += 1;
+            } else {
+                reply.refused(401, "INVALID_CREDENTIALS");
+            }
+        }
+        let hashes = app.service.password_hashes() - before;
+        assert!(refused > 100 && hashes < 100, "{refused} refused, {hashes} hashes");
+    }
+
     async fn failures_in_parallel_on_two_nodes_go_over_by_less_than_one_for_each_turn(app: TestApp) {
         let other = app.another_node().await;
         try_login(&app, STRANGER, "ada", "wrong wrong wrong").await.refused(401, "INVALID_CREDENTIALS");

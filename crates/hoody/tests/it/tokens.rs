@@ -368,6 +368,36 @@ on_both! {
         }
     }
 
+    async fn a_long_list_is_whole_and_says_what_it_leaves_out(app: TestApp) {
+        let user = app.user("ada").await;
+        let addresses: Vec<_> = (0..1_000).map(|n| format!("10.{}.{}.0/24", n / 250, n % 250)).collect();
+        let mut expected = Vec::new();
+        for n in 0..60 {
+            app.service.advance(i64::from(n % 3 == 0));
+            let body = json!({"alias": format!("t{n}"), "ip_whitelist": addresses, "realm_ids": [REALM_A]});
+            let mut made = user.post(TOKENS, body).await.expect(StatusCode::CREATED).data().clone();
+            made.as_object_mut().unwrap().remove("token");
+            expected.push(made);
+        }
+        app.service.poll().await;
+        expected.sort_by_key(|token| {
+            let text = |name: &str| token[name].as_str().unwrap().to_owned();
+            std::cmp::Reverse((text("created_at"), text("id")))
+        });
+        let before = app.service.large_works();
+        let list = user.get(TOKENS).await;
+        assert_eq!(list.expect(StatusCode::OK).data(), &json!(expected));
+        assert_eq!(list.body["message"], "Auth tokens retrieved successfully");
+        assert!(list.body.get("truncated").is_none());
+        assert!(app.service.large_works() >= before + 2, "each page has another thread");
+        assert_eq!(user.realm(REALM_B).get(TOKENS).await.data(), &json!([]));
+        // A token that may less sees itself, and that there are others.
+        let least = user.mint(json!({"permissions": {}})).await;
+        let list = least.client.get(TOKENS).await;
+        assert_eq!(list.expect(StatusCode::OK).data().as_array().unwrap().len(), 1);
+        assert_eq!((&list.data()[0]["id"], &list.body["truncated"]), (&json!(least.id), &json!(true)));
+    }
+
     async fn a_field_that_breaks_its_rule_is_refused_with_its_code(app: TestApp) {
         let user = app.user("ada").await;
         let token = user.mint(json!({})).await;

@@ -357,6 +357,61 @@ on_both! {
         set(&ada, "new", "").await;
     }
 
+    async fn a_long_list_is_whole_and_made_beside_the_threads_that_answer(app: TestApp) {
+        let ada = app.user("ada").await;
+        // More than three pages of metadata, and a page of keys without any.
+        let mut expected = Vec::new();
+        for n in 0..14 {
+            let metadata = json!({"n": n, "text": "x".repeat(120_000 + n), "list": [n, null, {"a": "}],"}]});
+            let name = format!("m{n:02}");
+            let made = ada.put(&path(&name), json!({"value": "v", "metadata": metadata})).await;
+            made.expect(StatusCode::CREATED);
+            assert_eq!(made.data()["metadata"], metadata);
+            expected.push((name, metadata));
+        }
+        for n in 0..30 {
+            set(&ada, &format!("s{n:02}"), "v").await;
+            expected.push((format!("s{n:02}"), Value::Null));
+        }
+        let before = app.service.large_works();
+        let list = ada.get(KEYS).await;
+        list.expect(StatusCode::OK);
+        assert!(app.service.large_works() >= before + 3, "each page of metadata has another thread");
+        assert_eq!(list.body["message"], "Vault keys retrieved successfully");
+        assert_eq!(list.headers["cache-control"], "no-store");
+        let listed: Vec<_> = list.data().as_array().unwrap().iter()
+            .map(|key| (key["key"].as_str().unwrap().to_owned(), key["metadata"].clone())).collect();
+        assert_eq!(listed, expected);
+        // A large value is parsed there, too.
+        let before = app.service.large_works();
+        set(&ada, "large", &"\\n".repeat(100_000)).await;
+        assert!(app.service.large_works() > before);
+    }
+
+    async fn lists_that_nobody_reads_take_no_more_than_a_share(app: TestApp) {
+        let (ada, grace) = (app.user("ada").await, app.user("grace").await);
+        for user in [&ada, &grace] {
+            for n in 0..10 {
+                let metadata = json!({"text": "x".repeat(200_000)});
+                let made = user.put(&path(&format!("m{n}")), json!({"value": "v", "metadata": metadata})).await;
+                made.expect(StatusCode::CREATED);
+            }
+        }
+        let open = async |client: &Client| client.open(Method::GET, KEYS, Body::empty()).await;
+        let mut unread = Vec::new();
+        for _ in 0..4 {
+            unread.push(open(&ada).await);
+        }
+        let mut next = Box::pin(open(&ada));
+        for _ in 0..50 {
+            assert!(futures_util::poll!(next.as_mut()).is_pending(), "the fifth waits for one to be read");
+            tokio::task::yield_now().await;
+        }
+        grace.get(KEYS).await.expect(StatusCode::OK);
+        unread.pop();
+        assert_eq!(next.await.status(), StatusCode::OK);
+    }
+
     async fn a_value_that_was_moved_or_changed_does_not_open(app: TestApp) {
         let ada = app.user("ada").await;
         let eve = app.user("eve").await;

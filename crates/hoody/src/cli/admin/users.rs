@@ -17,6 +17,7 @@ use crate::history::{self, Event};
 use crate::mail::{self, Letter};
 use crate::two_factor;
 use crate::users::first::{check, create, forget_file, plain};
+use crate::users::queue::Asker;
 use crate::users::{User, store};
 
 #[derive(Debug, Subcommand)]
@@ -167,7 +168,7 @@ async fn set_password(app: &Arc<App>, name: &str, password: &PasswordArgs) -> an
     let user = find(app, name).await?;
     let password = password.read()?;
     check(&user.username, None, &password)?;
-    let hash = app.passwords.hash(&password).await.map_err(plain)?;
+    let hash = app.passwords.hash(&password, Asker::Operator).await.map_err(plain)?;
     let mut mutation = Mutation::begin_as(app, Actor::Operator).await.map_err(plain)?;
     mutation.lock_account(user.id).await?;
     let now = mutation.now;

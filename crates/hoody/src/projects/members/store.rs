@@ -6,6 +6,7 @@ use hoody_core::wire::{MemberUser, PermissionLevel, ProjectMember};
 
 use crate::db::{DbError, On, Row, Tx, args};
 use crate::http::paging::Page;
+use crate::work;
 
 macro_rules! member {
     ($($tail:expr),+) => {
@@ -63,7 +64,7 @@ pub(crate) async fn list_members(
     page: &Page,
 ) -> Result<Vec<ProjectMember>, DbError> {
     let rows = on.into().list(page_statement(page), args![project, page.limit, page.offset()]).await?;
-    rows.iter().map(read).collect()
+    work::each(rows, read).await
 }
 
 /// All of a project's members, the oldest first: at most [`MAX_MEMBERS`](crate::projects::MAX_MEMBERS).
@@ -71,7 +72,7 @@ pub(crate) async fn list_all(
     on: impl Into<On<'_>>,
     project: ProjectId,
 ) -> Result<Vec<ProjectMember>, DbError> {
-    on.into().list(ALL, args![project]).await?.iter().map(read).collect()
+    work::each(on.into().list(ALL, args![project]).await?, read).await
 }
 
 pub(crate) async fn count_members(on: impl Into<On<'_>>, project: ProjectId) -> Result<i64, DbError> {
