@@ -1,5 +1,6 @@
 //! What every request can reach, built in one function.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
@@ -33,6 +34,7 @@ use crate::mail;
 use crate::nodes::{self, Nodes};
 use crate::sessions;
 use crate::signup;
+use crate::tasks::{Need, Tasks};
 use crate::users::password::Passwords;
 use crate::vault;
 use crate::webhooks;
@@ -129,6 +131,8 @@ pub(crate) struct App {
     pub(crate) data_dir: PathBuf,
     pub(crate) exposure_warning: Option<&'static str>,
     pub(crate) tls: Option<Arc<Tls>>,
+    /// What runs beside the requests.
+    pub(crate) tasks: Tasks,
     notes: tokio::sync::Mutex<Notes>,
     hook: OnceLock<Mutex<StepHook>>,
 }
@@ -192,6 +196,7 @@ impl App {
             data_dir: settings.data_dir,
             exposure_warning: settings.exposure_warning,
             tls: settings.tls,
+            tasks: Tasks::default(),
             notes: tokio::sync::Mutex::new(notes),
             hook: OnceLock::new(),
         });
@@ -203,33 +208,46 @@ impl App {
     /// Starts what runs beside the requests: the feed's tail, the heartbeat, the watch on the master keys, the
     /// writers of usage and of the request log, the brooms, the jobs.
     pub(crate) fn start(self: &Arc<Self>) {
-        tokio::spawn(tail::run(Arc::clone(self)));
-        tokio::spawn(nodes::run(Arc::clone(self)));
-        tokio::spawn(crate::keys::watch::run(Arc::clone(self)));
-        tokio::spawn(crate::audit::run(Arc::clone(self)));
-        self.every(USAGE_INTERVAL, write_usage);
-        tokio::spawn(activity::run(Arc::clone(self)));
-        self.every(TIDY_INTERVAL, tidy_activity);
-        self.every(sessions::SWEEP_INTERVAL, sessions::sweep);
+        self.supervise("feed", Need::Vital, tail::run);
+        self.supervise("nodes", Need::Vital, nodes::run);
+        self.supervise("keys", Need::Vital, crate::keys::watch::run);
+        self.supervise("audit", Need::Useful, crate::audit::run);
+        self.every("usage", USAGE_INTERVAL, write_usage);
+        // Requests wait for it when its memory is full.
+        self.supervise("activity", Need::Vital, activity::run);
+        self.every("activity-tidy", TIDY_INTERVAL, tidy_activity);
+        self.every("sessions-sweep", sessions::SWEEP_INTERVAL, sessions::sweep);
         jobs::runner::start(self);
         limits::start(self);
-        self.every(history::SWEEP_INTERVAL, history::sweep);
-        tokio::spawn(live::run(Arc::clone(self)));
-        tokio::spawn(crate::events::activity::run(Arc::clone(self)));
-        tokio::spawn(webhooks::sender::run(Arc::clone(self)));
-        self.every(webhooks::sender::SWEEP_INTERVAL, webhooks::sender::sweep);
-        tokio::spawn(projector::run(Arc::clone(self)));
-        self.every(projector::SWEEP_INTERVAL, projector::sweep);
-        tokio::spawn(alerts::evaluator::run(Arc::clone(self)));
+        self.every("history-sweep", history::SWEEP_INTERVAL, history::sweep);
+        self.supervise("streams", Need::Useful, live::run);
+        self.supervise("activity-streams", Need::Useful, crate::events::activity::run);
+        self.supervise("webhooks", Need::Useful, webhooks::sender::run);
+        self.every("webhooks-sweep", webhooks::sender::SWEEP_INTERVAL, webhooks::sender::sweep);
+        self.supervise("events", Need::Useful, projector::run);
+        self.every("events-sweep", projector::SWEEP_INTERVAL, projector::sweep);
+        self.supervise("alerts", Need::Useful, alerts::evaluator::run);
+    }
+
+    /// Runs `task` for as long as the process lives.
+    pub(crate) fn supervise<F>(
+        self: &Arc<Self>,
+        name: &'static str,
+        need: Need,
+        task: impl Fn(Arc<Self>) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = Infallible> + Send + 'static,
+    {
+        let app = Arc::clone(self);
+        self.tasks.supervise(name, need, move || task(Arc::clone(&app)));
     }
 
     /// Does `work` at once and then after each `interval`, for as long as the process lives.
-    pub(crate) fn every<F>(self: &Arc<Self>, interval: Duration, work: fn(Arc<Self>) -> F)
+    pub(crate) fn every<F>(self: &Arc<Self>, name: &'static str, interval: Duration, work: fn(Arc<Self>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let app = Arc::clone(self);
-        tokio::spawn(async move {
+        self.supervise(name, Need::Useful, move |app| async move {
             let mut ticks = tokio::time::interval(interval);
             // What took long is not made up for.
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

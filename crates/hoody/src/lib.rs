@@ -29,6 +29,7 @@ mod realms;
 mod sessions;
 mod shares;
 mod signup;
+mod tasks;
 mod telemetry;
 #[doc(hidden)]
 pub mod testing;

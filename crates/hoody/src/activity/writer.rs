@@ -5,6 +5,7 @@
 //! stored twice.
 
 use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,8 +51,8 @@ struct Batch {
 }
 
 /// Writes for as long as the process lives.
-pub(crate) async fn run(app: Arc<App>) {
-    let Some(queue) = &app.activity.queue else { return };
+pub(crate) async fn run(app: Arc<App>) -> Infallible {
+    let Some(queue) = &app.activity.queue else { return std::future::pending().await };
     let mut is_well = true;
     loop {
         queue.wait(GATHER).await;

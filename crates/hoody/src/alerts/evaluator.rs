@@ -6,6 +6,7 @@
 //! lease writes nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +48,7 @@ const LOOK_EVERY: i64 = 30 * SECOND;
 const REMEMBERED: usize = 65_536;
 
 /// Evaluates for as long as the process lives.
-pub(crate) async fn run(app: Arc<App>) {
+pub(crate) async fn run(app: Arc<App>) -> Infallible {
     let (mut is_well, mut next_look) = (true, 0);
     loop {
         let mut result = evaluate(&app).await;
@@ -80,10 +81,11 @@ pub(crate) async fn evaluate(app: &Arc<App>) -> Result<Option<bool>, Error> {
         return Ok(None);
     };
     memory.under(&lease);
-    let judged = judge(app, &mut memory, lease).await;
-    if !matches!(judged, Ok(Some(_))) {
-        // What is in memory may be ahead of what is stored.
-        memory.forget();
+    // What is in memory may be ahead of what is stored: put back only when all went well, and no panic did either.
+    let mut taken = std::mem::take(&mut *memory);
+    let judged = judge(app, &mut taken, lease).await;
+    if matches!(judged, Ok(Some(_))) {
+        *memory = taken;
     }
     judged
 }

@@ -11,6 +11,7 @@ pub(crate) mod store;
 pub(crate) mod trim;
 pub(crate) mod verify;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ const TRIM_EVERY: u32 = 120;
 const KEEP_EVERY: u32 = 20;
 
 /// Seals and trims for as long as the process lives.
-pub(crate) async fn run(app: Arc<App>) {
+pub(crate) async fn run(app: Arc<App>) -> Infallible {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut is_well, mut is_kept) = (true, true);

@@ -39,6 +39,7 @@ mod tests;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -49,6 +50,12 @@ use self::flags::{ClientFlags, SERVER_GROUPS};
 use self::output::{Format, Output};
 use self::settings::Environment;
 use crate::config::WrongUsage;
+use crate::telemetry;
+
+/// How long the end waits for threads that read or write.
+const LAST_THREADS: Duration = Duration::from_secs(1);
+/// How long it waits for whoever reads the log.
+const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// Authentication for scripts, CI and AI agents: the service and its command line in one binary.
 #[derive(Debug, Parser)]
@@ -222,7 +229,7 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return ended(Err(error.into())),
     };
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => ended(serve::run(&args).await),
             Command::Admin(args) => {
@@ -245,7 +252,11 @@ pub fn run() -> ExitCode {
                 ExitCode::from(execute(command, cli.flags, &environment, &Output::to_process).await)
             }
         }
-    })
+    });
+    // A thread that waits for a disk or a terminal must not keep the process.
+    runtime.shutdown_timeout(LAST_THREADS);
+    telemetry::lines::flush(LAST_LINES);
+    code
 }
 
 /// How a command of the service ends: 0 done, 1 failed, 2 wrong usage.

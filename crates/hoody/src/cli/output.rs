@@ -15,6 +15,7 @@ use tracing_subscriber::prelude::*;
 use super::cell::{text_or, yes_no};
 use super::failure::{Exit, Failure};
 use super::{printable, stdout};
+use crate::telemetry;
 
 /// How results look (`contract/cli.md` 4).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -371,7 +372,12 @@ pub(crate) fn lost() -> Option<&'static str> {
 
 fn of_service() -> Output {
     let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    Output::to_process(SERVICE_FORMAT.get().copied().unwrap_or_default(), false, is_plain)
+    let output = Output::to_process(SERVICE_FORMAT.get().copied().unwrap_or_default(), false, is_plain);
+    match telemetry::lines::to_stderr() {
+        // Beside the log, which waits for no reader.
+        Some(lines) => Output { err: Mutex::new(Box::new(lines)), ..output },
+        None => output,
+    }
 }
 
 /// What clap says: help to standard output, wrong usage to standard error.

@@ -22,6 +22,7 @@ use crate::http::layers::Edge;
 use crate::http::server::{self, Limits};
 use crate::http::tls;
 use crate::signup;
+use crate::tasks::{self, Need};
 use crate::telemetry;
 use crate::users::first::{self, Made, PasswordPlace};
 use crate::{keys, nodes};
@@ -84,7 +85,7 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("the {engine} database cannot be used"))?;
     if let Some((address, handle)) = metrics {
-        telemetry::serve_metrics(address, handle, Arc::clone(&app)).await?;
+        telemetry::serve_metrics(address, handle, &app).await?;
     }
     // Heard from here on: who reads the lines below may also stop it.
     let stop = stop_signal()?;
@@ -97,29 +98,47 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     if let Some(tls) = &tls {
         warn_of_names(tls, &public_host, &app.domain);
         // Only here: without TLS a hang-up of the terminal ends the process, as it always does.
-        let hangups = signal(SignalKind::hangup())?;
-        tokio::spawn(tls::watch(Arc::clone(tls), Arc::clone(&app), hangups));
+        let hangups = Arc::new(tokio::sync::Mutex::new(signal(SignalKind::hangup())?));
+        let tls = Arc::clone(tls);
+        let watch = move |app| tls::watch(Arc::clone(&tls), app, Arc::clone(&hangups));
+        app.supervise("tls", Need::Useful, watch);
     }
     announce(&app, local, &app.public_url, made.as_ref());
+    let mut lost = None;
     let stop = async {
-        stop.await;
+        tokio::select! {
+            () = stop => {}
+            name = app.tasks.lost() => lost = Some(name),
+        }
         app.live.stop();
     };
-    server::serve(listener, Edge::new(Arc::clone(&app)), tls, Limits::of_process(), stop).await;
-    // A database that does not answer must not keep the process from ending in time.
+    let served = server::serve(listener, Edge::new(Arc::clone(&app)), tls, Limits::of_process(), stop);
+    let is_orderly = tasks::survives(served).await;
+    write_last(&app).await;
+    if let Some(name) = lost {
+        bail!("the background task {name} panicked again and again: the log says why");
+    }
+    if !is_orderly {
+        bail!("accepting connections panicked: the log says why");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Writes what is only in memory, each part whatever becomes of the others. A database that does not answer must
+/// not keep the process from ending in time.
+async fn write_last(app: &Arc<App>) {
     let last_writes = async {
-        app.flush_usage().await;
-        activity::flush(&app).await;
+        tasks::survives(app.flush_usage()).await;
+        tasks::survives(activity::flush(app)).await;
         // Told at once, and so not here, where it goes wrong.
-        let _ = audit::kept::keep(&app).await;
-        nodes::leave(&app).await;
+        tasks::survives(audit::kept::keep(app)).await;
+        tasks::survives(nodes::leave(app)).await;
         app.close().await;
     };
     if tokio::time::timeout(LAST_WRITES, last_writes).await.is_err() {
         tracing::warn!("the database did not let go in time");
     }
-    tracing::info!("stopped");
-    Ok(())
 }
 
 /// Port 0 is whichever is free: what is shown names the one that it was.

@@ -2,6 +2,7 @@
 //! in the request log alone. This node follows the log itself, wherever a row was written; while nobody
 //! asks, nothing is read.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,10 +28,12 @@ const ROWS: i64 = 20_000;
 const TOGETHER: usize = 64;
 
 /// Tells for as long as the process lives.
-pub(crate) async fn run(app: Arc<App>) {
+pub(crate) async fn run(app: Arc<App>) -> Infallible {
     let mut asking = app.live.watch_activity();
     let mut is_well = true;
-    while asking.wait_for(|count| *count > 0).await.is_ok() {
+    loop {
+        // Whoever sends lives in `app`, as long as this.
+        let _ = asking.wait_for(|count| *count > 0).await;
         let told = tell_new(&app).await;
         if let Err(error) = &told
             && is_well

@@ -5,6 +5,7 @@
 //! place, and reads on from the history. With nobody listening nothing is read.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -292,9 +293,11 @@ impl Drop for Listener {
 }
 
 /// Tells listeners what the tail brings, for as long as the process lives.
-pub(crate) async fn run(app: Arc<App>) {
+pub(crate) async fn run(app: Arc<App>) -> Infallible {
     let mut moves = app.tail.watch();
-    while moves.changed().await.is_ok() {
+    loop {
+        // Whoever sends lives in `app`, as long as this.
+        let _ = moves.changed().await;
         if let Err(error) = tell_all(&app).await {
             // The next move, or the same once more, tells what this one did not.
             tracing::warn!(%error, "the feed cannot be read for the event streams");

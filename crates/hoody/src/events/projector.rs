@@ -5,6 +5,7 @@
 //! there before; two that race write it once. Nothing here is quick for the sake of streams: they are fed
 //! by the tail (`live`).
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ const LEASE: &str = "events";
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Projects for as long as the process lives.
-pub(crate) async fn run(app: Arc<App>) {
+pub(crate) async fn run(app: Arc<App>) -> Infallible {
     let mut moves = app.tail.watch();
     let mut is_well = true;
     loop {

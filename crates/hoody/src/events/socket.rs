@@ -34,6 +34,7 @@ use crate::error::Error;
 use crate::http::caller::{Events, Head, denied, judge, origin, rule};
 use crate::realms;
 use crate::shares::{Share, Shares};
+use crate::tasks;
 
 /// The path that both share.
 const PATH: &str = "/api/v1/events";
@@ -126,7 +127,7 @@ impl Sockets {
         io.ns("/", on_connect.with(check));
         if tokio::runtime::Handle::try_current().is_ok() {
             let app = Arc::clone(app);
-            tokio::spawn(async move {
+            tasks::once("streams-end", async move {
                 app.live.stopped().await;
                 io.close().await;
             });
@@ -197,7 +198,7 @@ async fn on_connect(socket: SocketRef) {
         let gone = Arc::clone(&gone);
         async move || gone.notify_one()
     });
-    tokio::spawn(async move {
+    tasks::once("stream", async move {
         tokio::select! {
             () = gone.notified() => {}
             () = tell(&socket, stream) => {}

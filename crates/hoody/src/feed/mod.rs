@@ -30,6 +30,7 @@ use crate::http::caller::{AnyCaller, denied};
 use crate::http::outcome;
 use crate::keys;
 use crate::nodes::wait;
+use crate::tasks;
 
 /// What happened to one thing: a row of the feed.
 #[derive(Debug, Clone)]
@@ -222,7 +223,7 @@ impl Mutation {
     /// When the outcome is a failure or not known; what the changes concern is forgotten all the same.
     pub(crate) async fn commit(self) -> Result<(), Error> {
         let Self { tx, now, app, actor, changes, has_jobs, seal, .. } = self;
-        let task = tokio::spawn(async move {
+        let task = tasks::once("commit", async move {
             let forget = ForgetAtEnd { app: &app, what: changes.iter().filter_map(|c| c.forget).collect() };
             let result = finish(&app, tx, now, actor, &changes, seal).await;
             drop(forget);

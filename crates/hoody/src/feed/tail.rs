@@ -4,6 +4,7 @@
 //! [`FRESH_FOR`](crate::grants::FRESH_FOR) after the instant before that poll was sent; nothing else
 //! moves that limit. A head below what was applied means another database: everything is forgotten.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -69,7 +70,7 @@ impl Tail {
 }
 
 /// Polls for as long as the process lives.
-pub(crate) async fn run(app: Arc<App>) {
+pub(crate) async fn run(app: Arc<App>) -> Infallible {
     let mut ticks = tokio::time::interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

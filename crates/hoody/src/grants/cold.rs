@@ -23,6 +23,7 @@ use super::gate::Door;
 use super::store;
 use super::{COLD_READ_LIMIT, Grants, NoGrant, Wanted};
 use crate::db::{Db, DbError};
+use crate::tasks;
 
 type Landing = Shared<BoxFuture<'static, Result<Found, NoGrant>>>;
 /// A credential and the door its read goes through: who may use the wide one waits for nobody who may not.
@@ -72,7 +73,9 @@ impl Flights {
         }
         let (grants, db) = (Arc::clone(grants), db.clone());
         let hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let flight = tokio::spawn(async move {
+        let flight = tasks::once("cold-read", async move {
+            // Also when the read panics: the next one must not join it.
+            let _landed = Landed { grants: &grants, route, epoch };
             // Here, not where it is waited for: who asks again must not join a read that hangs.
             let flight = async {
                 let place = grants.gate.enter(address, route.1, is_known).await?;
@@ -81,9 +84,7 @@ impl Flights {
                 result
             };
             let result = tokio::time::timeout(COLD_READ_LIMIT, flight).await;
-            let result = result.unwrap_or(Err(NoGrant::Unavailable));
-            grants.flights.land(&route, epoch);
-            result
+            result.unwrap_or(Err(NoGrant::Unavailable))
         });
         let landing = async move { flight.await.unwrap_or(Err(NoGrant::Unavailable)) }.boxed().shared();
         under_way.insert(route, (epoch, landing.clone()));
@@ -99,6 +100,19 @@ impl Flights {
 
     pub(super) fn hold(&self, hook: Hook) {
         *self.hook.lock().unwrap_or_else(PoisonError::into_inner) = Some(hook);
+    }
+}
+
+/// A flight, which is over when this is dropped.
+struct Landed<'a> {
+    grants: &'a Grants,
+    route: Route,
+    epoch: Epoch,
+}
+
+impl Drop for Landed<'_> {
+    fn drop(&mut self) {
+        self.grants.flights.land(&self.route, self.epoch);
     }
 }
 

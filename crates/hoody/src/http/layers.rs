@@ -99,8 +99,14 @@ impl Edge {
         }
     }
 
-    /// Answers one request of `peer` by the router.
-    pub(crate) async fn handle(self, peer: SocketAddr, mut request: Request<Body>) -> Response {
+    /// Answers one request of `peer` by the router. Whatever panics on the way costs this answer alone.
+    pub(crate) async fn handle(self, peer: SocketAddr, request: Request<Body>) -> Response {
+        let answer = AssertUnwindSafe(self.answer(peer, request)).catch_unwind().await;
+        // Nothing is logged here: that may be what panicked.
+        answer.unwrap_or_else(|_panic| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    }
+
+    async fn answer(self, peer: SocketAddr, mut request: Request<Body>) -> Response {
         let shared = self.shared;
         let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
         let visit = Visit::of(peer);
@@ -218,7 +224,8 @@ impl<'a> Seen<'a> {
     /// Tells of the request. What the log has no room for waits here: it slows the answer down.
     async fn end(&mut self, response: Response) -> Response {
         let micros = self.app.clock.boot_micros() - self.began;
-        self.log(&response, micros);
+        // What cannot be told in the log still gets its row and its answer.
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| self.log(&response, micros)));
         self.is_over = true;
         let Some(queue) = &self.app.activity.queue else { return response };
         let Some(what) = self.what(response.status().as_u16(), refused_for(&response), micros) else {

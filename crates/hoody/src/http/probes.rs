@@ -14,7 +14,7 @@ pub(crate) async fn livez() -> Response {
     StatusCode::OK.into_response()
 }
 
-/// Can this node decide? 503 while it cannot reach or write the database, or lags behind the feed.
+/// Can this node decide? 503 without the database, writes, the feed, the keys or a vital background task.
 #[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "probes", responses(
     (status = 200, description = "Database and feed are in reach; `warnings` lists what the operator should mend"),
     (status = 503, description = "Not now")))]
@@ -27,13 +27,15 @@ pub(crate) async fn readyz(State(app): State<Shared>) -> Response {
     let is_whole = [&app.db, &app.tail_db, &app.activity.db].iter().all(|db| db.health().is_whole());
     // Without one of the keys that the others sign with, good credentials look like garbage here.
     let has_keys = app.keys.is_whole();
-    let is_ready = is_fresh && is_reachable && is_whole && can_write && has_keys;
+    let (are_all_up, are_vital_up) = app.tasks.are_up();
+    let is_ready = is_fresh && is_reachable && is_whole && can_write && has_keys && are_vital_up;
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let certificate = app.tls.as_ref().and_then(|tls| tls.warning(app.now()));
-    let warnings: Vec<_> = app.exposure_warning.map(str::to_owned).into_iter().chain(certificate).collect();
+    let warnings = app.exposure_warning.map(str::to_owned).into_iter();
+    let warnings: Vec<_> = warnings.chain(certificate).chain(app.tasks.warnings()).collect();
     let body = json!({
         "ready": is_ready, "database": is_reachable && is_whole, "writes": can_write, "feed": is_fresh,
-        "keys": has_keys, "warnings": warnings
+        "keys": has_keys, "tasks": are_all_up, "warnings": warnings
     });
     (status, axum::Json(body)).into_response()
 }

@@ -25,6 +25,7 @@ use super::layers::Edge;
 use super::places::{Place, Places};
 use super::stall::Stall;
 use super::tls::Tls;
+use crate::tasks;
 
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -130,13 +131,13 @@ pub(crate) async fn serve(
                 let edge = edge.clone();
                 let handle = move |request| edge.call(peer, request);
                 let served = http1(stream, limits, graceful.watcher(), stopping.subscribe(), handle);
-                tokio::spawn(end_of(served, place));
+                tasks::once("connection", end_of(served, place));
             }
             Some(tls) => {
                 let secure = Secure { edge: edge.clone(), strict: tls.strict() };
                 let shake = Shake { acceptor: tls.acceptor(), secure, limits };
                 let served = shake.serve(stream, peer, graceful.watcher(), stopping.subscribe());
-                tokio::spawn(end_of(served, place));
+                tasks::once("connection", end_of(served, place));
             }
         }
     }

@@ -1,8 +1,11 @@
 //! Doing jobs: one loop for each kind on each node.
 
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use hoody_core::backoff;
 use tokio::task::JoinSet;
 
@@ -11,6 +14,7 @@ use super::{ATTEMPT_LIMIT, CLAIM, Failure, Job, KINDS, Kind, Payload, place};
 use crate::app::App;
 use crate::clock::entropy;
 use crate::db::DbError;
+use crate::tasks::{self, Need};
 
 /// How often a node looks for what others left to it, and for what failed and is due again.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -22,9 +26,9 @@ const ERROR_LENGTH: usize = 300;
 /// Starts the loops, for as long as the process lives.
 pub(crate) fn start(app: &Arc<App>) {
     for kind in KINDS {
-        tokio::spawn(run(Arc::clone(app), kind));
+        app.supervise(kind.name, Need::Useful, move |app| run(app, kind));
     }
-    app.every(SWEEP_INTERVAL, sweep);
+    app.every("jobs-sweep", SWEEP_INTERVAL, sweep);
 }
 
 /// Does everything of every kind that is due now, one by one; how many attempts that were. For tests.
@@ -44,7 +48,7 @@ pub(crate) async fn run_due(app: &Arc<App>) -> Result<usize, DbError> {
     Ok(attempts)
 }
 
-async fn run(app: Arc<App>, kind: &'static Kind) {
+async fn run(app: Arc<App>, kind: &'static Kind) -> Infallible {
     let mut bell = app.bell.listen();
     let mut under_way = JoinSet::new();
     let mut is_reachable = true;
@@ -72,7 +76,7 @@ async fn begin_due(app: &Arc<App>, kind: &'static Kind, under_way: &mut JoinSet<
     while under_way.len() < kind.at_once {
         let Some(claimed) = claim(app, kind).await? else { break };
         let app = Arc::clone(app);
-        under_way.spawn(async move { attempt(&app, kind, claimed).await });
+        under_way.spawn(tasks::counted("job", async move { attempt(&app, kind, claimed).await }));
     }
     Ok(())
 }
@@ -86,9 +90,16 @@ async fn claim(app: &App, kind: &Kind) -> Result<Option<Claimed>, DbError> {
 async fn attempt(app: &Arc<App>, kind: &Kind, claimed: Claimed) {
     let (claim, number) = (claimed.claim, claimed.attempt);
     let result = match open(app, &claimed) {
-        Ok(job) => tokio::time::timeout(ATTEMPT_LIMIT, (kind.handler)(app, &job))
-            .await
-            .unwrap_or_else(|_| Err(Failure::Later(format!("not done in {} s", ATTEMPT_LIMIT.as_secs())))),
+        Ok(job) => {
+            // `async`: a handler may panic before it gives its future.
+            let done = AssertUnwindSafe(async { (kind.handler)(app, &job).await }).catch_unwind();
+            match tokio::time::timeout(ATTEMPT_LIMIT, done).await {
+                Ok(Ok(done)) => done,
+                // Else it would be claimed again and again, and never given up.
+                Ok(Err(_panic)) => Err(Failure::Later("it panicked: see the log".to_owned())),
+                Err(_) => Err(Failure::Later(format!("not done in {} s", ATTEMPT_LIMIT.as_secs()))),
+            }
+        }
         Err(failure) => Err(failure),
     };
     let now = app.now();

@@ -2,6 +2,7 @@
 //! every second, so that a key that was added, put in force or retired by a command, by another node or by
 //! hand is so here too, without a restart or a signal.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,7 +22,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const LEASE: &str = "keys";
 
 /// Follows the keys for as long as the process lives, and moves sealed values to the one in force.
-pub(crate) async fn run(app: Arc<App>) {
+pub(crate) async fn run(app: Arc<App>) -> Infallible {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut last_said = String::new();

@@ -339,7 +339,7 @@ pub(crate) fn start(app: &Arc<App>) {
         // Shown from the start, so that the first refusal is seen as one.
         metrics::counter!(REFUSALS, "limit" => limit.name).absolute(0);
     }
-    app.every(SWEEP_INTERVAL, sweep);
+    app.every("limits-sweep", SWEEP_INTERVAL, sweep);
 }
 
 /// Removes every counter whose window is over.

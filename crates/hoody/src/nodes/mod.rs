@@ -9,6 +9,7 @@ pub(crate) mod store;
 pub(crate) mod wait;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -141,7 +142,7 @@ pub(crate) async fn beat(app: &App) -> Result<(), DbError> {
 }
 
 /// Says so for as long as the process lives.
-pub(crate) async fn run(app: Arc<App>) {
+pub(crate) async fn run(app: Arc<App>) -> Infallible {
     let mut ticks = tokio::time::interval(PROBE);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut is_well, mut beat_at) = (true, None::<tokio::time::Instant>);

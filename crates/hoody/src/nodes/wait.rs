@@ -17,6 +17,7 @@ use super::{ALIVE_FOR, store};
 use crate::app::App;
 use crate::error::Error;
 use crate::http::caller::Visit;
+use crate::tasks;
 
 /// After this every node has applied a change, or refuses.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -110,7 +111,7 @@ pub(crate) fn answer(app: &std::sync::Arc<App>, awaited: i64, applied: i64) {
     app.nodes.recorded.store(applied, std::sync::atomic::Ordering::SeqCst);
     let app = std::sync::Arc::clone(app);
     // Beside the poll: the next one must not wait for this.
-    tokio::spawn(async move {
+    tasks::once("applied", async move {
         if let Err(error) = store::set_applied(&app.db, app.nodes.id, applied, app.now()).await {
             tracing::warn!(%error, "this node could not say how far it is");
         }

@@ -4,6 +4,7 @@
 //! pause of the endpoint that grows too. A day in which nothing arrives switches the endpoint off, and
 //! says so with an event.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::db::{DbError, Tx};
 use crate::error::Error;
 use crate::events::Event;
 use crate::feed::{Actor, Change, Mutation};
+use crate::tasks;
 
 /// How many endpoints a node sends to at once.
 const AT_ONCE: usize = 16;
@@ -60,7 +62,7 @@ pub(crate) async fn put_on_way(app: &App, tx: &mut Tx, events: &[Event]) -> Resu
 }
 
 /// Sends for as long as the process lives.
-pub(crate) async fn run(app: Arc<App>) {
+pub(crate) async fn run(app: Arc<App>) -> Infallible {
     let mut bell = app.webhook_bell.subscribe();
     let mut under_way = JoinSet::new();
     let mut is_well = true;
@@ -103,12 +105,12 @@ async fn begin_due(app: &Arc<App>, under_way: &mut JoinSet<()>) -> Result<(), Db
     while under_way.len() < AT_ONCE {
         let Some((webhook, by)) = claim(app).await? else { break };
         let app = Arc::clone(app);
-        under_way.spawn(async move {
+        under_way.spawn(tasks::counted("webhook", async move {
             if let Err(error) = send_to(&app, webhook, by).await {
                 // The claim runs out, and what was not written is sent again.
                 tracing::warn!(?error, webhook.id = %webhook, "what came of a webhook could not be written");
             }
-        });
+        }));
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ mod events;
 mod faults;
 mod keys;
 mod limits;
+mod logs;
 mod mail;
 mod nodes;
 mod seeds;

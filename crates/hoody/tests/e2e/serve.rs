@@ -366,7 +366,7 @@ async fn probes_and_document_are_open_and_metrics_are_elsewhere() {
     ready.expect(StatusCode::OK);
     assert_eq!(
         ready.body,
-        json!({ "ready": true, "database": true, "writes": true, "feed": true, "keys": true, "warnings": [] })
+        json!({ "ready": true, "database": true, "writes": true, "feed": true, "keys": true, "tasks": true, "warnings": [] })
     );
     let document = client.get("/openapi.json").await;
     document.expect(StatusCode::OK);

@@ -344,6 +344,13 @@ impl Server {
         prlimit(Pid::from_raw(id.try_into().unwrap()), Resource::Fsize, limit).unwrap();
     }
 
+    /// Starts `command`, which listens on `address`, and whose standard error is not for this to read.
+    pub(crate) fn unheard(mut command: Command, address: &str) -> Self {
+        let child = Guarded(Some(command.stdout(Stdio::null()).spawn().unwrap()));
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        Self { child, said: Arc::default(), base: format!("http://{address}"), http }
+    }
+
     fn address(&self) -> Option<String> {
         let said = self.said.lock().unwrap();
         let line = said.iter().find_map(|line| line.strip_prefix(LISTENS))?;

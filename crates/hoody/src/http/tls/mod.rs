@@ -7,6 +7,7 @@
 mod pair;
 mod self_signed;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::signal::unix::Signal;
+use tokio::sync::Mutex;
 use tokio_rustls::TlsAcceptor;
 
 use super::Shared;
@@ -167,7 +169,8 @@ impl Tls {
 }
 
 /// Reads the pair again on each of `hangups` and when a file changed, for as long as the process lives.
-pub(crate) async fn watch(tls: Arc<Tls>, app: Shared, mut hangups: Signal) {
+pub(crate) async fn watch(tls: Arc<Tls>, app: Shared, hangups: Arc<Mutex<Signal>>) -> Infallible {
+    let mut hangups = hangups.lock().await;
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut seen = tls.pair().stamp;

@@ -1,7 +1,12 @@
 //! Logs to stderr, metrics to whoever listens on `--metrics-listen`.
 
+pub(crate) mod lines;
+mod process;
+
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -9,22 +14,38 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::http::Shared;
+use crate::tasks::Need;
 
 /// The promise is 0.1 s at p99, 1 s at worst.
 const PROPAGATION_BUCKETS: [f64; 9] = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0];
 
-/// Sends what is logged to stderr, as lines for people or as JSON.
+/// Sends what is logged to stderr, as lines for people or as JSON; panics too.
 pub(crate) fn init_logs(filter: &str, is_json: bool) -> anyhow::Result<()> {
     // The drivers repeat every notice of the server; whoever wants them says so.
     let quiet = format!("sqlx=warn,{filter}");
     let filter = EnvFilter::try_new(quiet).with_context(|| format!("log: {filter:?} is no filter"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = lines::start().context("logs cannot be set up")?;
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).log_internal_errors(false);
     let result = if is_json {
         builder.json().flatten_event(true).try_init()
     } else {
         builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init()
     };
-    result.map_err(|error| anyhow::anyhow!("logs cannot be set up: {error}"))
+    result.map_err(|error| anyhow::anyhow!("logs cannot be set up: {error}"))?;
+    // The default one writes to stderr itself, and waits for whoever reads it.
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or_default();
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(thread, place, "panic: {}", panic.payload_as_str().unwrap_or("no message"));
+    }));
+    Ok(())
+}
+
+/// What a gauge says now.
+fn gauge(name: &'static str, value: usize) {
+    metrics::gauge!(name).set(f64::from(u32::try_from(value).unwrap_or(u32::MAX)));
 }
 
 /// Starts counting. Without it, every metric is a no-op.
@@ -57,6 +78,10 @@ pub(crate) fn init_metrics() -> anyhow::Result<PrometheusHandle> {
         "hoody_keys_sealed_under_older_keys",
         "Sealed values under older master keys, on the node that moves them"
     );
+    metrics::describe_counter!("hoody_task_panics_total", "Panics of background tasks and connections");
+    metrics::describe_gauge!("hoody_task_up", "1 while the background task runs");
+    metrics::describe_counter!("hoody_log_lines_lost_total", "Lines of the log that could not be written");
+    process::describe();
     metrics::describe_gauge!("hoody_feed_fresh", "1 while the cache may answer");
     metrics::describe_gauge!("hoody_tls_certificate_expiry", "When the certificate ends, in Unix seconds");
     metrics::describe_counter!("hoody_tls_handshakes_failed_total", "Connections that did not agree on TLS");
@@ -69,22 +94,21 @@ pub(crate) fn init_metrics() -> anyhow::Result<PrometheusHandle> {
 pub(crate) async fn serve_metrics(
     address: SocketAddr,
     handle: PrometheusHandle,
-    app: Shared,
+    app: &Shared,
 ) -> anyhow::Result<()> {
-    let listener = tokio::net::TcpListener::bind(address)
-        .await
-        .with_context(|| format!("metrics-listen: {address} cannot be listened on"))?;
+    let bind = async { tokio::net::TcpListener::bind(address).await?.into_std() };
+    let listener = bind.await.with_context(|| format!("metrics-listen: {address} cannot be listened on"))?;
+    let shown = Shared::clone(app);
     let render = move || {
-        let (handle, app) = (handle.clone(), Shared::clone(&app));
+        let (handle, app) = (handle.clone(), Shared::clone(&shown));
         async move {
-            metrics::gauge!("hoody_grants_cached")
-                .set(f64::from(u32::try_from(app.grants.len()).unwrap_or(u32::MAX)));
+            process::measure();
+            gauge("hoody_grants_cached", app.grants.len());
             metrics::gauge!("hoody_grants_cached_bytes")
                 .set(f64::from(u32::try_from(app.grants.bytes() / 1024).unwrap_or(u32::MAX)) * 1024.0);
             let is_fresh = app.grants.is_fresh(app.clock.boot_millis());
             let waiting = app.activity.queue.as_ref().map_or(0, crate::activity::Queue::len);
-            metrics::gauge!("hoody_activity_waiting")
-                .set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
+            gauge("hoody_activity_waiting", waiting);
             metrics::gauge!("hoody_feed_fresh").set(f64::from(u8::from(is_fresh)));
             if let Some(tls) = &app.tls {
                 metrics::gauge!("hoody_tls_certificate_expiry").set(tls.pair().ends_in_seconds());
@@ -94,6 +118,21 @@ pub(crate) async fn serve_metrics(
         }
     };
     let router = Router::new().route("/metrics", axum::routing::get(render));
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let listener = Arc::new(listener);
+    app.tasks.supervise("metrics", Need::Useful, move || {
+        let (listener, router) = (Arc::clone(&listener), router.clone());
+        async move {
+            loop {
+                let served = async {
+                    let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
+                    axum::serve(listener, router.clone()).await
+                };
+                if let Err(error) = served.await {
+                    tracing::warn!(%error, "metrics cannot be served; once more soon");
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    });
     Ok(())
 }
