@@ -1,6 +1,6 @@
 //! The client and how it is made.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,16 +184,27 @@ impl ClientBuilder {
             .redirect(redirect::Policy::none())
             .referer(false)
             .dns_resolver(Resolver { loopback: given.ip().filter(std::net::IpAddr::is_loopback) });
-        if let Some(address) = &self.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(address).map_err(BuildError::Proxy)?);
-        } else if base.is_loopback() {
-            builder = builder.no_proxy();
-            if base.is_plain() {
-                // No certificate will be looked at: do not read the system's.
-                builder = builder.tls_certs_only([]);
+        let proxy = match &self.proxy {
+            Some(address) => {
+                let unusable = || BuildError::Proxy { from: "the proxy setting" };
+                let uri = proxy_address(OsStr::new(address)).ok_or_else(unusable)?;
+                let whole = match uri.scheme() {
+                    Some(_) => address.clone(),
+                    None => format!("http://{address}"),
+                };
+                builder = builder.proxy(reqwest::Proxy::all(whole).map_err(|_| unusable())?);
+                Some(uri)
             }
-        } else {
-            check_environment(&base, |name| std::env::var_os(name))?;
+            None if base.is_loopback() => {
+                builder = builder.no_proxy();
+                None
+            }
+            None => proxy_of_environment(&base, |name| std::env::var_os(name))?,
+        };
+        let is_proxy_plain = proxy.is_none_or(|uri| uri.scheme_str() != Some("https"));
+        if base.is_plain() && is_proxy_plain {
+            // No certificate will be looked at: the system's are not read, and need not be there.
+            builder = builder.tls_certs_only([]);
         }
         if let Some(pem) = &self.authorities {
             builder = builder.tls_certs_only(certificates(pem).ok_or(BuildError::Authorities)?);
@@ -230,22 +241,29 @@ fn headers(given: &[(String, Secret)]) -> Result<HeaderMap, BuildError> {
     Ok(headers)
 }
 
-/// Refuses a proxy of the environment that cannot be read: reqwest would pass it by in silence. With
+/// The proxy of the environment. One that cannot be read is an error: reqwest would pass it by in silence. With
 /// `NO_PROXY` it may be meant for other hosts.
-fn check_environment(base: &Base, get: impl Fn(&str) -> Option<OsString>) -> Result<(), BuildError> {
-    let is_set = |name: &&str| get(name).is_some_and(|value| !value.is_empty());
-    if ["NO_PROXY", "no_proxy"].iter().any(is_set) {
-        return Ok(());
-    }
+fn proxy_of_environment(
+    base: &Base,
+    get: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<Uri>, BuildError> {
     let own = if base.is_plain() { ["HTTP_PROXY", "http_proxy"] } else { ["HTTPS_PROXY", "https_proxy"] };
-    let Some(name) = own.into_iter().chain(["ALL_PROXY", "all_proxy"]).find(|name| is_set(name)) else {
-        return Ok(());
-    };
-    let uri = get(name).and_then(|value| value.to_str()?.parse::<Uri>().ok());
-    let is_proxy = uri.is_some_and(|uri| {
-        uri.authority().is_some() && matches!(uri.scheme_str(), None | Some("http" | "https"))
-    });
-    if is_proxy { Ok(()) } else { Err(BuildError::ProxyVariable(name)) }
+    let set = |name: &'static str| Some((name, get(name).filter(|value| !value.is_empty())?));
+    let found = own.into_iter().chain(["ALL_PROXY", "all_proxy"]).find_map(set);
+    let Some((from, value)) = found else { return Ok(None) };
+    match proxy_address(&value) {
+        None if ["NO_PROXY", "no_proxy"].into_iter().find_map(set).is_none() => {
+            Err(BuildError::Proxy { from })
+        }
+        uri => Ok(uri),
+    }
+}
+
+/// The address of an HTTP proxy, with or without its scheme.
+fn proxy_address(text: &OsStr) -> Option<Uri> {
+    let uri = text.to_str()?.parse::<Uri>().ok()?;
+    let is_proxy = uri.authority().is_some() && matches!(uri.scheme_str(), None | Some("http" | "https"));
+    is_proxy.then_some(uri)
 }
 
 /// `Authorization: Bearer …`, marked so that nothing prints it.
@@ -272,7 +290,9 @@ mod tests {
                 let found = variables.iter().find(|(given, _)| *given == name);
                 found.map(|(_, value)| OsString::from(value))
             };
-            check_environment(&Base::parse(base).unwrap(), get).map_err(|error| error.to_string())
+            proxy_of_environment(&Base::parse(base).unwrap(), get)
+                .map(drop)
+                .map_err(|error| error.to_string())
         };
         let (plain, tls) = ("http://api.example.com", "https://api.example.com");
         for good in
@@ -287,6 +307,20 @@ mod tests {
             // Of the other scheme, or of other hosts.
             assert_eq!(check(plain, &[("HTTPS_PROXY", bad)]), Ok(()), "{bad}");
             assert_eq!(check(plain, &[("HTTP_PROXY", bad), ("NO_PROXY", "*")]), Ok(()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_is_given_is_used_or_refused() {
+        let build = |proxy: &str| Client::builder("http://api.example.com").proxy(proxy).build();
+        assert!(
+            build("http://proxy:3128").is_ok()
+                && build("10.0.0.1:3128").is_ok()
+                && build("proxy:3128").is_ok()
+        );
+        for bad in ["socks5://u:canary@proxy:1080", "", "not a proxy", "ftp://proxy"] {
+            let error = build(bad).unwrap_err().to_string();
+            assert!(error.starts_with("the proxy setting is not") && !error.contains("canary"), "{error}");
         }
     }
 

@@ -89,12 +89,12 @@ pub enum BuildError {
         /// What is wrong with it.
         source: BaseError,
     },
-    /// The proxy's address is none.
-    #[error("the proxy's address cannot be read")]
-    Proxy(#[source] reqwest::Error),
-    /// The address in a variable of the environment is none: requests would pass the proxy by.
-    #[error("{0} is not the address of a proxy, e.g. http://proxy.example.com:3128")]
-    ProxyVariable(&'static str),
+    /// The address of the proxy is none: requests would pass it by.
+    #[error("{from} is not the address of an HTTP proxy, such as http://proxy.example.com:3128")]
+    Proxy {
+        /// Where it was given: a variable of the environment, or the setting.
+        from: &'static str,
+    },
     /// A header's name or value cannot be sent.
     #[error("the header {0:?} cannot be sent")]
     Header(String),

@@ -352,6 +352,11 @@ pub(crate) fn of_the_service<T: Serialize>(data: &T, view: impl FnOnce() -> View
     kept(of_service().show(data, view));
 }
 
+/// Sees to it that a result of one of the service's own commands can be written, where it is shown only once.
+pub(crate) fn expect_to_show() -> anyhow::Result<()> {
+    of_service().expect_to_show().map_err(|failure| anyhow::anyhow!(failure.message))
+}
+
 /// The first result of the service's own commands that could not be written: it ends the command as failed.
 static LOST: OnceLock<String> = OnceLock::new();
 

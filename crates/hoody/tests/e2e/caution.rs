@@ -4,19 +4,14 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::support::{Client, HOODY, Place, Ran, Server, finish};
-
-/// A server, the owner of an account, and a token that may do everything.
-async fn stage(place: &Place) -> (Server, Client, String) {
-    let (server, ada) = place.serve_ada().await;
-    let (_, token) = ada.mint(json!({ "permission_template": "full_access" })).await;
-    (server, ada, token.credential.unwrap())
-}
+use crate::support::{HOODY, Place, Ran, finish};
 
 #[tokio::test]
 async fn a_job_needs_two_variables_and_nothing_else() {
     let place = Place::sqlite();
-    let (server, _, token) = stage(&place).await;
+    let (server, ada) = place.serve_ada().await;
+    let (_, token) = ada.mint(json!({ "permission_template": "full_access" })).await;
+    let token = token.credential.unwrap();
     let bare = |arguments: &[&str], home: Option<&str>| {
         let mut command = Command::new(HOODY);
         command.args(arguments).env_clear().env("HOODY_BASE_URL", &server.base);
@@ -47,12 +42,13 @@ fn not_text() -> std::ffi::OsString {
 #[tokio::test]
 async fn no_token_is_made_that_nobody_can_see() {
     let place = Place::sqlite();
-    let (server, ada, token) = stage(&place).await;
+    let (server, ada) = place.serve_ada().await;
+    let session = ada.credential.clone().unwrap();
     let before = ada.get("/api/v1/auth/tokens").await.body["data"].as_array().unwrap().len();
     let shell = async |line: &str| -> Ran {
         let mut command = place.command("/bin/sh");
-        command.args(["-c", line]).env("HOODY", HOODY).env("T", &token);
-        command.env("HOODY_BASE_URL", &server.base).env("HOODY_TOKEN", &token);
+        command.args(["-c", line]).env("HOODY", HOODY);
+        command.env("HOODY_BASE_URL", &server.base).env("HOODY_TOKEN", &session);
         finish(command, "").await
     };
     for line in [
@@ -70,6 +66,9 @@ async fn no_token_is_made_that_nobody_can_see() {
     assert!(
         shell("$HOODY auth create --alias kept >file; cat file").await.ended(0).stdout.starts_with("hdy_")
     );
+    let lost = shell("$HOODY admin invitations create >/dev/full").await;
+    lost.ended(1).saying(&["nothing was done", "standard output"]);
+    assert!(shell("$HOODY admin invitations list").await.ended(0).stderr.contains("No invitations"));
     shell("$HOODY completions bash >/dev/full").await.ended(1).saying(&["cannot be written"]);
     shell("$HOODY admin users list >/dev/full").await.ended(1).saying(&["cannot be written"]);
 }

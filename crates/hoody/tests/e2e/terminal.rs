@@ -107,7 +107,8 @@ async fn nothing_that_others_wrote_steers_the_terminal() {
     let token = token.credential.unwrap();
     let hoody = |arguments: &[&str]| {
         let mut command = place.hoody(arguments);
-        command.env("HOODY_BASE_URL", &server.base).env("HOODY_TOKEN", &token);
+        // Its own colours are none of others.
+        command.env("HOODY_BASE_URL", &server.base).env("HOODY_TOKEN", &token).env("NO_COLOR", "1");
         command
     };
     let meta = json!({ "by": HOSTILE }).to_string();

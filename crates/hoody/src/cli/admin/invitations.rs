@@ -64,6 +64,7 @@ pub(super) async fn run(app: &Arc<App>, command: &InvitationsCommand) -> anyhow:
 }
 
 async fn create(app: &Arc<App>, new: &NewInvitation<'_>) -> anyhow::Result<()> {
+    output::expect_to_show()?;
     let mut mutation = Mutation::begin_as(app, Actor::Operator).await.map_err(plain)?;
     let (id, code, expires_at) = invitations::create(app, &mut mutation, new).await?;
     mutation.commit().await.map_err(plain)?;
