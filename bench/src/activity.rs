@@ -275,6 +275,7 @@ impl Texts {
                     status: if is_rare { 200 } else { status },
                     method: Method::of(if number % 5_000 == 9 { "DELETE" } else { "GET" }),
                     realm: is_rare.then_some(self.realm),
+                    reads_log: false,
                 },
                 credential: Some(Credential::Token(token.filter(|_| mixed % 4 == 0).unwrap_or(other))),
                 path: &self.paths[usize::try_from(mixed % 200).unwrap_or(0)],

@@ -1,6 +1,6 @@
 //! The request log of the account (`contract/activity.md`).
 
-use hoody_core::id::RealmId;
+use hoody_core::id::{LogRowId, RealmId};
 use hoody_core::wire::{ActivityRow, ActivityStats, PageMetadata};
 
 use crate::call::Call;
@@ -27,6 +27,9 @@ pub struct Activity<'a>(&'a Client);
 pub struct ActivityQuery {
     /// From 1.
     pub page: Option<u32>,
+    /// Instead of a page: the rows that come after this one in the list, reads of the log included. The last row
+    /// of one answer begins the next, and no row comes twice.
+    pub before: Option<LogRowId>,
     /// How many a page holds, at most 200.
     pub limit: Option<u32>,
     /// The first instant or day, ISO 8601.
@@ -70,6 +73,7 @@ impl Activity<'_> {
     pub async fn list(&self, query: &ActivityQuery) -> Result<ActivityList, Error> {
         let call = Call::get("users/auth/activity")
             .query("page", query.page)
+            .query("before", query.before)
             .query("limit", query.limit)
             .query("start_date", query.start_date.as_ref())
             .query("end_date", query.end_date.as_ref())

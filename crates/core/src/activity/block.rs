@@ -189,9 +189,13 @@ impl Builder {
     }
 }
 
+/// In the byte of a series beside its method and whether it has a realm; older versions pass over it.
+const READS_LOG: u8 = 1 << 4;
+
 fn put_series(to: &mut Vec<u8>, series: &Series) {
     put(to, u64::from(series.status));
-    to.push(series.method.0 << 1 | u8::from(series.realm.is_some()));
+    let mark = if series.reads_log { READS_LOG } else { 0 };
+    to.push(mark | series.method.0 << 1 | u8::from(series.realm.is_some()));
     if let Some(realm) = &series.realm {
         to.extend_from_slice(realm.bytes());
     }
@@ -201,7 +205,7 @@ fn read_series(reader: &mut Reader<'_>) -> Option<Series> {
     let status = u16::try_from(reader.number()?).ok()?;
     let kind = reader.byte()?;
     let realm = if kind & 1 == 1 { Some(RealmId::from_bytes(reader.twelve()?)) } else { None };
-    Some(Series { status, method: Method(kind >> 1 & 7), realm })
+    Some(Series { status, method: Method(kind >> 1 & 7), realm, reads_log: kind & READS_LOG != 0 })
 }
 
 /// The series of a block with their numbers of rows, as [`Packed::counts`] has them.
@@ -368,6 +372,7 @@ mod tests {
                         status: *status,
                         method: Method(*method),
                         realm: realm.map(|byte| RealmId::from_bytes([byte; 12])),
+                        reads_log: *us % 2 == 1,
                     },
                     credential: credential.map(|(is_token, byte)| {
                         if is_token {

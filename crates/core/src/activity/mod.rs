@@ -41,6 +41,8 @@ pub struct Series {
     pub method: Method,
     /// The realm that the host named.
     pub realm: Option<RealmId>,
+    /// Whether it read the request log itself.
+    pub reads_log: bool,
 }
 
 /// Which rows are wanted, beside when.
@@ -54,11 +56,13 @@ pub struct Filter {
     pub method: Option<Method>,
     /// Only this realm.
     pub realm: Option<RealmId>,
+    /// None that read the request log: pages of the log that their own reading moved on would repeat rows.
+    pub skips_log_reads: bool,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { min_status: 0, max_status: u16::MAX, method: None, realm: None }
+        Self { min_status: 0, max_status: u16::MAX, method: None, realm: None, skips_log_reads: false }
     }
 }
 
@@ -69,6 +73,7 @@ impl Filter {
         (self.min_status..=self.max_status).contains(&series.status)
             && self.method.is_none_or(|method| method == series.method)
             && self.realm.is_none_or(|realm| Some(realm) == series.realm)
+            && !(self.skips_log_reads && series.reads_log)
     }
 }
 
@@ -147,7 +152,11 @@ mod tests {
     #[test]
     fn a_filter_asks_for_everything_that_it_names() {
         let realm = RealmId::from_bytes([1; 12]);
-        let series = Series { status: 404, method: Method::of("GET"), realm: Some(realm) };
+        let series = Series { status: 404, method: Method::of("GET"), realm: Some(realm), reads_log: false };
+        let read = Series { reads_log: true, ..series };
+        assert!(Filter::default().admits(&read));
+        assert!(!Filter { skips_log_reads: true, ..Filter::default() }.admits(&read));
+        assert!(Filter { skips_log_reads: true, ..Filter::default() }.admits(&series));
         assert!(Filter::default().admits(&series));
         let errors = Filter { min_status: 400, ..Filter::default() };
         assert!(errors.admits(&series));

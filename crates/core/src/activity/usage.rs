@@ -218,7 +218,7 @@ mod tests {
         Record {
             seq: at,
             at: Timestamp::from_millis(at),
-            series: Series { status, method: Method::of("GET"), realm: None },
+            series: Series { status, method: Method::of("GET"), realm: None, reads_log: false },
             credential: None,
             path: "/",
             reason: None,

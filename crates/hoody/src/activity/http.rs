@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use axum::extract::State;
 use hoody_core::activity::usage::{Usage, Uses};
 use hoody_core::activity::{Filter, HOUR, Method, day, hour};
-use hoody_core::id::{RealmId, TokenId, noun};
+use hoody_core::id::{LogRowId, RealmId, TokenId, noun};
 use hoody_core::invalid::Invalid;
 use hoody_core::time::{DAY, Timestamp};
 use hoody_core::wire;
@@ -34,7 +34,8 @@ const HOURS: i64 = 48;
 
 /// The account's requests, the latest first
 #[utoipa::path(get, path = "/api/v1/users/auth/activity", operation_id = "list_activity", tag = "activity",
-    params(("page" = Option<u32>, Query, description = "From 1; rows are reached up to the 10,000th"),
+    params(("page" = Option<u32>, Query, description = "From 1; rows are reached up to the 10,000th, those of requests that read this log left out"),
+    ("before" = Option<LogRowId>, Query, description = "The id of a row: those that come after it in the list, reads of this log included; ffffffffffffffffffffffff begins with the latest. Not together with page"),
     ("limit" = Option<u32>, Query, description = "1 to 200, 50 unless told"),
     ("start_date" = Option<String>, Query, description = "ISO 8601"),
     ("end_date" = Option<String>, Query, description = "ISO 8601, included; a day without a time is the whole of it"),
@@ -52,6 +53,12 @@ pub(crate) async fn list_activity(
 ) -> Result<Answer<Vec<wire::ActivityRow>>, Error> {
     let asked = asked(&app, &caller, &query)?;
     let limit = query.number("limit", 1..=LIMITS.0, LIMITS.1)?;
+    if let Some(before) = query.id("before")? {
+        return list_before(&app, &caller, &query, asked, (before, limit)).await;
+    }
+    // Reading is a request, too: it would move the rows on from one page to the next.
+    let asked =
+        asked.map(|asked| Asked { filter: Filter { skips_log_reads: true, ..asked.filter }, ..asked });
     let page = query.number("page", 1..=i64::from(u32::MAX), 1)?;
     let offset = ((page - 1) * limit).unsigned_abs();
     if offset >= WINDOW {
@@ -67,6 +74,28 @@ pub(crate) async fn list_activity(
     };
     let rows = shown(&app, &caller, found.rows).await?;
     let reached = wire::PageMetadata::of(found.total.min(WINDOW), page, limit);
+    let metadata = wire::PageMetadata { total: found.total, ..reached };
+    Ok(Answer::ok("Activity logs retrieved successfully", rows).metadata(metadata))
+}
+
+/// The rows after a row: what comes meanwhile, comes before it.
+async fn list_before(
+    app: &App,
+    caller: &AnyCaller,
+    query: &Query,
+    asked: Option<Asked>,
+    (before, limit): (LogRowId, i64),
+) -> Result<Answer<Vec<wire::ActivityRow>>, Error> {
+    if query.given("page")?.is_some() {
+        let message = "page and before do not go together: before says where the page begins";
+        return Err(Invalid::rule("INVALID_PARAMETER_VALUE", message).into());
+    }
+    let found = match asked {
+        Some(asked) => query::page_before(&app.activity, &asked, before, limit.unsigned_abs()).await?,
+        None => query::Found { rows: Vec::new(), total: 0 },
+    };
+    let rows = shown(app, caller, found.rows).await?;
+    let reached = wire::PageMetadata::of(found.total.min(WINDOW), 1, limit);
     let metadata = wire::PageMetadata { total: found.total, ..reached };
     Ok(Answer::ok("Activity logs retrieved successfully", rows).metadata(metadata))
 }
@@ -91,7 +120,8 @@ fn asked(app: &App, caller: &AnyCaller, query: &Query) -> Result<Option<Asked>, 
     let filter = if whole {
         Filter { method, realm, ..Filter::default() }
     } else {
-        Filter { min_status: status(lowest), max_status: status(highest), method, realm }
+        let (min_status, max_status) = (status(lowest), status(highest));
+        Filter { min_status, max_status, method, realm, ..Filter::default() }
     };
     let now = app.now();
     let from = start.map_or(Timestamp::MIN, |start| start).max(app.activity.cutoff(now));

@@ -175,6 +175,10 @@ fn run_of(place: i64) -> i64 {
     place >> SEQ_BITS
 }
 
+fn seq_of(place: i64) -> i64 {
+    place & ((1 << SEQ_BITS) - 1)
+}
+
 /// Writes where rows are stored, though nothing changes: whether it can be written.
 pub(crate) async fn probe(app: &App) -> Result<(), DbError> {
     store::touch(&app.activity.db).await

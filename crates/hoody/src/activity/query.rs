@@ -8,13 +8,13 @@
 use std::collections::{BTreeSet, HashSet};
 
 use hoody_core::activity::{self, Filter, HOUR, Record, hour};
-use hoody_core::id::UserId;
-use hoody_core::time::{DAY, Timestamp};
+use hoody_core::id::{LogRowId, UserId};
+use hoody_core::time::{DAY, SECOND, Timestamp};
 
 use super::blocks::{self, ReadError, Wanted, settled};
 use super::store::{self, Header};
 use super::tables::{self, Kind};
-use super::{Activity, Logged, run_of};
+use super::{Activity, Logged, run_of, seq_of};
 use crate::db::{Db, DbError};
 
 /// Rows are reached by pages up to this one, and counted up to the one after it.
@@ -78,6 +78,37 @@ pub(super) async fn page(
     limit: u64,
 ) -> Result<Found, DbError> {
     page_by(activity, asked, (offset, limit), SIZES).await
+}
+
+/// The first `limit` rows that come after the row `id` in the list. One that is not there any more stands for
+/// the second that its id names: rows of earlier ones are given.
+pub(super) async fn page_before(
+    activity: &Activity,
+    asked: &Asked,
+    id: LogRowId,
+    limit: u64,
+) -> Result<Found, DbError> {
+    let [a, b, c, d, place @ ..] = *id.bytes();
+    let second = i64::from(u32::from_be_bytes([a, b, c, d]));
+    let (run, seq) = (run_of(i64::from_be_bytes(place)), seq_of(i64::from_be_bytes(place)));
+    let begin = Timestamp::from_millis(second * SECOND);
+    if begin > asked.until {
+        return page(activity, asked, 0, limit).await;
+    }
+    // The row itself need not pass the filter.
+    let until = begin.plus(SECOND - 1).min(asked.until);
+    let whole = Asked { from: begin.max(asked.from), until, filter: Filter::default(), ..*asked };
+    let known = if whole.from <= until { page(activity, &whole, 0, WINDOW).await?.rows } else { Vec::new() };
+    let found = known.iter().find(|row| (row.run, row.seq) == (run, seq));
+    let key = found.map_or((begin, i64::MIN, i64::MIN), |row| (row.at, row.run, row.seq));
+    // Of the same instant, those that come before it in the list, and itself.
+    let passed = known.iter().filter(|row| row.at == key.0 && (row.at, row.run, row.seq) >= key);
+    let passed = passed.filter(|row| asked.filter.admits(&row.series)).count() as u64;
+    let rest = Asked { until: key.0.min(asked.until), ..*asked };
+    if rest.from > rest.until {
+        return Ok(Found { rows: Vec::new(), total: 0 });
+    }
+    page(activity, &rest, passed, limit).await
 }
 
 /// The same, asking of so many blocks at a time.

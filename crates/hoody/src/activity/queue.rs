@@ -19,6 +19,8 @@ use hoody_core::permissions::Permission;
 use hoody_core::time::Timestamp;
 use tokio::sync::{Notify, watch};
 
+/// The routes that read the log.
+const OWN_PATH: &str = "/api/v1/users/auth/activity";
 /// How many rows wait at most.
 pub(super) const CAPACITY: usize = 8_192;
 /// How many with those of clients that left, and of requests that waited in vain.
@@ -206,6 +208,10 @@ impl Queue {
                 status: what.status,
                 method: Method::of(what.method.as_str()),
                 realm: what.realm,
+                // One that was refused read nothing.
+                reads_log: what.status == 200
+                    && what.method == http::Method::GET
+                    && what.path.starts_with(OWN_PATH),
             },
             address: what.address,
             permission: what.permission,

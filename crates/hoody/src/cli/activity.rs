@@ -22,6 +22,10 @@ const FOLLOW_BACK: i64 = 5_000;
 const FOLLOWED: usize = 50_000;
 /// What `--follow` asks again and again.
 const OWN_PATH: &str = "/api/v1/users/auth/activity";
+/// The most rows of a page.
+const MOST: u32 = 200;
+/// After which the latest row comes.
+const FROM_LATEST: LogRowId = LogRowId::from_bytes([0xff; 12]);
 /// How wide the longest bar is.
 const BAR: u64 = 40;
 
@@ -45,6 +49,12 @@ pub(crate) struct LogsArgs {
     /// Which page, from 1; rows are reached up to the 10,000th
     #[arg(long, value_name = "N", conflicts_with = "follow")]
     page: Option<u32>,
+    /// The rows that come after this one, by its id: whatever is logged meanwhile, none comes twice
+    #[arg(long, value_name = "ID", conflicts_with_all = ["page", "follow"])]
+    before: Option<LogRowId>,
+    /// Show every row, one a line, the latest first, beyond the 10,000th too
+    #[arg(long, conflicts_with_all = ["page", "follow"])]
+    all: bool,
     /// How many rows a page holds, at most 200
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
@@ -89,6 +99,7 @@ pub(crate) struct UsageArgs {
 pub(crate) async fn run(context: &Context, command: ActivityCommand) -> Result<(), Failure> {
     match command {
         ActivityCommand::Logs(args) if args.follow => follow(context, args.query()).await,
+        ActivityCommand::Logs(args) if args.all => all(context, args.query()).await,
         ActivityCommand::Logs(args) => logs(context, &args.query()).await,
         ActivityCommand::Stats => stats(context).await,
     }
@@ -98,6 +109,7 @@ impl LogsArgs {
     fn query(&self) -> ActivityQuery {
         ActivityQuery {
             page: self.page,
+            before: self.before,
             limit: self.limit,
             start_date: self.start_date.clone(),
             end_date: self.end_date.clone(),
@@ -148,6 +160,20 @@ async fn logs(context: &Context, query: &ActivityQuery) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Shows every row from a place on, by the id of the last one shown.
+async fn all(context: &Context, mut query: ActivityQuery) -> Result<(), Failure> {
+    query.limit = query.limit.or(Some(MOST));
+    query.before = query.before.or(Some(FROM_LATEST));
+    loop {
+        let rows = list(context, &query).await?.rows;
+        for row in &rows {
+            show_one(context, row)?;
+        }
+        let Some(last) = rows.last() else { return Ok(()) };
+        query.before = Some(last.id);
+    }
+}
+
 fn row(row: &ActivityRow) -> Vec<String> {
     let credential = row.token_id.map(|id| format!("token {id}"));
     let credential = credential.or_else(|| row.session_id.map(|id| format!("session {id}")));
@@ -172,16 +198,15 @@ async fn follow(context: &Context, mut query: ActivityQuery) -> Result<(), Failu
     let mut latest = None;
     loop {
         let mut new = Vec::new();
-        for page in 1.. {
-            let query = ActivityQuery { page: Some(page), ..query.clone() };
+        query.before = Some(FROM_LATEST);
+        loop {
             own.asked += 1;
-            let found = list(context, &query).await?;
-            let count = found.rows.len();
-            let rows: Vec<_> = found.rows.into_iter().filter(|row| shown.is_new(row.id)).collect();
+            let found = list(context, &query).await?.rows;
+            query.before = found.last().map(|row| row.id);
+            let count = found.len();
+            let rows: Vec<_> = found.into_iter().filter(|row| shown.is_new(row.id)).collect();
             // The first time only the latest page; later on as far back as there is something new.
-            let is_done = latest.is_none()
-                || rows.len() < count
-                || u64::from(page) >= found.metadata.map_or(0, |metadata| metadata.pages);
+            let is_done = latest.is_none() || rows.len() < count || count == 0;
             new.extend(rows);
             if is_done {
                 break;

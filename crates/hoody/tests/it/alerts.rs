@@ -626,7 +626,7 @@ on_both! {
         let rows = (0..2_500_u32).map(|n| Record {
             seq: 0,
             at: app.service.now(),
-            series: Series { status: 204, method: Method::of("GET"), realm: None },
+            series: Series { status: 204, method: Method::of("GET"), realm: None, reads_log: false },
             credential: Some(Credential::Token(Id::from_parts(n, [7; 8]))),
             path: "/api/v1/auth/check",
             reason: None,
