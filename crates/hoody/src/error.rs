@@ -24,6 +24,8 @@ pub(crate) enum Error {
     BadCredentials,
     /// The password is right, and nobody has shown that the address is theirs.
     EmailNotVerified { email: String },
+    /// The address is proved, and the account has no password: those set before are void.
+    PasswordRequired { email: Option<String> },
     /// There is no such thing, or the caller must not know.
     NotFound { code: &'static str, message: &'static str },
     /// The caller may not do this, for a reason beyond its permissions.
@@ -115,7 +117,7 @@ impl Error {
 
     fn refused_for(&self) -> Option<&'static str> {
         match self {
-            Self::BadCredentials => Some("credentials"),
+            Self::BadCredentials | Self::PasswordRequired { .. } => Some("credentials"),
             Self::WrongCode { .. } => Some("second_factor"),
             Self::CodesLocked { .. } => Some("locked"),
             Self::RateLimited { .. } => Some("rate_limited"),
@@ -150,6 +152,15 @@ impl Error {
                 code: "EMAIL_NOT_VERIFIED",
                 message: "Email not verified: open the link in the mail, or ask for another one".to_owned(),
                 data: Some(json!({ "email": email })),
+            },
+            Self::PasswordRequired { email } => Told {
+                status: StatusCode::UNAUTHORIZED,
+                code: "PASSWORD_REQUIRED",
+                message: "The address is verified, but nobody is signed in: the password of the sign-up was \
+                          missing or wrong, and is void. Ask for an email to set a new one with POST \
+                          /api/v1/auth/forgot-password, then sign in"
+                    .to_owned(),
+                data: Some(json!({ "email": email, "reset": "/api/v1/auth/forgot-password" })),
             },
             Self::NotFound { code, message } => plain(StatusCode::NOT_FOUND, code, message),
             Self::Forbidden { code, message } => plain(StatusCode::FORBIDDEN, code, message),

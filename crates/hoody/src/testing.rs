@@ -20,6 +20,7 @@ use hoody_core::time::{DAY, Timestamp};
 
 mod audit;
 mod keys;
+mod passwords;
 mod schema;
 
 pub use crate::activity::fill::Filler;

@@ -1,7 +1,8 @@
 //! Making an account, proving an address, setting a forgotten password (`contract/authentication.md` 6, 7).
 
 use hoody_core::wire::{
-    AuthConfig, LoginAnswer, MailRequest, Regions, ResetPassword, SignUp, SignedUp, VerifyEmail,
+    AuthConfig, LoginAnswer, MailRequest, PasswordReset, Regions, ResetPassword, SignUp, SignedUp,
+    VerifyEmail,
 };
 
 use crate::call::Call;
@@ -15,9 +16,11 @@ use crate::error::Error;
 /// ```no_run
 /// # use hoody_client::{Client, wire::{Secret, SignUp, VerifyEmail}};
 /// # async fn example(client: Client, password: Secret, token: Secret) -> Result<(), hoody_client::Error> {
-/// client.sign_up(&SignUp { email: "you@example.com".into(), password, ..SignUp::default() }).await?;
+/// let email = "you@example.com".into();
+/// client.sign_up(&SignUp { email, password: password.clone(), ..SignUp::default() }).await?;
 /// // The mail has the token.
-/// let session = client.verify_email(&VerifyEmail { token, ..VerifyEmail::default() }).await?;
+/// let request = VerifyEmail { token, password: Some(password), ..VerifyEmail::default() };
+/// let session = client.verify_email(&request).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -33,7 +36,9 @@ impl Client {
     /// `POST /auth/verify-email`: a session, or what [`crate::TwoFactor::verify`] makes one of.
     ///
     /// # Errors
-    /// `INVALID_MAIL_TOKEN` when the token is unknown, used, replaced or at its end.
+    /// `INVALID_MAIL_TOKEN` when the token is unknown, used, replaced or at its end; `PASSWORD_REQUIRED`
+    /// without the password of that sign-up: the address is verified then, and a new password has to be set
+    /// ([`forgot_password`](Self::forgot_password), [`reset_password`](Self::reset_password)).
     pub async fn verify_email(&self, request: &VerifyEmail) -> Result<LoginAnswer, Error> {
         Call::post("auth/verify-email").json(request).unsigned().send(self).await
     }
@@ -56,12 +61,13 @@ impl Client {
         Call::post("auth/forgot-password").json(&body).unsigned().done(self).await
     }
 
-    /// `POST /auth/reset-password`: sets a new password and ends every session of the account.
+    /// `POST /auth/reset-password`: sets a new password and ends every session of the account; says how many
+    /// API tokens still work.
     ///
     /// # Errors
     /// `INVALID_MAIL_TOKEN`, `WEAK_PASSWORD`.
-    pub async fn reset_password(&self, request: &ResetPassword) -> Result<(), Error> {
-        Call::post("auth/reset-password").json(request).unsigned().done(self).await
+    pub async fn reset_password(&self, request: &ResetPassword) -> Result<PasswordReset, Error> {
+        Call::post("auth/reset-password").json(request).unsigned().send(self).await
     }
 
     /// `GET /auth/config`: what a sign-in page needs to know.

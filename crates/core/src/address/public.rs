@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::canonical_ip;
 
 /// What of IPv4 is not (IANA special-purpose registry, RFC 6890): first address and prefix.
-const NOT_PUBLIC_V4: [([u8; 4], u32); 15] = [
+const NOT_PUBLIC_V4: [([u8; 4], u32); 16] = [
     ([0, 0, 0, 0], 8),
     ([10, 0, 0, 0], 8),
     ([100, 64, 0, 0], 10),
@@ -19,6 +19,8 @@ const NOT_PUBLIC_V4: [([u8; 4], u32); 15] = [
     ([198, 18, 0, 0], 15),
     ([198, 51, 100, 0], 24),
     ([203, 0, 113, 0], 24),
+    // Azure's platform: public by its number, and every machine's own there, as 169.254.169.254 is.
+    ([168, 63, 129, 16], 32),
     // Multicast, reserved, broadcast.
     ([224, 0, 0, 0], 4),
     ([240, 0, 0, 0], 4),
@@ -68,6 +70,8 @@ mod tests {
             "0.0.0.0",
             "0.1.2.3",
             "10.0.0.1",
+            "168.63.129.16",
+            "::ffff:168.63.129.16",
             "100.64.0.1",
             "100.127.255.255",
             "127.0.0.1",

@@ -52,6 +52,13 @@ pub fn fold(text: &str) -> String {
     folded
 }
 
+/// The form in which texts of people are kept: composed (NFC), so that `é` typed as two characters is the same
+/// text, has the same length, and is found by whoever types it as one.
+#[must_use]
+pub fn compose(text: &str) -> String {
+    text.nfc().collect()
+}
+
 fn fold_once(text: &str) -> String {
     let visible = text.nfkc().filter(|c| !is_invisible(*c));
     // Upper case first: ß and SS, σ and ς differ only in lower case.
@@ -289,6 +296,16 @@ mod tests {
         assert_eq!(fold("ΟΔΟΣ"), fold("οδος"));
         assert_eq!(fold("e\u{301}"), fold("É"));
         assert_ne!(fold("bob"), fold("bo b"));
+    }
+
+    #[test]
+    fn a_text_is_kept_composed_and_otherwise_as_it_is() {
+        assert_eq!(compose("Cafe\u{301}"), "Caf\u{e9}");
+        assert_eq!(project_alias(&compose(&"e\u{301}".repeat(100))).map(str::len), Ok(200));
+        assert_eq!(email(&compose("jo\u{308}rg@example.com")), Ok("j\u{f6}rg@example.com"));
+        for same in ["", "Ｗeb ﬁ", "👩\u{200d}💻", "a  B"] {
+            assert_eq!(compose(same), same);
+        }
     }
 
     #[test]

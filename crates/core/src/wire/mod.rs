@@ -49,7 +49,9 @@ pub use sign_in::{
     Exchange, Intent, PendingDevice, PollDevice, PollRefusal, StartDevice, UserCodeAnswer, VerifyAnswer,
     VerifyUserCode,
 };
-pub use signup::{AuthConfig, MailRequest, Region, Regions, ResetPassword, SignUp, SignedUp, VerifyEmail};
+pub use signup::{
+    AuthConfig, MailRequest, PasswordReset, Region, Regions, ResetPassword, SignUp, SignedUp, VerifyEmail,
+};
 pub use tokens::{
     AuthToken, CopyToken, CreateToken, CurrentToken, EffectiveLimits, ExpiresAt, IpWhitelist,
     PermissionTemplate, PublicProfile, RealmChange, Restrictions, TokenListEnvelope, UpdateProfile,

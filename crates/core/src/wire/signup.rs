@@ -42,6 +42,11 @@ pub struct VerifyEmail {
     /// From the mail.
     #[cfg_attr(feature = "openapi", schema(min_length = 64, max_length = 64))]
     pub token: Secret,
+    /// The password of the sign-up that the mail belongs to. Without it the address is verified, nobody is
+    /// signed in, and the passwords set before are void: the owner of the address may not know them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_length = 8, max_length = 128))]
+    pub password: Option<Secret>,
     /// What is signing in, for the record.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(max_length = 64))]
@@ -75,6 +80,20 @@ pub struct ResetPassword {
     /// The new password.
     #[cfg_attr(feature = "openapi", schema(min_length = 12, max_length = 128))]
     pub password: Secret,
+    /// Whether to disable every API token of the account as well: whoever knew the old password may have
+    /// made some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_tokens: Option<bool>,
+}
+
+/// What a reset left: sessions are ended, and tokens go on unless they were to end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PasswordReset {
+    /// How many API tokens of the account still work.
+    pub active_tokens: u64,
+    /// How many were disabled now.
+    pub disabled_tokens: u64,
 }
 
 /// What a sign-in page needs to know of the server.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use hoody_core::audit::{Checkpoint, Link};
+use hoody_core::secret_text::without_mark;
 use hoody_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +54,7 @@ pub(crate) fn text(app: &App, signed: &Signed) -> anyhow::Result<String> {
 pub(crate) fn read(app: &App, file: &Path) -> anyhow::Result<Signed> {
     let name = file.display();
     let text = std::fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
-    let read: HandedOut = serde_json::from_str(&text)
+    let read: HandedOut = serde_json::from_str(without_mark(&text))
         .with_context(|| format!("{name} is not what `hoody audit checkpoint` prints"))?;
     if read.database_id != hex(app.keys.database_id()) {
         bail!("{name} is of another database: {}", read.database_id);

@@ -17,7 +17,7 @@ use crate::activity;
 use crate::app::{App, Settings};
 use crate::audit;
 use crate::clock::Clock;
-use crate::config::{Config, ServerFlags, environment, host_of};
+use crate::config::{Config, ServerFlags, host_of};
 use crate::http::layers::Edge;
 use crate::http::server::{self, Limits};
 use crate::http::tls;
@@ -52,13 +52,17 @@ pub(crate) struct ServeArgs {
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
-    let config = Config::load(&args.server, &environment)?;
+    let config = Config::of_process(&args.server)?;
     if args.check_config || args.print_config {
         if args.print_config {
             let rows = config.shown.iter();
             output::settings(rows.map(|(name, value, source)| (*name, value.clone(), source.describe(name))));
         }
         config.tls.as_ref().map_or(Ok(()), tls::Source::check)?;
+        if args.check_config {
+            config.check()?;
+            output::note("ok");
+        }
         return Ok(());
     }
     telemetry::init_logs(&config.log, config.is_log_json)?;

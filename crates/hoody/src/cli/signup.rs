@@ -38,10 +38,10 @@ pub(crate) struct SignUpArgs {
 /// The commands of `auth email`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum EmailCommand {
-    /// Prove an address with the token of a mail, and store the session
+    /// Prove an address with the token of a mail and the password of that sign-up, and store the session
     #[command(after_help = "EXAMPLES:
-  hoody auth email verify                      # asks for the token, or the link
-  hoody auth email verify --token-file token.txt")]
+  hoody auth email verify                      # asks for the token, or the link, and the password
+  hoody auth email verify --token-file token.txt --password-file password.txt")]
     Verify(VerifyArgs),
     /// Have the verification mail sent again
     #[command(after_help = "EXAMPLES:\n  hoody auth email resend --email you@example.com")]
@@ -66,7 +66,17 @@ pub(crate) enum PasswordCommand {
     #[command(after_help = "EXAMPLES:
   hoody auth password reset                    # asks for both
   hoody auth password reset --token-file token.txt --password-file new.txt")]
-    Reset(TokenArgs),
+    Reset(ResetArgs),
+}
+
+/// What `auth password reset` takes.
+#[derive(Debug, Args)]
+pub(crate) struct ResetArgs {
+    #[command(flatten)]
+    token: TokenArgs,
+    /// Disable every API token of the account, too
+    #[arg(long)]
+    end_tokens: bool,
 }
 
 /// The token of a mail. `--token` is the client's own flag.
@@ -132,21 +142,26 @@ pub(crate) async fn sign_up(context: &Context, args: &SignUpArgs, then: Then) ->
     if then == Then::Verify && context.is_interactive {
         context.output.note(&message);
         let token = of_link(prompt::secret("Token of the mail, or its link").await?);
-        let request = VerifyEmail { token, client: request.client, ..VerifyEmail::default() };
+        let SignUp { password, client: name, .. } = request;
+        let request = VerifyEmail { token, password: Some(password), client: name, ..VerifyEmail::default() };
         return sign_in(context, &client, &request, true, false).await;
     }
-    context.output.note("`hoody auth email verify` goes on with the token in it.");
+    context.output.note("`hoody auth email verify` goes on with the token in it, and the same password.");
     context.output.show(&done, || View::Done(message))
 }
 
 /// Runs a command of `auth email`.
 pub(crate) async fn email(context: &Context, command: EmailCommand) -> Result<(), Failure> {
+    context.keep_password_for_the_command();
     let client = context.anonymous()?;
     match command {
         EmailCommand::Verify(args) => {
             let name = args.client.clone().unwrap_or_else(|| context.settings.client.clone());
             let request = VerifyEmail {
                 token: token(context, &args.token).await?,
+                password: Some(
+                    context.password("the password of the sign-up", "Password of the sign-up").await?,
+                ),
                 client: Some(name),
                 response_mode: args.response_mode.clone(),
                 code_challenge: args.code_challenge.clone(),
@@ -170,10 +185,23 @@ pub(crate) async fn password(context: &Context, command: PasswordCommand) -> Res
             say(context, &format!("If {email} has an account, a mail is on its way."))
         }
         PasswordCommand::Reset(args) => {
-            let token = token(context, &args).await?;
+            let token = token(context, &args.token).await?;
             let password = context.password("a new password", "New password (12 characters or more)").await?;
-            client.reset_password(&ResetPassword { token, password }).await?;
-            say(context, "The password is set; every session of the account is ended.")
+            let request = ResetPassword { token, password, end_tokens: args.end_tokens.then_some(true) };
+            let left = client.reset_password(&request).await?;
+            if left.active_tokens > 0 {
+                context.output.note(&format!(
+                    "API tokens of the account that still work: {}. `hoody auth list` shows them, `hoody \
+                     auth update NAME --no-enabled` disables one.",
+                    left.active_tokens
+                ));
+            }
+            let tokens = match left.disabled_tokens {
+                0 => String::new(),
+                n => format!(" API tokens that were disabled: {n}."),
+            };
+            let message = format!("The password is set; every session of the account is ended.{tokens}");
+            context.output.show(&left, || View::Done(message))
         }
     }
 }
@@ -225,7 +253,16 @@ async fn sign_in(
     if is_token_wanted || request.response_mode.is_some() {
         context.output.expect_to_show()?;
     }
-    let session = match client.verify_email(request).await? {
+    let answer = client.verify_email(request).await.map_err(|error| {
+        let is_void = error.has_code("PASSWORD_REQUIRED");
+        let failure = Failure::from(error);
+        if is_void {
+            failure.hint("`hoody auth password forgot --email …`, then `hoody auth password reset`")
+        } else {
+            failure
+        }
+    })?;
+    let session = match answer {
         LoginAnswer::Session(session) => *session,
         LoginAnswer::Challenge(challenge) if context.is_interactive => {
             let name = request.client.as_deref().unwrap_or_default();

@@ -4,27 +4,30 @@
 
 mod source;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use hoody_core::address::{AddressList, TrustedProxies};
 use hoody_core::host::Domain;
 use hoody_core::lineage::MAX_DEPTH;
+use hoody_core::names;
 use hoody_core::pkce::RedirectHosts;
+use hoody_core::secret_text;
 use hoody_core::wire::Secret;
 use zeroize::Zeroizing;
 
-use source::Values;
-pub(crate) use source::{Environment, ServerFlags, Source, WrongUsage, environment};
+pub(crate) use source::{Environment, ServerFlags, Source, WrongUsage};
+use source::{Values, env_text, environment};
 
 use crate::activity::ActivitySettings;
 use crate::app::Settings;
 use crate::db::Location;
 use crate::http::tls;
-use crate::keys::{KeySource, default_file};
+use crate::keys::{self, KeySource, default_file};
 use crate::mail::{self, SmtpServer, Transport};
 use crate::signup;
+use crate::telemetry;
 use crate::users::first::FirstAccount;
 
 /// The settings of a server.
@@ -50,6 +53,15 @@ pub(crate) const MAX_DELEGATION_DEPTH: u32 = 3;
 const GRANT_CACHE: &str = "256MiB";
 
 impl Config {
+    /// The settings of this process.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); also for a variable that is no text.
+    pub(crate) fn of_process(flags: &ServerFlags) -> anyhow::Result<Self> {
+        source::check_environment()?;
+        Self::load(flags, &environment)
+    }
+
     /// Puts the settings together.
     ///
     /// # Errors
@@ -85,11 +97,8 @@ impl Config {
         let sign_up = values.parse("sign-up", "closed", signup::Mode::parse)?;
         let mail = mail_transport(&values, env, &data_dir, &domain)?;
         let keys = key_source(&values, env, &data_dir)?;
-        let is_log_json = values.parse("log-format", "text", |format| match format {
-            "text" => Ok(false),
-            "json" => Ok(true),
-            _ => Err("must be text or json".to_owned()),
-        })?;
+        let log = values.parse("log", "info", telemetry::check_filter)?;
+        let is_log_json = values.parse("log-format", "text", |format| one_of(format, "json", "text"))?;
         let exposure_warning = exposure_warning(listen, is_tls, &trusted_proxies);
         let activity = activity(&values)?;
         let shown = shown(&values, &data_dir, &default_database, &domain, &public_url, &keys);
@@ -97,12 +106,12 @@ impl Config {
             listen,
             metrics_listen,
             tls,
-            log: values.get("log").unwrap_or("info").to_owned(),
+            log,
             is_log_json,
             first_account: FirstAccount {
-                username: env("HOODY_ADMIN_USERNAME"),
-                email: env("HOODY_ADMIN_EMAIL"),
-                password: env("HOODY_ADMIN_PASSWORD").map(Secret::from),
+                username: env_text(env, "HOODY_ADMIN_USERNAME"),
+                email: env_text(env, "HOODY_ADMIN_EMAIL").map(|text| names::compose(&text)),
+                password: env("HOODY_ADMIN_PASSWORD").map(|text| secret_text::password(&text).into()),
             },
             settings: Settings {
                 database,
@@ -125,16 +134,47 @@ impl Config {
             shown,
         })
     }
+
+    /// Checks what `serve` finds out only later: the master key, the data directory, and what the first account
+    /// is made of.
+    ///
+    /// # Errors
+    /// What `serve` would end with.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        check_data_dir(&self.data_dir)?;
+        let database = &self.settings.database;
+        let may_make = database.engine() == "sqlite" && !database.is_there();
+        keys::check(&self.settings.keys, may_make)?;
+        self.first_account.check()
+    }
 }
 
-fn activity(values: &Values) -> anyhow::Result<ActivitySettings> {
-    let one_of = |text: &str, yes: &str, no: &str| match text {
+/// What is there must be a directory that can be used; `serve` makes one where there is nothing.
+fn check_data_dir(path: &Path) -> anyhow::Result<()> {
+    let name = path.display();
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("data-dir: {name} cannot be used")),
+        Ok(found) if !found.is_dir() => bail!("data-dir: {name} is not a directory"),
+        Ok(_) => {}
+    }
+    let needed = rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::access(path, needed).with_context(|| format!("data-dir: {name} cannot be written"))
+}
+
+/// Whether it is `yes` rather than `no`, in any case.
+fn one_of(text: &str, yes: &str, no: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase() {
         text if text == yes => Ok(true),
         text if text == no => Ok(false),
         _ => Err(format!("must be {yes} or {no}")),
-    };
+    }
+}
+
+fn activity(values: &Values) -> anyhow::Result<ActivitySettings> {
     Ok(ActivitySettings {
-        is_on: values.parse("activity", "on", |text| one_of(text, "on", "off"))?,
+        is_on: values
+            .parse("activity", "on", |text| truth(text).map_err(|_| "must be on or off".to_owned()))?,
         is_committed: values
             .parse("activity-durability", "batched", |text| one_of(text, "committed", "batched"))?,
         retention_days: values.parse("activity-retention", "365d", days)?,
@@ -152,8 +192,22 @@ fn addresses(text: &str) -> Result<AddressList, String> {
     AddressList::parse_entries(entries).map_err(|_| "must be addresses and networks, with commas".to_owned())
 }
 
+/// An address and a port; `localhost:8080` is this machine, `:8080` and `*:8080` every IPv4 address of it.
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "must be an address and a port, e.g. 127.0.0.1:8080 or [::1]:8080".to_owned())
+    let wrong = || {
+        "must be an address and a port, e.g. 127.0.0.1:8080, localhost:8080, [::1]:8080, or :8080 for every \
+         address"
+            .to_owned()
+    };
+    let ip = match text.rsplit_once(':') {
+        Some((host, _)) if host.eq_ignore_ascii_case("localhost") => Ipv4Addr::LOCALHOST,
+        Some(("" | "*", _)) => Ipv4Addr::UNSPECIFIED,
+        _ => return text.parse().map_err(|_| wrong()),
+    };
+    let port = text.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+    let port = is_number.then(|| port.parse::<u16>().ok()).flatten().ok_or_else(wrong)?;
+    Ok(SocketAddr::from((ip, port)))
 }
 
 fn delegation_depth(text: &str) -> Result<u32, String> {
@@ -185,11 +239,7 @@ fn url(text: &str) -> Result<String, String> {
     }
 }
 
-fn key_source(
-    values: &Values,
-    env: Environment<'_>,
-    data_dir: &std::path::Path,
-) -> anyhow::Result<KeySource> {
+fn key_source(values: &Values, env: Environment<'_>, data_dir: &Path) -> anyhow::Result<KeySource> {
     let file = values.get("master-key-file");
     match (file, env("HOODY_MASTER_KEY")) {
         (Some(_), Some(_)) => {
@@ -216,10 +266,11 @@ fn is_tls(values: &Values) -> anyhow::Result<bool> {
     }
 }
 
+/// Yes or no, in the words that other programs take.
 fn truth(text: &str) -> Result<bool, String> {
-    match text {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "y" | "on" => Ok(true),
+        "false" | "0" | "no" | "n" | "off" => Ok(false),
         _ => Err("must be true or false".to_owned()),
     }
 }
@@ -237,7 +288,7 @@ fn certificate(
     listen: SocketAddr,
     domain: &Domain,
     public_url: &str,
-    data_dir: &std::path::Path,
+    data_dir: &Path,
 ) -> anyhow::Result<tls::Source> {
     if let (Some(certificate), Some(key)) = (values.get("tls-cert"), values.get("tls-key")) {
         let (certificate, key) = (PathBuf::from(certificate), PathBuf::from(key));
@@ -274,7 +325,7 @@ fn exposure_warning(listen: SocketAddr, is_tls: bool, proxies: &TrustedProxies) 
 fn mail_transport(
     values: &Values,
     env: Environment<'_>,
-    data_dir: &std::path::Path,
+    data_dir: &Path,
     domain: &Domain,
 ) -> anyhow::Result<Transport> {
     let from = values.parse("mail-from", &format!("hoody@{domain}"), mail::parse_sender)?;
@@ -288,8 +339,8 @@ fn mail_transport(
     }
     let given = match (
         values.get("smtp-credentials-file"),
-        env("HOODY_SMTP_USERNAME"),
-        env("HOODY_SMTP_PASSWORD"),
+        env_text(env, "HOODY_SMTP_USERNAME"),
+        env("HOODY_SMTP_PASSWORD").map(|text| Secret::new(secret_text::password(&text))),
     ) {
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
             let why =
@@ -299,13 +350,15 @@ fn mail_transport(
         (Some(path), None, None) => {
             let text = std::fs::read_to_string(path).map(Zeroizing::new);
             let text = text.with_context(|| format!("smtp-credentials-file: {path} cannot be read"))?;
-            let mut lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+            // As everywhere: blanks at the ends are part of a password, and of nothing else.
+            let lines = secret_text::without_mark(&text).split('\n').map(secret_text::password);
+            let mut lines = lines.filter(|line| !line.trim().is_empty());
             match (lines.next(), lines.next(), lines.next()) {
-                (Some(name), Some(password), None) => Some((name.to_owned(), Secret::from(password))),
+                (Some(name), Some(password), None) => Some((name.trim().to_owned(), Secret::from(password))),
                 _ => bail!("smtp-credentials-file: {path} must have two lines, name and password"),
             }
         }
-        (None, Some(name), Some(password)) => Some((name, Secret::from(password))),
+        (None, Some(name), Some(password)) => Some((name, password)),
         (None, None, None) => None,
         _ => bail!("HOODY_SMTP_USERNAME and HOODY_SMTP_PASSWORD must be given both"),
     };
@@ -314,7 +367,7 @@ fn mail_transport(
 
 fn shown(
     values: &Values,
-    data_dir: &std::path::Path,
+    data_dir: &Path,
     default_database: &str,
     domain: &Domain,
     public_url: &str,
@@ -367,149 +420,4 @@ fn without_password(url: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn load(flags: &ServerFlags, env: &[(&str, &str)]) -> anyhow::Result<Config> {
-        let env: BTreeMap<_, _> =
-            env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Config::load(flags, &|name| env.get(name).cloned())
-    }
-
-    fn source(config: &Config, wanted: &str) -> Source {
-        config.shown.iter().find(|(name, ..)| *name == wanted).unwrap().2
-    }
-
-    #[test]
-    fn without_anything_the_defaults_of_the_design_hold() {
-        let config = load(&ServerFlags::default(), &[]).unwrap();
-        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-        assert_eq!(config.settings.public_url, "http://api.localhost:8080");
-        assert_eq!(config.data_dir, PathBuf::from("./hoody-data"));
-        assert!(config.settings.exposure_warning.is_none());
-        assert!(config.shown.iter().all(|(_, _, source)| *source == Source::Default));
-    }
-
-    #[test]
-    fn flag_then_environment_then_file_then_default() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("hoody.toml");
-        std::fs::write(&path, "listen = \"127.0.0.1:1\"\ndomain = \"file.test\"\nlog = \"warn\"\n").unwrap();
-        let flags = ServerFlags {
-            listen: Some("127.0.0.1:3".to_owned()),
-            config: Some(path.display().to_string()),
-            ..ServerFlags::default()
-        };
-        let config = load(&flags, &[("HOODY_LISTEN", "127.0.0.1:2"), ("HOODY_DOMAIN", "env.test")]).unwrap();
-        assert_eq!(config.listen.port(), 3);
-        assert_eq!(config.settings.domain.to_string(), "env.test");
-        assert_eq!(config.log, "warn");
-        assert_eq!(source(&config, "listen"), Source::Flag);
-        assert_eq!(source(&config, "domain"), Source::Environment);
-        assert_eq!(source(&config, "log"), Source::File);
-        assert_eq!(source(&config, "data-dir"), Source::Default);
-    }
-
-    #[test]
-    fn an_unknown_key_of_the_file_is_named_and_one_of_the_environment_ignored() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("hoody.toml");
-        std::fs::write(&path, "listne = \"127.0.0.1:1\"\n").unwrap();
-        let flags = ServerFlags { config: Some(path.display().to_string()), ..ServerFlags::default() };
-        let error = load(&flags, &[]).unwrap_err().to_string();
-        assert!(error.contains("listne"), "{error}");
-        assert!(load(&ServerFlags::default(), &[("HOODY_TOKEN", "hdy_x"), ("HOODY_LISTNE", "x")]).is_ok());
-    }
-
-    #[test]
-    fn a_bad_value_is_named_with_its_source_and_never_shown_when_it_may_hold_a_password() {
-        let env = [("HOODY_DATABASE_URL", "mysql://ada:geheim@db/x")];
-        let error = load(&ServerFlags::default(), &env).unwrap_err().to_string();
-        assert!(error.contains("database-url (from HOODY_DATABASE_URL)"), "{error}");
-        assert!(!error.contains("geheim"), "{error}");
-        let env = [("HOODY_DATABASE_URL", "postgres://ada:geheim@db/x?sslpassword=geheim")];
-        let config = load(&ServerFlags::default(), &env).unwrap();
-        assert!(!format!("{config:?}").contains("geheim"));
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("hoody.toml");
-        std::fs::write(&path, "database-url = \"postgres://ada:geheim@db\n").unwrap();
-        let flags = ServerFlags { config: Some(path.display().to_string()), ..ServerFlags::default() };
-        let error = load(&flags, &[]).unwrap_err().to_string();
-        assert!(error.contains("line 1") && !error.contains("geheim"), "{error}");
-    }
-
-    #[test]
-    fn what_a_flag_says_wrong_is_wrong_usage_and_what_others_say_is_not() {
-        let flags = |change: fn(&mut ServerFlags)| {
-            let mut flags = ServerFlags::default();
-            change(&mut flags);
-            load(&flags, &[]).unwrap_err().is::<WrongUsage>()
-        };
-        assert!(flags(|flags| flags.listen = Some("x".to_owned())));
-        assert!(flags(|flags| flags.activity = Some("maybe".to_owned())));
-        assert!(flags(|flags| flags.tls_cert = Some("cert.pem".to_owned())));
-        assert!(flags(|flags| flags.smtp_url = Some("smtp://mail.test".to_owned())));
-        // The file is not there: the command line is as it should be.
-        assert!(!flags(|flags| flags.config = Some("nowhere.toml".to_owned())));
-        for (name, value) in [("HOODY_LISTEN", "x"), ("HOODY_TLS_CERT", "cert.pem")] {
-            let error = load(&ServerFlags::default(), &[(name, value)]).unwrap_err();
-            assert!(!error.is::<WrongUsage>(), "{error}");
-        }
-    }
-
-    #[test]
-    fn delegation_has_a_depth_from_1_to_16() {
-        let depth = |text| load(&ServerFlags::default(), &[("HOODY_MAX_DELEGATION_DEPTH", text)]);
-        assert_eq!(depth("16").unwrap().settings.max_delegation_depth, 16);
-        for wrong in ["0", "17", "-1", "two", "1.5"] {
-            let error = depth(wrong).unwrap_err().to_string();
-            assert!(error.contains("max-delegation-depth (from HOODY_MAX_DELEGATION_DEPTH)"), "{error}");
-        }
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("hoody.toml");
-        std::fs::write(&path, "max-delegation-depth = 5\n").unwrap();
-        let flags = ServerFlags { config: Some(path.display().to_string()), ..ServerFlags::default() };
-        assert_eq!(load(&flags, &[]).unwrap().settings.max_delegation_depth, 5);
-    }
-
-    #[test]
-    fn a_size_has_a_unit_and_is_not_tiny() {
-        for (text, bytes) in
-            [("64MiB", 64 << 20), ("1GiB", 1 << 30), ("2048KiB", 2 << 20), ("1048576", 1 << 20)]
-        {
-            assert_eq!(size(text), Ok(bytes), "{text}");
-        }
-        for wrong in [
-            "",
-            "MiB",
-            "64",
-            "64MB",
-            "64 MiB",
-            "-1MiB",
-            "+64MiB",
-            "1.5GiB",
-            "1KiB",
-            "99999999999999999999GiB",
-        ] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
-        let error = load(&ServerFlags::default(), &[("HOODY_GRANT_CACHE", "big")]).unwrap_err().to_string();
-        assert!(error.contains("grant-cache (from HOODY_GRANT_CACHE)"), "{error}");
-    }
-
-    #[test]
-    fn listening_to_the_world_in_the_clear_is_warned_of() {
-        let open = load(&ServerFlags::default(), &[("HOODY_LISTEN", "0.0.0.0:8080")]).unwrap();
-        assert!(open.settings.exposure_warning.is_some());
-        let behind = [("HOODY_LISTEN", "0.0.0.0:8080"), ("HOODY_TRUSTED_PROXIES", "10.0.0.0/8")];
-        assert!(load(&ServerFlags::default(), &behind).unwrap().settings.exposure_warning.is_none());
-    }
-
-    #[test]
-    fn two_sources_of_the_master_key_are_refused() {
-        let env = [("HOODY_MASTER_KEY", "00"), ("HOODY_MASTER_KEY_FILE", "k")];
-        assert!(load(&ServerFlags::default(), &env).is_err());
-    }
-}
+mod tests;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use hoody_core::secret_text::without_mark;
 
 /// The flags of `serve` and `admin`.
 #[derive(Debug, Args, Clone, Default)]
 #[command(next_help_heading = "Server settings (flag, then environment, then --config, then default)")]
 pub(crate) struct ServerFlags {
-    /// Where to listen [env: HOODY_LISTEN] [default: 127.0.0.1:8080]
+    /// Where to listen; `:8080` is every IPv4 address [env: HOODY_LISTEN] [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", global = true)]
     pub(super) listen: Option<String>,
     /// Where data, key and lock are kept [env: HOODY_DATA_DIR] [default: ./hoody-data]
@@ -131,9 +132,35 @@ const NAMES: &[(&str, &str)] = &[
     ("log-format", "HOODY_LOG_FORMAT"),
 ];
 
+/// What only the environment has.
+pub(super) const SECRETS: [&str; 6] = [
+    "HOODY_MASTER_KEY",
+    "HOODY_SMTP_USERNAME",
+    "HOODY_SMTP_PASSWORD",
+    "HOODY_ADMIN_USERNAME",
+    "HOODY_ADMIN_EMAIL",
+    "HOODY_ADMIN_PASSWORD",
+];
+
 /// The process's environment.
-pub(crate) fn environment(name: &str) -> Option<String> {
+pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Fails where a variable that is read is set to what is no text: it would count as not set.
+pub(super) fn check_environment() -> anyhow::Result<()> {
+    let names = NAMES.iter().map(|(_, variable)| *variable).chain(["HOODY_CONFIG"]).chain(SECRETS);
+    for name in names {
+        if matches!(std::env::var(name), Err(std::env::VarError::NotUnicode(_))) {
+            bail!("{name} must be UTF-8 text");
+        }
+    }
+    Ok(())
+}
+
+/// A variable without blanks at its ends, unless that leaves nothing.
+pub(super) fn env_text(env: Environment<'_>, name: &str) -> Option<String> {
+    env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 /// What was given of the settings, and where.
@@ -143,14 +170,15 @@ pub(super) struct Values {
 
 impl Values {
     pub(super) fn collect(flags: &ServerFlags, env: Environment<'_>) -> anyhow::Result<Self> {
-        let file = read_file(flags.config.clone().or_else(|| env("HOODY_CONFIG")))?;
+        let file = read_file(flags.config.clone().or_else(|| env_text(env, "HOODY_CONFIG")))?;
         let mut found = BTreeMap::new();
         for &(name, variable) in NAMES {
             let value = (flags.get(name).map(|value| (value, Source::Flag)))
-                .or_else(|| env(variable).map(|value| (value, Source::Environment)))
+                .or_else(|| env_text(env, variable).map(|value| (value, Source::Environment)))
                 .or_else(|| file.get(name).map(|value| (value.clone(), Source::File)));
-            if let Some(value) = value {
-                found.insert(name, value);
+            if let Some((value, source)) = value {
+                // No setting begins or ends with a blank: a file made by `echo` adds a line end.
+                found.insert(name, (value.trim().to_owned(), source));
             }
         }
         Ok(Self { found })
@@ -235,6 +263,7 @@ fn read_file(path: Option<String>) -> anyhow::Result<BTreeMap<String, String>> {
     let Some(path) = path else { return Ok(BTreeMap::new()) };
     let text =
         std::fs::read_to_string(&path).with_context(|| format!("the config file {path} cannot be read"))?;
+    let text = without_mark(&text);
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         // Not the error itself: it quotes the line, which may hold a password.
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);

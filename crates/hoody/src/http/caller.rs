@@ -345,7 +345,7 @@ pub(crate) fn origin(head: Head<'_>, app: &App) -> Result<Origin, Error> {
     let address = client_address(head.peer, forwarded, &app.trusted_proxies).map_err(|_| {
         Invalid::rule(
             "INVALID_FORWARDED_FOR",
-            "X-Forwarded-For of the proxy cannot be read, or has more than 32 entries",
+            "X-Forwarded-For of the proxy does not tell the caller's address, or has more than 32 entries",
         )
     })?;
     Ok(Origin { address, realm: realm(head, app)? })

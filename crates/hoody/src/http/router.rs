@@ -185,7 +185,7 @@ pub(crate) fn router(app: &Shared) -> Router {
         // pages for people: no part of the API
         .merge(device::page::routes())
         // what the links of mails lead to
-        .route("/verify-email", get(signup::pages::ask_verification).post(signup::pages::verify))
+        .route("/verify-email", get(signup::pages::ask_verification).post(signup::pages::verify_address))
         .route("/reset-password", get(signup::pages::ask_password).post(signup::pages::reset))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)

@@ -42,9 +42,7 @@ pub(crate) async fn load(
     let file = match read(source)? {
         Some(file) => file,
         None if known.is_empty() && matches!(db, Db::Sqlite { .. }) => make(source)?,
-        None => bail!(
-            "there is no master key in {source:?}: bring the file, or make a key for a new database with `hoody admin keys init`"
-        ),
+        None => bail!(missing(source)),
     };
     if let KeySource::File(path) = source {
         key_file::warn_if_open(path);
@@ -59,6 +57,24 @@ pub(crate) async fn load(
     keys.learn_tags(db, Some(&file)).await?;
     keys.note_retirements(retirements);
     Ok(keys)
+}
+
+/// Checks the keys without a database; one that is not there `may_make` is fine.
+///
+/// # Errors
+/// What [`load`] would end with.
+pub(crate) fn check(source: &KeySource, may_make: bool) -> anyhow::Result<()> {
+    match read(source)? {
+        None if !may_make => bail!(missing(source)),
+        _ => Ok(()),
+    }
+}
+
+fn missing(source: &KeySource) -> String {
+    format!(
+        "there is no master key in {source:?}: bring the file, or make a key for a new database with `hoody \
+         admin keys init`"
+    )
 }
 
 /// Makes a master key for a database that has none. The key file must not be there yet.

@@ -28,7 +28,7 @@ use hoody_core::secret::{Digest, TagKey, TokenKeys, TokenText};
 use hoody_core::session::SessionKey;
 use hoody_core::totp::{BACKUP_LENGTH, BackupKey};
 
-pub(crate) use load::{KeySource, init, load};
+pub(crate) use load::{KeySource, check, init, load};
 use zeroize::Zeroizing;
 
 use crate::clock::entropy;

@@ -20,7 +20,11 @@ pub(crate) enum Letter {
     },
     /// Somebody signed up with the address of an account.
     AlreadyRegistered,
-    PasswordChanged,
+    PasswordChanged {
+        /// How many API tokens of the account still work.
+        #[serde(default)]
+        active_tokens: u64,
+    },
     TwoFactorEnabled,
     TwoFactorDisabled,
     /// Something looks wrong: what, in lines, and how much more.
@@ -59,7 +63,8 @@ impl Letter {
                     "Somebody, probably you, signed up at\n{base} with this address.\n\n\
                      To confirm that it is yours, open this link within 24 hours:\n\n{}\n\n\
                      Your username is {username}.\n\n\
-                     If that was not you, do nothing: without the link the account stays shut.\n",
+                     The page asks for the password of this sign-up, or for a new one. If you did\n\
+                     not sign up, do nothing: without the link the account stays shut.\n",
                     link("verify-email", token)
                 ),
             ),
@@ -69,8 +74,8 @@ impl Letter {
                     "Somebody, probably you, asked to set a new password for the account\n\
                      {username} at {base}.\n\n\
                      To choose one, open this link within an hour:\n\n{}\n\n\
-                     It ends every session of the account. If that was not you, do nothing:\n\
-                     your password stays as it is.\n",
+                     It ends every session of the account, and its API tokens if you choose so.\n\
+                     If that was not you, do nothing: your password stays as it is.\n",
                     link("reset-password", token)
                 ),
             ),
@@ -83,7 +88,10 @@ impl Letter {
                      changed.\n"
                 ),
             ),
-            Self::PasswordChanged => ("Your password was changed", changed(base, username, "The password")),
+            Self::PasswordChanged { active_tokens } => (
+                "Your password was changed",
+                changed(base, username, "The password") + &remaining(*active_tokens),
+            ),
             Self::TwoFactorEnabled => (
                 "Two-factor authentication was turned on",
                 changed(base, username, "Two-factor authentication"),
@@ -104,6 +112,17 @@ fn changed(base: &str, username: &str, what: &str) -> String {
          If that was not you, set a new password at once and tell whoever runs\n\
          the server.\n"
     )
+}
+
+/// A new password ends sessions and no tokens: whoever knew the old one may have made some.
+fn remaining(active_tokens: u64) -> String {
+    match active_tokens {
+        0 => String::new(),
+        n => format!(
+            "\nAPI tokens of the account that still work: {n}. `hoody auth list` shows them,\n\
+             `hoody auth update NAME --no-enabled` disables one.\n"
+        ),
+    }
 }
 
 fn alerts(base: &str, username: &str, lines: &[String], more: usize) -> String {
@@ -127,7 +146,7 @@ mod tests {
             Letter::VerifyEmail { token: token.clone(), expires_at },
             Letter::ResetPassword { token, expires_at },
             Letter::AlreadyRegistered,
-            Letter::PasswordChanged,
+            Letter::PasswordChanged { active_tokens: 12 },
             Letter::TwoFactorEnabled,
             Letter::TwoFactorDisabled,
             Letter::Alerts {
@@ -155,8 +174,18 @@ mod tests {
         for (letter, page) in all().iter().zip(["verify-email", "reset-password"]) {
             let (_, text) = letter.render(BASE, "ada");
             let link = format!("{BASE}/{page}?token={}", "ab".repeat(32));
-            assert_eq!(text.lines().filter(|line| line.contains("token")).collect::<Vec<_>>(), [link]);
+            assert_eq!(text.lines().filter(|line| line.contains("token=")).collect::<Vec<_>>(), [link]);
         }
+    }
+
+    #[test]
+    fn a_changed_password_tells_of_tokens_that_still_work() {
+        let text = |active_tokens| Letter::PasswordChanged { active_tokens }.render(BASE, "ada").1;
+        assert!(text(2).contains("still work: 2."), "{}", text(2));
+        assert!(!text(0).contains("token"), "{}", text(0));
+        // As an older version wrote it.
+        let read: Letter = serde_json::from_str(r#"{"kind":"password-changed"}"#).unwrap();
+        assert_eq!(read.render(BASE, "ada").1, text(0));
     }
 
     #[test]

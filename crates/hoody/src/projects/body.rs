@@ -57,8 +57,9 @@ impl ProjectChange {
     /// Reads the body of `PUT` or `PATCH /projects/{id}`. Both may leave out anything.
     pub(crate) fn parse(body: &Value) -> Result<Self, Invalid> {
         let mut fields = Fields::of_body(body)?;
-        let alias = fields.string("alias").map(names::project_alias);
-        let alias = alias.and_then(|alias| fields.absorb(alias)).map(str::to_owned);
+        let alias = fields.string("alias").map(names::compose);
+        let checked = alias.as_deref().map(|alias| names::project_alias(alias).map(drop));
+        let alias = checked.and_then(|checked| fields.absorb(checked)).and(alias);
         let color = fields.string("color").map(names::color);
         let color = color.and_then(|color| fields.absorb(color));
         let max_containers = fields.value("max_containers").map(parse_quota);

@@ -21,6 +21,7 @@ use crate::history::{self, Event, Source};
 use crate::http::Shared;
 use crate::http::caller::{Origin, Visit, denied};
 use crate::limits::{self, LOGIN_BY_ADDRESS, LOGIN_BY_NAME, LOGIN_FROM_KNOWN, Limit, Subject};
+use crate::users::password::{PasswordHash, Verdict};
 use crate::users::queue::Asker;
 use crate::users::{self, User};
 
@@ -93,18 +94,24 @@ impl Credentials {
         (visit, origin): (&Visit, Origin),
         on_ban: OnBan,
     ) -> Result<(Mutation, User), Error> {
-        let user = authenticate(app, &self.name, &self.password, source, (visit, origin), on_ban).await?;
+        let (user, rehashed) =
+            authenticate(app, &self.name, &self.password, source, (visit, origin), on_ban).await?;
         let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
         mutation.address = Some(origin.address);
         mutation.lock_account(user.id).await?;
         // Read again under the lock: the password may have been changed, the account banned meanwhile.
-        let now_stored =
+        let mut now_stored =
             users::store::find_user(&mut mutation.tx, user.id).await?.ok_or(Error::BadCredentials)?;
         if now_stored.password_hash.expose() != user.password_hash.expose() {
             return Err(Error::BadCredentials);
         }
         if !now_stored.is_banned {
             now_stored.refuse_unverified()?;
+        }
+        if let Some(hash) = rehashed {
+            let old = &now_stored.password_hash;
+            users::store::rehash_password(&mut mutation.tx, user.id, old, &hash).await?;
+            now_stored.password_hash = hash;
         }
         match on_ban {
             _ if !now_stored.is_banned => Ok((mutation, now_stored)),
@@ -114,7 +121,8 @@ impl Credentials {
     }
 }
 
-/// The account that this name and this password open; the same refusal whatever is wrong, a ban too unless
+/// The account that this name and this password open, and the password's hash where the stored one is of a
+/// text that was not prepared; the same refusal whatever is wrong, a ban too unless
 /// that is to be told. Failures are counted and recorded.
 ///
 /// # Errors
@@ -127,7 +135,7 @@ async fn authenticate(
     source: Source<'_>,
     (visit, origin): (&Visit, Origin),
     on_ban: OnBan,
-) -> Result<User, Error> {
+) -> Result<(User, Option<PasswordHash>), Error> {
     let address = origin.address;
     let pair = Subject::NameAt(name.text(), address);
     limits::refuse_remembered(app, &LOGIN_BY_NAME, pair)?;
@@ -143,10 +151,14 @@ async fn authenticate(
         return Err(refusal);
     }
     let hash = user.as_ref().map(|user| user.password_hash.clone());
-    let (is_right, turn) = turn.verify(password.expose(), hash).await?;
+    let (verdict, turn) = turn.verify(password.expose(), hash).await?;
     let may_pass = |user: &User| !user.is_banned || on_ban == OnBan::Tell;
-    if let Some(user) = user.filter(|user| is_right && may_pass(user)) {
-        return Ok(user);
+    if let Some(user) = user.filter(|user| verdict.is_right() && may_pass(user)) {
+        let rehashed = match verdict {
+            Verdict::RightAsTyped => Some(turn.hash(password.expose()).await?.0),
+            Verdict::Right | Verdict::Wrong => None,
+        };
+        return Ok((user, rehashed));
     }
     counters.failed(app, (account, name.text()), source).await?;
     drop(turn);

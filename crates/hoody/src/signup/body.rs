@@ -51,6 +51,8 @@ impl SignUp {
 #[derive(Debug)]
 pub(super) struct Verify {
     pub(super) token: wire::Secret,
+    /// Of the sign-up that the mail belongs to.
+    pub(super) password: Option<wire::Secret>,
     pub(super) client: &'static str,
     /// Of an intent.
     pub(super) challenge: Option<Challenge>,
@@ -60,18 +62,20 @@ impl Verify {
     pub(super) fn parse(body: &Value) -> Result<Self, Invalid> {
         let mut fields = Fields::of_body(body)?;
         let token = fields.string("token");
+        let given = fields.string("password");
         let is_intent = pkce::is_intent(&mut fields);
         let challenge = fields.nullable_string("code_challenge").flatten();
         let client = fields.nullable_string("client").flatten();
         fields.close_open()?;
         let token = read_token(token)?;
+        given.map_or(Ok(()), |given| password::check_given(given, "password"))?;
         check_client(client)?;
         let challenge = match (is_intent, challenge) {
             (Some(true), None) => return Err(Invalid::missing("code_challenge")),
             (Some(true), Some(challenge)) => Some(Challenge::parse(challenge)?),
             _ => None,
         };
-        Ok(Self { token, client: client_name(client), challenge })
+        Ok(Self { token, password: given.map(Into::into), client: client_name(client), challenge })
     }
 }
 
@@ -83,24 +87,35 @@ pub(super) fn parse_request(body: &Value) -> Result<String, Invalid> {
     read_email(email)
 }
 
-/// `POST /auth/reset-password`: the token and the new password.
-pub(super) fn parse_reset(body: &Value) -> Result<(wire::Secret, wire::Secret), Invalid> {
-    let mut fields = Fields::of_body(body)?;
-    let token = fields.string("token");
-    let given = fields.string("password");
-    fields.close_open()?;
-    let token = read_token(token)?;
-    let given = given.ok_or_else(|| Invalid::missing("password"))?;
-    password::check_new(given)?;
-    Ok((token, given.into()))
+/// `POST /auth/reset-password`.
+#[derive(Debug)]
+pub(super) struct Reset {
+    pub(super) token: wire::Secret,
+    /// The new one.
+    pub(super) password: wire::Secret,
+    pub(super) ends_tokens: bool,
+}
+
+impl Reset {
+    pub(super) fn parse(body: &Value) -> Result<Self, Invalid> {
+        let mut fields = Fields::of_body(body)?;
+        let token = fields.string("token");
+        let given = fields.string("password");
+        let ends_tokens = fields.boolean("end_tokens");
+        fields.close_open()?;
+        let token = read_token(token)?;
+        let given = given.ok_or_else(|| Invalid::missing("password"))?;
+        password::check_new(given)?;
+        Ok(Self { token, password: given.into(), ends_tokens: ends_tokens.unwrap_or(false) })
+    }
 }
 
 fn read_email(email: Option<&str>) -> Result<String, Invalid> {
-    let email = names::email(email.ok_or_else(|| Invalid::missing("email"))?)?;
-    if !mail::is_deliverable(email) {
+    let email = names::compose(email.ok_or_else(|| Invalid::missing("email"))?);
+    if !mail::is_deliverable(names::email(&email)?) {
         return Err(Invalid::validation("email must be an address that mail can be sent to"));
     }
-    Ok(email.to_owned())
+    Ok(email)
 }
 
 fn read_token(token: Option<&str>) -> Result<wire::Secret, Invalid> {

@@ -4,7 +4,8 @@ use axum::extract::State;
 use hoody_core::wire;
 use serde_json::Value;
 
-use super::{Link, Mode, body, invitations, open_link, register, request_link, reset_password};
+use super::proof::{EndTokens, reset_password, verify};
+use super::{Link, Mode, body, invitations, register, request_link};
 use crate::error::Error;
 use crate::http::caller::Origin;
 use crate::http::envelope::Done;
@@ -44,10 +45,10 @@ pub(crate) async fn sign_up(
     Ok(Answer::ok(message, wire::SignedUp { email: request.email }))
 }
 
-/// Proves an address with the token of a mail, and signs in
+/// Proves an address with the token of a mail, and signs in with the password of that sign-up
 #[utoipa::path(post, path = "/api/v1/auth/verify-email", operation_id = "verify_email", tag = "sign-up",
     request_body = wire::VerifyEmail, responses((status = 200, body = wire::Envelope<wire::LoginAnswer>),
-    (status = 400, body = wire::ErrorBody)))]
+    (status = 400, body = wire::ErrorBody), (status = 401, body = wire::ErrorBody)))]
 pub(crate) async fn verify_email(
     State(app): State<Shared>,
     origin: Origin,
@@ -55,8 +56,8 @@ pub(crate) async fn verify_email(
 ) -> Result<Answer<wire::LoginAnswer>, Error> {
     limits::count(&app, &limits::VERIFY_EMAIL, Subject::Address(origin.address)).await?;
     let request = body::Verify::parse(&body)?;
-    let (mut mutation, user) =
-        open_link(&app, Link::VerifyEmail, request.token.expose(), origin.address).await?;
+    let password = request.password.as_ref();
+    let (mut mutation, user) = verify(&app, request.token.expose(), password, origin.address).await?;
     let client = request.client;
     let answer = if two_factor::is_on(&mut mutation, user.id).await? {
         let ends_in = request.challenge.map_or(EndsIn::Session, EndsIn::Intent);
@@ -106,19 +107,21 @@ async fn count_request(app: &Shared, origin: &Origin, body: &Value) -> Result<St
     Ok(email)
 }
 
-/// Sets a new password with the token of a mail; every session of the account ends
+/// Sets a new password with the token of a mail; every session of the account ends, and its tokens if asked
 #[utoipa::path(post, path = "/api/v1/auth/reset-password", operation_id = "reset_password", tag = "sign-up",
-    request_body = wire::ResetPassword, responses((status = 200, body = Done),
+    request_body = wire::ResetPassword, responses((status = 200, body = wire::Envelope<wire::PasswordReset>),
     (status = 400, body = wire::ErrorBody)))]
 pub(crate) async fn reset_password_by_mail(
     State(app): State<Shared>,
     origin: Origin,
     JsonBody(body): JsonBody,
-) -> Result<Answer<()>, Error> {
+) -> Result<Answer<wire::PasswordReset>, Error> {
     limits::count(&app, &limits::RESET_PASSWORD, Subject::Address(origin.address)).await?;
-    let (token, password) = body::parse_reset(&body)?;
-    reset_password(&app, token.expose(), password.expose(), origin.address).await?;
-    Ok(Answer::ok("Password reset successfully", ()))
+    let request = body::Reset::parse(&body)?;
+    let (token, password) = (request.token.expose(), request.password.expose());
+    let tokens = EndTokens::from(request.ends_tokens);
+    let left = reset_password(&app, (Link::ResetPassword, token), password, tokens, origin.address).await?;
+    Ok(Answer::ok("Password reset successfully", left))
 }
 
 /// What a sign-in page needs to know

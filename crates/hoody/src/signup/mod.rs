@@ -10,13 +10,12 @@ pub(crate) mod http;
 pub(crate) mod invitations;
 mod links;
 pub(crate) mod pages;
+mod proof;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use hoody_core::id::UserId;
-use hoody_core::invalid::Invalid;
 use hoody_core::names::username_for;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -26,14 +25,10 @@ use crate::app::App;
 use crate::clock::entropy;
 use crate::error::Error;
 use crate::feed::{Actor, Change, Mutation};
-use crate::grants::Forget;
-use crate::history::{self, Event};
 use crate::jobs::{self, Failure, Job, Kind};
 use crate::mail::{self, Letter};
-use crate::sessions;
 use crate::users::password::PasswordHash;
-use crate::users::queue::Asker;
-use crate::users::{NewUser, User, first, store};
+use crate::users::{NewUser, User, store};
 
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +61,9 @@ const NAMES: usize = 8;
 
 /// Makes an account for `email`, or does what is to be done where there is one: one that nobody has proved
 /// to be theirs gets the new password, the owner of another is told. The caller is told nothing of it.
+///
+/// Whoever signs up last sets the password, and opens nothing with it: it is in force once the mail's link
+/// was opened together with it (`proof`).
 ///
 /// # Errors
 /// When the invitation is used up meanwhile, or the database fails.
@@ -193,58 +191,4 @@ async fn answer_request(app: &Arc<App>, job: &Job) -> Result<(), Failure> {
     send_link(app, &mut mutation, &user, request.link).await?;
     mutation.tell(Change::new(request.link.event(), user.id, "account", user.id));
     Ok(mutation.commit().await?)
-}
-
-/// Uses a link up: the account, locked, in the mutation to go on in.
-///
-/// # Errors
-/// `INVALID_MAIL_TOKEN` for all that is not the token of a link in force of an account in good standing.
-async fn open_link(
-    app: &Arc<App>,
-    link: Link,
-    token: &str,
-    address: IpAddr,
-) -> Result<(Mutation, User), Error> {
-    let account = links::find(app, link, token).await?.ok_or_else(bad_token)?;
-    let mut mutation = Mutation::begin_as(app, Actor::Nobody).await?;
-    mutation.address = Some(address);
-    mutation.lock_account(account).await?;
-    let user = store::find_user(&mut mutation.tx, account).await?;
-    let mut user = user.filter(|user| !user.is_banned).ok_or_else(bad_token)?;
-    if !links::take(app, &mut mutation, account, link, token).await? {
-        return Err(bad_token());
-    }
-    if !user.email_verified {
-        // Who has the mail has the address.
-        let now = mutation.now;
-        store::mark_verified(&mut mutation.tx, account, now).await?;
-        mutation.tell(Change::new("account.email_verified", account, "account", account));
-        user.email_verified = true;
-    }
-    Ok((mutation, user))
-}
-
-fn bad_token() -> Error {
-    Invalid::rule("INVALID_MAIL_TOKEN", "The token is unknown, used, replaced by a newer one or expired")
-        .into()
-}
-
-/// Sets a new password with the token of a mail and ends every session; the second factor stays.
-async fn reset_password(app: &Arc<App>, token: &str, password: &str, address: IpAddr) -> Result<(), Error> {
-    // Before anything is hashed: a guess costs nothing.
-    let account = links::find(app, Link::ResetPassword, token).await?.ok_or_else(bad_token)?;
-    let hash = app.passwords.hash(password, Asker::Known(account)).await?;
-    let (mut mutation, user) = open_link(app, Link::ResetPassword, token, address).await?;
-    let now = mutation.now;
-    store::set_password(&mut mutation.tx, user.id, &hash, now).await?;
-    sessions::store::end_sessions(&mut mutation.tx, user.id, now).await?;
-    links::void_all(&mut mutation.tx, user.id).await?;
-    history::record(&mut mutation, user.id, Event::PasswordChanged, None).await?;
-    let change = Change::new("account.updated", user.id, "account", user.id);
-    let change = change.with(serde_json::json!({ "password": true, "by": "mail" }));
-    mutation.tell(change.forgetting(Forget::Account(user.id)));
-    mail::notify(app, &mut mutation, &user, Letter::PasswordChanged).await?;
-    mutation.commit().await?;
-    first::forget_file(app, user.id).await;
-    Ok(())
 }

@@ -3,51 +3,86 @@
 
 use axum::extract::{Query, State};
 use axum::response::Response;
+use hoody_core::wire::{PasswordReset, Secret};
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Link, open_link, reset_password};
+use super::links::Link;
+use super::proof::{EndTokens, check_password, reset_password, verify};
 use crate::error::Error;
 use crate::http::Shared;
 use crate::http::caller::Origin;
 use crate::http::pages::{Posted, page, page_with, wrong};
 use crate::limits::{self, Subject};
-use crate::users::User;
 
 /// What a link carries.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Carried {
     #[serde(default)]
-    token: hoody_core::wire::Secret,
+    token: Secret,
 }
 
 const VERIFY: &str = "Confirm your e-mail address";
 const RESET: &str = "Set a new password";
+/// The box that has the account's tokens disabled.
+const END_TOKENS: &str = "end_tokens";
 
 /// `GET /verify-email?token=…`
 pub(crate) async fn ask_verification(Query(link): Query<Carried>) -> Response {
     page(VERIFY, &verification_form(link.token.expose()))
 }
 
+/// How a verification went.
+enum Verified {
+    /// With the password of the sign-up.
+    Kept(String),
+    /// With a new password.
+    Set,
+    /// Not at all: it is another password.
+    OtherPassword,
+}
+
 /// `POST /verify-email`
-pub(crate) async fn verify(State(app): State<Shared>, origin: Origin, form: Posted) -> Response {
-    match verify_counted(&app, &origin, form.text("token")).await {
-        Ok(user) => page(
-            "Your address is confirmed",
-            &html! {
-                p.done role="status" { "Thank you." }
-                p { "You can sign in now, with this address or as " strong { (user.username) } "." }
-            },
-        ),
-        Err(error) => failed(VERIFY, &error, &html! {}),
+pub(crate) async fn verify_address(State(app): State<Shared>, origin: Origin, form: Posted) -> Response {
+    let token = form.text("token");
+    let done = |next: Markup| {
+        page("Your address is confirmed", &html! { p.done role="status" { "Thank you." } (next) })
+    };
+    match verify_counted(&app, &origin, &form).await {
+        Ok(Verified::Kept(username)) => done(html! {
+            p { "You can sign in now, with this address or as " strong { (username) } "." }
+        }),
+        Ok(Verified::Set) => done(html! { p { "You can sign in now, with the new password." } }),
+        Ok(Verified::OtherPassword) => {
+            let why =
+                "This is not the password of the sign-up that the email belongs to. Set a new one below.";
+            page_with(StatusCode::BAD_REQUEST, VERIFY, &html! { (wrong(why)) (verification_form(token)) })
+        }
+        Err(error) => failed(VERIFY, &error, &verification_form(token)),
     }
 }
 
-async fn verify_counted(app: &Shared, origin: &Origin, token: &str) -> Result<User, Error> {
+async fn verify_counted(app: &Shared, origin: &Origin, form: &Posted) -> Result<Verified, Error> {
+    let (token, password, new) = (form.text("token"), form.secret("password"), form.secret("new_password"));
+    if new.is_empty() {
+        hoody_core::password::check_given(password.expose(), "password")?;
+    } else {
+        hoody_core::password::check_new(new.expose())?;
+    }
     limits::count(app, &limits::VERIFY_EMAIL, Subject::Address(origin.address)).await?;
-    let (mutation, user) = open_link(app, Link::VerifyEmail, token, origin.address).await?;
-    mutation.commit().await.map(|()| user)
+    if !new.is_empty() {
+        let link = (Link::VerifyEmail, token);
+        reset_password(app, link, new.expose(), EndTokens::No, origin.address).await?;
+        return Ok(Verified::Set);
+    }
+    // Looked at first: the link stays good for whoever mistyped.
+    if check_password(app, token, &password).await?.is_none() {
+        return Ok(Verified::OtherPassword);
+    }
+    let (mutation, user) = verify(app, token, Some(&password), origin.address).await?;
+    mutation.commit().await?;
+    Ok(Verified::Kept(user.username))
 }
 
 /// `GET /reset-password?token=…`
@@ -58,11 +93,12 @@ pub(crate) async fn ask_password(Query(link): Query<Carried>) -> Response {
 /// `POST /reset-password`
 pub(crate) async fn reset(State(app): State<Shared>, origin: Origin, form: Posted) -> Response {
     let token = form.text("token");
-    match reset_counted(&app, &origin, token, form.secret("password").expose()).await {
-        Ok(()) => page(
+    match reset_counted(&app, &origin, &form).await {
+        Ok(left) => page(
             "Your password is set",
             &html! {
                 p.done role="status" { "Every session of the account was ended." }
+                (what_is_left(&left))
                 p { "You can sign in with the new password now." }
             },
         ),
@@ -70,18 +106,50 @@ pub(crate) async fn reset(State(app): State<Shared>, origin: Origin, form: Poste
     }
 }
 
-async fn reset_counted(app: &Shared, origin: &Origin, token: &str, password: &str) -> Result<(), Error> {
-    hoody_core::password::check_new(password)?;
+async fn reset_counted(app: &Shared, origin: &Origin, form: &Posted) -> Result<PasswordReset, Error> {
+    let password = form.secret("password");
+    hoody_core::password::check_new(password.expose())?;
     limits::count(app, &limits::RESET_PASSWORD, Subject::Address(origin.address)).await?;
-    reset_password(app, token, password, origin.address).await
+    let tokens = EndTokens::from(!form.text(END_TOKENS).is_empty());
+    let link = (Link::ResetPassword, form.text("token"));
+    reset_password(app, link, password.expose(), tokens, origin.address).await
 }
 
+/// What became of the account's tokens.
+fn what_is_left(left: &PasswordReset) -> Markup {
+    html! {
+        @if left.disabled_tokens > 0 {
+            p { "API tokens that were disabled: " (left.disabled_tokens) "." }
+        }
+        @if left.active_tokens > 0 {
+            p {
+                "API tokens that still work: " strong { (left.active_tokens) } ". If somebody else knew the old \
+                 password, look at them with " code { "hoody auth list" } " and disable \
+                 those that you do not know."
+            }
+        }
+    }
+}
+
+/// The password of the sign-up, or a new one: the link alone puts no password in force, since anybody can
+/// sign up with this address.
 fn verification_form(token: &str) -> Markup {
     html! {
-        p { "Is this your address? Then one click opens the account." }
         form method="post" action="/verify-email" {
             input type="hidden" name="token" value=(token);
-            div.choices { button type="submit" { "Yes, it is mine" } }
+            label for="password" { "The password that you chose when you signed up" }
+            input #password type="password" name="password" autocomplete="current-password" required
+                minlength="8" maxlength="128";
+            div.choices { button type="submit" { "Confirm" } }
+        }
+        p { "You do not know it, or somebody else signed up with your address? Then set a new one." }
+        form method="post" action="/verify-email" {
+            input type="hidden" name="token" value=(token);
+            label for="new-password" { "New password" }
+            input #new-password type="password" name="new_password" autocomplete="new-password" required
+                minlength="12" maxlength="128" aria-describedby="rule";
+            p.hint #rule { "12 to 128 characters of any kind." }
+            div.choices { button type="submit" { "Set it and confirm" } }
         }
     }
 }
@@ -94,6 +162,12 @@ fn password_form(token: &str) -> Markup {
             input #password type="password" name="password" autocomplete="new-password" required
                 minlength="12" maxlength="128" aria-describedby="rule";
             p.hint #rule { "12 to 128 characters of any kind. Every session of the account ends." }
+            p {
+                label {
+                    input type="checkbox" name=(END_TOKENS) value="yes";
+                    " Disable the API tokens of the account, too: whoever knew the old password may have made some"
+                }
+            }
             div.choices { button type="submit" { "Set the password" } }
         }
     }

@@ -19,6 +19,16 @@ use crate::tasks::Need;
 /// The promise is 0.1 s at p99, 1 s at worst.
 const PROPAGATION_BUCKETS: [f64; 9] = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0];
 
+/// Checks what `--log` gives.
+///
+/// # Errors
+/// A sentence.
+pub(crate) fn check_filter(filter: &str) -> Result<String, String> {
+    let read = EnvFilter::try_new(filter);
+    read.map(|_| filter.to_owned())
+        .map_err(|error| format!("must be a filter such as info or hoody=debug: {error}"))
+}
+
 /// Sends what is logged to stderr, as lines for people or as JSON; panics too.
 pub(crate) fn init_logs(filter: &str, is_json: bool) -> anyhow::Result<()> {
     // The drivers repeat every notice of the server; whoever wants them says so.

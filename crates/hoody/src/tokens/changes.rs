@@ -6,7 +6,7 @@
 use axum::extract::State;
 use hoody_core::acting::{Act, Refusal, Target, may_act};
 use hoody_core::grant::{Deny, Grant};
-use hoody_core::id::{RealmId, TokenId, noun};
+use hoody_core::id::{RealmId, TokenId, UserId, noun};
 use hoody_core::invalid::Invalid;
 use hoody_core::token::{RealmChange, TokenChange};
 use hoody_core::wire;
@@ -15,6 +15,7 @@ use super::delegation::{self, Placed, is_visible, keep_below};
 use super::http::{NOT_FOUND, check_room, duplicate_alias};
 use super::{Token, put_realm, store};
 use crate::app::catalogue;
+use crate::db::DbError;
 use crate::error::Error;
 use crate::feed::{Change, Mutation};
 use crate::grants::Forget;
@@ -63,6 +64,19 @@ pub(crate) async fn update_token(
     }
     let token = write(mutation, before, token).await?;
     Ok(Answer::ok("Auth token updated successfully", token.shown(None)))
+}
+
+/// Disables every token of the account, whoever made it, and tells of each; how many that were.
+pub(crate) async fn disable_all(mutation: &mut Mutation, account: UserId) -> Result<u64, DbError> {
+    let now = mutation.now;
+    let disabled = store::disable_all(&mut mutation.tx, account, now).await?;
+    for row in &disabled {
+        let token = store::read_named(row)?;
+        let change = Change::new("auth.token.disabled", account, "auth_token", token.id);
+        let payload = serde_json::json!({ "alias": token.alias });
+        mutation.tell(change.in_realms(&token.realm_ids).with(payload).forgetting(Forget::Token(token.id)));
+    }
+    Ok(disabled.len() as u64)
 }
 
 fn names_only_is_enabled(body: &serde_json::Value) -> bool {

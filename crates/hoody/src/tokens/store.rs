@@ -67,6 +67,12 @@ const BY_PUBLIC_KEY: &str = "SELECT t.public_key, t.public_storage FROM tokens t
      ORDER BY CASE WHEN t.user_id = $2 THEN 0 ELSE 1 END, t.created_at, t.id LIMIT 1";
 const COUNT_ACTIVE: &str =
     "SELECT COUNT(*) AS n FROM tokens WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > $2)";
+const COUNT_WORKING: &str = "SELECT COUNT(*) AS n FROM tokens WHERE user_id = $1 AND is_enabled \
+     AND (expires_at IS NULL OR expires_at > $2)";
+/// In the order in which their use is written.
+const LOCK_ALL: &str = "SELECT id FROM tokens WHERE user_id = $1 AND is_enabled ORDER BY id FOR UPDATE";
+const DISABLE_ALL: &str = "UPDATE tokens SET is_enabled = FALSE, updated_at = $2 \
+     WHERE user_id = $1 AND is_enabled RETURNING id, alias, realm_ids";
 const HELD: &str = "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(COALESCE(octet_length(public_storage), 0) \
      + octet_length(ip_whitelist) + octet_length(realm_ids)), 0) AS BIGINT) AS bytes, \
      COUNT(CASE WHEN created_by_token_id IS NOT DISTINCT FROM $2 \
@@ -242,7 +248,7 @@ pub(crate) async fn update_token(tx: &mut Tx, token: &Token) -> Result<(), DbErr
     insert_realms(tx, token).await
 }
 
-/// What is told of a token that is deleted.
+/// What is told of a token that is deleted or disabled.
 pub(super) struct Named {
     pub(super) id: TokenId,
     pub(super) alias: String,
@@ -276,6 +282,22 @@ pub(crate) async fn delete_subtree(
     tx.lock(LOCK_SUBTREE, args![root, account]).await?;
     tx.execute(KEEP_DIGESTS, args![root, account, now]).await?;
     tx.execute(DELETE_SUBTREE, args![root, account]).await
+}
+
+/// How many tokens of the account work: enabled, and not expired.
+pub(crate) async fn count_working(
+    on: impl Into<On<'_>>,
+    account: UserId,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let count = on.into().one(COUNT_WORKING, args![account, now]).await?.get::<i64>("n")?;
+    Ok(count.unsigned_abs())
+}
+
+/// Disables every token of the account; which those were, for [`read_named`].
+pub(super) async fn disable_all(tx: &mut Tx, account: UserId, now: Timestamp) -> Result<Vec<Row>, DbError> {
+    tx.lock(LOCK_ALL, args![account]).await?;
+    On::from(tx).list(DISABLE_ALL, args![account, now]).await
 }
 
 async fn insert_realms(tx: &mut Tx, token: &Token) -> Result<(), DbError> {

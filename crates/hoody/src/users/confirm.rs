@@ -35,8 +35,8 @@ pub(crate) async fn confirm_password(
     let user = store::find_user(&app.db, account).await?;
     let user = user.ok_or(Error::NotFound { code: "USER_NOT_FOUND", message: "User not found" })?;
     limits::check(app, &PASSWORD_AGAIN, subject).await?;
-    let (is_right, turn) = turn.verify(password.expose(), Some(user.password_hash.clone())).await?;
-    if is_right {
+    let (verdict, turn) = turn.verify(password.expose(), Some(user.password_hash.clone())).await?;
+    if verdict.is_right() {
         return Ok(Some(user));
     }
     let mut tx = app.db.begin().await?;

@@ -1,7 +1,6 @@
 //! The first account: made when there is none, so that a fresh server can be signed in to.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use crate::app::App;
 use crate::clock::entropy;
 use crate::error::Error;
 use crate::feed::{Actor, Change, Mutation};
+use crate::files;
 
 /// What the environment says of the first account.
 #[derive(Debug, Default)]
@@ -23,6 +23,23 @@ pub(crate) struct FirstAccount {
     pub(crate) username: Option<String>,
     pub(crate) email: Option<String>,
     pub(crate) password: Option<hoody_core::wire::Secret>,
+}
+
+impl FirstAccount {
+    /// Checks what is given of it.
+    ///
+    /// # Errors
+    /// Names the variable and its rule.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        if let Some(username) = &self.username {
+            names::username(username).map_err(|error| invalid("HOODY_ADMIN_USERNAME", &error))?;
+        }
+        if let Some(email) = &self.email {
+            names::email(email).map_err(|error| invalid("HOODY_ADMIN_EMAIL", &error))?;
+        }
+        let check = |given: &hoody_core::wire::Secret| password::check_new(given.expose());
+        self.password.as_ref().map_or(Ok(()), check).map_err(|error| invalid("HOODY_ADMIN_PASSWORD", &error))
+    }
 }
 
 /// Where its password was put.
@@ -50,22 +67,19 @@ pub(crate) async fn ensure(app: &Arc<App>, wanted: FirstAccount) -> anyhow::Resu
     if !store::is_empty(&app.db).await? {
         return Ok(None);
     }
+    wanted.check()?;
     let username = wanted.username.unwrap_or_else(|| "admin".to_owned());
-    names::username(&username).map_err(|error| invalid("HOODY_ADMIN_USERNAME", &error))?;
-    if let Some(email) = &wanted.email {
-        names::email(email).map_err(|error| invalid("HOODY_ADMIN_EMAIL", &error))?;
-    }
     let (password, place) = match wanted.password {
         Some(given) => (Zeroizing::new(given.expose().to_owned()), PasswordPlace::Given),
         None if std::io::stderr().is_terminal() => (random_password(), PasswordPlace::Terminal),
         None => {
             let path = file(&app.data_dir);
             let password = random_password();
+            // Before the account: a password that nobody can read must not be anybody's.
             write_file(&path, &password)?;
             (password, PasswordPlace::File(path))
         }
     };
-    password::check_new(&password).map_err(|error| invalid("HOODY_ADMIN_PASSWORD", &error))?;
     if create(app, Actor::Operator, &username, wanted.email.as_deref(), &password).await?.is_none() {
         // Another node was first; its account stands.
         if let PasswordPlace::File(path) = &place {
@@ -118,13 +132,8 @@ fn file(data_dir: &Path) -> PathBuf {
 }
 
 fn write_file(path: &Path, password: &str) -> anyhow::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(path).with_context(|| format!("{} cannot be written", path.display()))?;
-    file.write_all(password.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    Ok(())
+    let line = Zeroizing::new(format!("{password}\n"));
+    files::write_whole(path, line.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// 24 characters of an alphabet of 58: 140 bits, without characters that look alike.

@@ -143,7 +143,8 @@ async fn apply(
         }
         history::record(&mut mutation, id, Event::PasswordChanged, None).await?;
         told = told.with(serde_json::json!({ "password": true })).forgetting(Forget::Account(id));
-        mail::notify(app, &mut mutation, &user, Letter::PasswordChanged).await?;
+        let active_tokens = tokens::store::count_working(&mut mutation.tx, id, now).await?;
+        mail::notify(app, &mut mutation, &user, Letter::PasswordChanged { active_tokens }).await?;
     }
     mutation.tell(told);
     mutation.commit().await?;
@@ -180,8 +181,10 @@ impl UserChange {
                 "metadata must not be larger than {MAX_METADATA} bytes"
             )));
         }
+        let alias = alias.map(names::compose);
+        alias.as_deref().map(names::display_alias).transpose()?;
         Ok(Self {
-            alias: alias.map(names::display_alias).transpose()?.map(str::to_owned),
+            alias,
             public_key: public_key.map(|key| key.map(names::public_key).transpose()).transpose()?,
             metadata: metadata.map(Option::<&Map<_, _>>::cloned),
             password: new.map(|new| read_password(new, current)).transpose()?,

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use hoody_core::password::prepare;
 use zeroize::Zeroizing;
 
 use super::queue::{Asker, Look, Looks, Permit, Queue};
@@ -61,21 +62,61 @@ pub(crate) struct Turn {
     permit: Permit,
 }
 
+/// What a password is to a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Another one.
+    Wrong,
+    /// The one behind it.
+    Right,
+    /// The one behind it, hashed as it was typed: by a version that did not prepare passwords.
+    RightAsTyped,
+}
+
+impl Verdict {
+    pub(crate) fn is_right(self) -> bool {
+        self != Self::Wrong
+    }
+}
+
 impl Turn {
-    /// Whether `password` is the one behind `hash`; without a hash it takes as long and is false. Gives
-    /// the turn back.
+    /// What `password` is to `hash`; without a hash it takes as long and is wrong. Gives the turn back.
+    ///
+    /// A text whose form is not the prepared one is tried as it is too, whoever it is for: it takes two
+    /// hashes then.
     pub(crate) async fn verify(
         self,
         password: &str,
         hash: Option<PasswordHash>,
-    ) -> Result<(bool, Self), Error> {
-        let password = Zeroizing::new(password.as_bytes().to_vec());
+    ) -> Result<(Verdict, Self), Error> {
+        let prepared = prepare(password);
+        let typed = (*prepared != password).then(|| Zeroizing::new(password.as_bytes().to_vec()));
         let is_known = hash.is_some();
         let hash = hash.unwrap_or_else(|| PasswordHash::clone(&self.passwords.nobody));
         let memories = self.passwords.memories.clone();
-        let work = move || matches(&password, &hash, &memories);
-        let (matches, permit) = self.passwords.run(self.permit, work).await?;
-        Ok((matches? && is_known, Self { passwords: self.passwords, permit }))
+        let computed = Arc::clone(&self.passwords.computed);
+        let work = move || {
+            if matches(prepared.as_bytes(), &hash, &memories)? {
+                return Ok(Verdict::Right);
+            }
+            let Some(typed) = typed else { return Ok(Verdict::Wrong) };
+            computed.fetch_add(1, Ordering::Relaxed);
+            let is_right = matches(&typed, &hash, &memories)?;
+            Ok(if is_right { Verdict::RightAsTyped } else { Verdict::Wrong })
+        };
+        let (verdict, permit) = self.passwords.run(self.permit, work).await?;
+        let verdict: Result<_, Error> = verdict;
+        let verdict = if is_known { verdict? } else { Verdict::Wrong };
+        Ok((verdict, Self { passwords: self.passwords, permit }))
+    }
+
+    /// The hash of a password that was just checked. Gives the turn back.
+    pub(crate) async fn hash(self, password: &str) -> Result<(PasswordHash, Self), Error> {
+        let prepared = prepare(password);
+        let memories = self.passwords.memories.clone();
+        let work = move || hash(prepared.as_bytes(), &memories);
+        let (hash, permit) = self.passwords.run(self.permit, work).await?;
+        Ok((hash?, Self { passwords: self.passwords, permit }))
     }
 }
 
@@ -84,8 +125,7 @@ impl Passwords {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         // Not computed from anything, so that a server starts at once: to hold a password against it costs
         // the same.
-        let random: [u8; Params::DEFAULT_OUTPUT_LEN] = entropy();
-        let nobody = Output::new(&random).map_err(unreadable).and_then(|output| written(output, entropy()));
+        let nobody = Self::unusable();
         Self {
             queue: Arc::new(Queue::new((cores / 2).max(1))),
             looks: Arc::default(),
@@ -100,10 +140,28 @@ impl Passwords {
     /// # Errors
     /// [`Error::Unavailable`] when too many are waiting.
     pub(crate) async fn hash(&self, password: &str, asker: Asker) -> Result<PasswordHash, Error> {
-        let password = Zeroizing::new(password.as_bytes().to_vec());
+        let prepared = prepare(password);
         let permit = self.enter(asker).await?;
         let memories = self.memories.clone();
-        self.run(permit, move || hash(&password, &memories)).await?.0
+        self.run(permit, move || hash(prepared.as_bytes(), &memories)).await?.0
+    }
+
+    /// The hash of a text as it is, as older versions made it; for tests.
+    pub(crate) async fn hash_as_typed(&self, password: &str) -> Result<PasswordHash, Error> {
+        let typed = Zeroizing::new(password.as_bytes().to_vec());
+        let permit = self.enter(Asker::Operator).await?;
+        let memories = self.memories.clone();
+        self.run(permit, move || hash(&typed, &memories)).await?.0
+    }
+
+    /// A hash that no password has: to sign in, a new one has to be set first. Any version reads it, and to
+    /// check against it takes as long as against another.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it cannot be written.
+    pub(crate) fn unusable() -> Result<PasswordHash, Error> {
+        let random: [u8; Params::DEFAULT_OUTPUT_LEN] = entropy();
+        written(Output::new(&random).map_err(unreadable)?, entropy())
     }
 
     /// Waits for leave to look up who signs in from `address`, which says in what line to wait.
@@ -241,10 +299,44 @@ mod tests {
         assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         let turn = passwords.turn(Asker::Operator).await.unwrap();
         let (is_right, turn) = turn.verify("correct horse battery", Some(hash.clone())).await.unwrap();
-        assert!(is_right);
+        assert_eq!(is_right, Verdict::Right);
         let (is_right, turn) = turn.verify("correct horse batterz", Some(hash)).await.unwrap();
-        assert!(!is_right);
-        assert!(!turn.verify("correct horse battery", None).await.unwrap().0);
+        assert_eq!(is_right, Verdict::Wrong);
+        assert_eq!(turn.verify("correct horse battery", None).await.unwrap().0, Verdict::Wrong);
+    }
+
+    #[tokio::test]
+    async fn composed_or_decomposed_it_is_one_password_and_an_old_hash_is_tried_as_typed() {
+        let passwords = Passwords::new();
+        let (composed, decomposed) = ("Caf\u{e9}-\u{c4}rger-12", "Cafe\u{301}-A\u{308}rger-12");
+        let verdict = async |text: &str, hash: &PasswordHash| {
+            let turn = passwords.turn(Asker::Operator).await.unwrap();
+            turn.verify(text, Some(hash.clone())).await.unwrap().0
+        };
+        for set in [composed, decomposed] {
+            let new = passwords.hash(set, Asker::Operator).await.unwrap();
+            assert_eq!(verdict(composed, &new).await, Verdict::Right);
+            assert_eq!(verdict(decomposed, &new).await, Verdict::Right);
+        }
+        let old = passwords.hash_as_typed(decomposed).await.unwrap();
+        assert_eq!(verdict(decomposed, &old).await, Verdict::RightAsTyped);
+        assert_eq!(verdict(composed, &old).await, Verdict::Wrong);
+        // As much work for nobody as for somebody.
+        let before = passwords.computed();
+        assert_eq!(verdict(&decomposed.replace('C', "K"), &old).await, Verdict::Wrong);
+        let known = passwords.computed() - before;
+        let turn = passwords.turn(Asker::Operator).await.unwrap();
+        assert_eq!(turn.verify(decomposed, None).await.unwrap().0, Verdict::Wrong);
+        assert_eq!(passwords.computed() - before - known, known);
+    }
+
+    #[tokio::test]
+    async fn nothing_opens_an_unusable_hash() {
+        let passwords = Passwords::new();
+        let turn = passwords.turn(Asker::Operator).await.unwrap();
+        let (verdict, _) =
+            turn.verify("correct horse battery", Some(Passwords::unusable().unwrap())).await.unwrap();
+        assert_eq!(verdict, Verdict::Wrong);
     }
 
     #[tokio::test]
@@ -264,14 +356,14 @@ mod tests {
         let mut turn = turns.pop().unwrap();
         for (given, expected) in [("correct horse battery", true), ("correct horse batterz", false)] {
             let (is_right, again) = turn.verify(given, Some(stored.clone())).await.unwrap();
-            assert_eq!(is_right, expected);
+            assert_eq!(is_right.is_right(), expected);
             turn = again;
         }
         let broken = PasswordHash::from_stored("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ".to_owned());
         assert!(turn.verify("correct horse battery", Some(broken)).await.is_err());
         assert_eq!(passwords.memories.0.lock().unwrap().len(), 1);
         turns.clear();
-        assert!(!other.await.unwrap().verify("correct horse battery", None).await.unwrap().0);
+        assert!(!other.await.unwrap().verify("correct horse battery", None).await.unwrap().0.is_right());
         assert!(passwords.memories.0.lock().unwrap().is_empty());
     }
 

@@ -32,6 +32,7 @@ const PASSWORD: &str = "UPDATE users SET password_hash = $2, generation = genera
      WHERE id = $1 AND password_hash = $4";
 const SET_PASSWORD: &str =
     "UPDATE users SET password_hash = $2, generation = generation + 1, updated_at = $3 WHERE id = $1";
+const REHASH: &str = "UPDATE users SET password_hash = $2 WHERE id = $1 AND password_hash = $3";
 const VERIFIED: &str = "UPDATE users SET email_verified = TRUE, updated_at = $2 WHERE id = $1";
 const GENERATION: &str = "UPDATE users SET generation = generation + 1 WHERE id = $1";
 const BAN: &str = "UPDATE users SET is_banned = $2, updated_at = $3 WHERE id = $1";
@@ -110,6 +111,17 @@ pub(crate) async fn set_password(
     now: Timestamp,
 ) -> Result<(), DbError> {
     tx.execute(SET_PASSWORD, args![id, new.expose(), now]).await?;
+    Ok(())
+}
+
+/// Stores another hash of the same password, if `old` is still in force: nothing else changes.
+pub(crate) async fn rehash_password(
+    tx: &mut Tx,
+    id: UserId,
+    old: &PasswordHash,
+    new: &PasswordHash,
+) -> Result<(), DbError> {
+    tx.execute(REHASH, args![id, new.expose(), old.expose()]).await?;
     Ok(())
 }
 

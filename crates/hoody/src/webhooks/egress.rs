@@ -126,7 +126,13 @@ impl Egress {
     /// # Errors
     /// A rule that it breaks, to be read after its name. What is behind a name is judged when it is sent to.
     pub(crate) fn parse(&self, text: &str) -> Result<Url, &'static str> {
-        let url = Url::parse(text).map_err(|_| "must be an address like https://example.com/hooks")?;
+        const FORM: &str = "must be an address like https://example.com/hooks";
+        // Browsers read `https:///x` and `https:x` as `https://x`; whoever writes that meant something else.
+        let host = text.split_once("://").map(|(_, rest)| rest);
+        if !host.is_some_and(|rest| rest.starts_with(|first: char| !matches!(first, '/' | '\\'))) {
+            return Err(FORM);
+        }
+        let url = Url::parse(text).map_err(|_| FORM)?;
         let is_plain = match url.scheme() {
             "https" => false,
             "http" if self.allowed.lock().unwrap_or_else(PoisonError::into_inner).is_some() => true,

@@ -137,7 +137,7 @@ on_both! {
             assert!(mail.contains(word), "{word} is not in {mail}");
         }
         let first = token_of(&mail);
-        client.post(VERIFY, json!({ "token": first })).await.expect(StatusCode::OK);
+        client.post(VERIFY, json!({ "token": first, "password": PASSWORD })).await.expect(StatusCode::OK);
 
         // Away: the request is answered as ever, and the operator sees why nothing arrives.
         drop(smtp);
@@ -171,7 +171,7 @@ on_both! {
         let smtp = Smtp::start(place.path("received"), &["--port", &port]);
         let server = serve(&place, &url, &[]).await;
         let third = token_of(&smtp.mail(&["To: bob@example.com", "Confirm your e-mail address"]).await);
-        server.client().post(VERIFY, json!({ "token": third })).await.expect(StatusCode::OK);
+        server.client().post(VERIFY, json!({ "token": third, "password": PASSWORD })).await.expect(StatusCode::OK);
         let body = json!({ "token": second, "password": "another horse entirely" });
         server.client().post(RESET, body).await.expect(StatusCode::OK);
 

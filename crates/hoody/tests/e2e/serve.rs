@@ -255,8 +255,18 @@ async fn a_shared_database_gets_a_key_only_on_demand() {
 #[tokio::test]
 async fn the_settings_can_be_checked_without_starting() {
     let place = Place::sqlite();
-    place.run(&["serve", "--check-config"]).await.ended(0);
+    place.run(&["serve", "--check-config"]).await.ended(0).saying(&["ok"]);
     assert!(!place.data_dir().exists());
+    for (name, value) in [
+        ("HOODY_MASTER_KEY", "a".repeat(63)),
+        ("HOODY_LOG", "hoody=loud".to_owned()),
+        ("HOODY_ADMIN_PASSWORD", "short".to_owned()),
+        ("HOODY_TRUSTED_PROXIES", "0.0.0.0/0".to_owned()),
+    ] {
+        let mut command = place.hoody(&["serve", "--check-config"]);
+        command.env(name, value);
+        finish(command, "").await.ended(1);
+    }
     let mut command = place.hoody(&["serve", "--check-config"]);
     command.env("HOODY_TRUSTED_PROXIES", "10.0.0.0/33");
     finish(command, "").await.ended(1).saying(&["trusted-proxies", "HOODY_TRUSTED_PROXIES"]);

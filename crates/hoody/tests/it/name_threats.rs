@@ -89,6 +89,22 @@ on_both! {
         }
     }
 
+    async fn a_text_is_one_however_its_characters_are_composed(app: TestApp) {
+        let owner = app.user("ada").await;
+        let (composed, decomposed) = ("Z\u{fc}rich", "Zu\u{308}rich");
+        let made = owner.post("/api/v1/projects", json!({ "alias": decomposed })).await;
+        assert_eq!(made.data()["alias"], composed);
+        let again = owner.post("/api/v1/projects", json!({ "alias": composed })).await;
+        again.refused(409, "DUPLICATE_ALIAS");
+        let path = format!("/api/v1/users/{}", owner.account().await);
+        let changed = owner.put(&path, json!({ "alias": decomposed })).await;
+        assert_eq!(changed.data()["alias"], composed);
+        let body = json!({ "email": "jo\u{308}rg@example.com", "password": PASSWORD });
+        from(&app, 1).post(SIGN_UP, body).await.expect(StatusCode::OK);
+        let stored = app.service.texts("SELECT email AS t FROM users WHERE username <> 'ada'").await;
+        assert_eq!(stored, ["j\u{f6}rg@example.com"]);
+    }
+
     async fn threat_13_however_an_address_is_written_it_is_one_mailbox_and_one_account(app: TestApp) {
         app.service.create_user("kim", Some(MAILS[0]), PASSWORD).await;
         // Three mails an hour, of both kinds together; `nobody` has no account and counts alike.

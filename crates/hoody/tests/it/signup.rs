@@ -38,8 +38,29 @@ async fn login(app: &TestApp, email: &str, password: &str) -> Reply {
     app.anon().post(LOGIN, details(email, password)).await
 }
 
-async fn verify(app: &TestApp, token: &str) -> Reply {
+async fn verify(app: &TestApp, token: &str, password: &str) -> Reply {
+    visitor(app).post(VERIFY, json!({ "token": token, "password": password })).await
+}
+
+/// The link alone, as somebody has it who does not know that there was a sign-up.
+async fn click(app: &TestApp, token: &str) -> Reply {
     visitor(app).post(VERIFY, json!({ "token": token })).await
+}
+
+/// What a link alone, or with another password, comes to: the address is proved, and there is no password.
+async fn is_proved_and_void(app: &TestApp, reply: &Reply, passwords: &[&str]) {
+    reply.refused(401, "PASSWORD_REQUIRED");
+    assert_eq!(reply.data()["email"], ADA);
+    assert!(reply.data()["token"].is_null(), "{}", reply.text);
+    for password in passwords {
+        login(app, ADA, password).await.refused(401, "INVALID_CREDENTIALS");
+    }
+    let link = reset_token(app, ADA).await;
+    reset(app, &link, "a third horse of hers").await.expect(StatusCode::OK);
+    let reply = login(app, ADA, "a third horse of hers").await;
+    reply.expect(StatusCode::OK);
+    assert_eq!(reply.data()["user"]["email_verified"], true);
+    app.mails().await;
 }
 
 async fn reset(app: &TestApp, token: &str, password: &str) -> Reply {
@@ -69,7 +90,7 @@ on_both! {
         assert_eq!(mail.link(), format!("https://auth.example.com/verify-email?token={}", mail.token()));
         assert_eq!(mail.token().len(), 64);
 
-        let opened = verify(&app, &mail.token()).await;
+        let opened = verify(&app, &mail.token(), PASSWORD).await;
         opened.expect(StatusCode::OK);
         assert_eq!(opened.headers["cache-control"], "no-store");
         let user = &opened.data()["user"];
@@ -80,7 +101,7 @@ on_both! {
         session.get("/api/v1/users/auth/me").await.expect(StatusCode::OK);
         login(&app, ADA, PASSWORD).await.expect(StatusCode::OK);
         // The token was good once.
-        verify(&app, &mail.token()).await.refused(400, "INVALID_MAIL_TOKEN");
+        verify(&app, &mail.token(), PASSWORD).await.refused(400, "INVALID_MAIL_TOKEN");
         assert_eq!(app.mails().await, []);
     }
 
@@ -88,7 +109,9 @@ on_both! {
         sign_up(&app, ADA, PASSWORD).await.expect(StatusCode::OK);
         let token = app.mail_to(ADA).await.token();
         let body = |challenge: Option<&str>| {
-            json!({ "token": token, "response_mode": "intent", "code_challenge": challenge })
+            json!({
+                "token": token, "password": PASSWORD, "response_mode": "intent", "code_challenge": challenge
+            })
         };
         // What is wrong with the request does not use the token up.
         visitor(&app).post(VERIFY, body(None)).await.refused(400, "MISSING_REQUIRED_FIELD");
@@ -212,8 +235,8 @@ on_both! {
         let first = app.mail_to(ADA).await.token();
         sign_up(&app, ADA, PASSWORD).await.expect(StatusCode::OK);
         let second = app.mail_to(ADA).await.token();
-        verify(&app, &first).await.refused(400, "INVALID_MAIL_TOKEN");
-        verify(&app, &second).await.expect(StatusCode::OK);
+        verify(&app, &first, PASSWORD).await.refused(400, "INVALID_MAIL_TOKEN");
+        verify(&app, &second, PASSWORD).await.expect(StatusCode::OK);
         login(&app, ADA, OTHER).await.refused(401, "INVALID_CREDENTIALS");
         login(&app, ADA, PASSWORD).await.expect(StatusCode::OK);
         assert_eq!(app.service.number(ACCOUNTS).await, 1);
@@ -231,19 +254,142 @@ on_both! {
         }
         assert_eq!(app.service.number(ACCOUNTS).await, 1);
         assert_eq!(app.service.number("SELECT COUNT(*) AS n FROM mail_tokens").await, 1);
-        // Five mails, of which one opens the account, with the password of its own sign-up.
+        // Five mails, of which one proves the address; nobody says with which password.
         let mails = app.mails().await;
         assert_eq!(mails.len(), 5);
         let mut opened = 0;
         for mail in mails {
-            opened += u32::from(verify(&app, &mail.token()).await.status == StatusCode::OK);
+            opened += u32::from(click(&app, &mail.token()).await.body["code"] == "PASSWORD_REQUIRED");
         }
         assert_eq!(opened, 1);
         let mut right = 0;
         for n in 0..5 {
             right += u32::from(login(&app, ADA, &format!("password number {n}")).await.status == StatusCode::OK);
         }
-        assert_eq!(right, 1);
+        assert_eq!(right, 0);
+    }
+
+    async fn whoever_repeats_a_sign_up_before_the_mail_is_opened_gets_nothing_of_it(app: TestApp) {
+        sign_up(&app, ADA, PASSWORD).await.expect(StatusCode::OK);
+        app.mail_to(ADA).await;
+        // Somebody else, with his own password; her first link is void.
+        sign_up(&app, ADA, OTHER).await.expect(StatusCode::OK);
+        let second = app.mail_to(ADA).await.token();
+        let clicked = click(&app, &second).await;
+        is_proved_and_void(&app, &clicked, &[PASSWORD, OTHER]).await;
+        click(&app, &second).await.refused(400, "INVALID_MAIL_TOKEN");
+        // From now on he only has a mail sent to her.
+        sign_up(&app, ADA, OTHER).await.expect(StatusCode::OK);
+        login(&app, ADA, OTHER).await.refused(401, "INVALID_CREDENTIALS");
+    }
+
+    async fn the_password_of_another_sign_up_opens_nothing(app: TestApp) {
+        sign_up(&app, ADA, PASSWORD).await.expect(StatusCode::OK);
+        app.mail_to(ADA).await;
+        sign_up(&app, ADA, OTHER).await.expect(StatusCode::OK);
+        let second = app.mail_to(ADA).await.token();
+        let clicked = verify(&app, &second, PASSWORD).await;
+        is_proved_and_void(&app, &clicked, &[PASSWORD, OTHER]).await;
+    }
+
+    async fn whoever_signs_up_first_with_an_address_of_somebody_else_gets_nothing_of_it(app: TestApp) {
+        sign_up(&app, ADA, OTHER).await.expect(StatusCode::OK);
+        let link = app.mail_to(ADA).await.token();
+        login(&app, ADA, OTHER).await.refused(401, "EMAIL_NOT_VERIFIED");
+        let clicked = click(&app, &link).await;
+        is_proved_and_void(&app, &clicked, &[OTHER]).await;
+    }
+
+    async fn a_verification_that_is_sent_again_belongs_to_the_last_sign_up(app: TestApp) {
+        sign_up(&app, ADA, PASSWORD).await.expect(StatusCode::OK);
+        sign_up(&app, ADA, OTHER).await.expect(StatusCode::OK);
+        app.mails().await;
+        visitor(&app).post(RESEND, json!({ "email": ADA })).await.expect(StatusCode::OK);
+        let link = app.mail_to(ADA).await.token();
+        let clicked = verify(&app, &link, PASSWORD).await;
+        is_proved_and_void(&app, &clicked, &[PASSWORD, OTHER]).await;
+    }
+
+    async fn a_reset_voids_what_was_set_before_it_and_a_sign_up_after_it_sets_nothing(app: TestApp) {
+        sign_up(&app, ADA, OTHER).await.expect(StatusCode::OK);
+        app.mails().await;
+        let link = reset_token(&app, ADA).await;
+        // Between the two mails, once more.
+        sign_up(&app, ADA, OTHER).await.expect(StatusCode::OK);
+        let verification = app.mail_to(ADA).await.token();
+        reset(&app, &link, PASSWORD).await.expect(StatusCode::OK);
+        verify(&app, &verification, OTHER).await.refused(400, "INVALID_MAIL_TOKEN");
+        sign_up(&app, ADA, OTHER).await.expect(StatusCode::OK);
+        login(&app, ADA, OTHER).await.refused(401, "INVALID_CREDENTIALS");
+        login(&app, ADA, PASSWORD).await.expect(StatusCode::OK);
+    }
+
+    async fn what_was_made_before_an_address_was_proved_does_not_outlive_the_proof(app: TestApp) {
+        for proof in [VERIFY, RESET] {
+            let name = if proof == VERIFY { "eve" } else { "eva" };
+            let email = format!("{name}@example.com");
+            let before = app.user(name).await;
+            let token = before.mint(json!({})).await;
+            token.client.check("").await.expect(StatusCode::NO_CONTENT);
+            app.service.tamper("UPDATE users SET email_verified = FALSE").await;
+            let ask = if proof == VERIFY { RESEND } else { FORGOT };
+            visitor(&app).post(ask, json!({ "email": email })).await.expect(StatusCode::OK);
+            let link = app.mail_to(&email).await.token();
+            let reply = if proof == VERIFY { click(&app, &link).await } else { reset(&app, &link, OTHER).await };
+            assert_eq!(reply.status.as_u16(), if proof == VERIFY { 401 } else { 200 });
+            before.check("").await.refused(401, "INVALID_TOKEN");
+            token.client.check("").await.refused(401, "INVALID_TOKEN");
+            app.mails().await;
+        }
+    }
+
+    async fn a_reset_says_what_it_leaves_and_ends_tokens_if_asked(app: TestApp) {
+        let ada = app.user("ada").await;
+        let tokens = [ada.mint(json!({})).await, ada.mint(json!({})).await];
+        let link = reset_token(&app, ADA).await;
+        let reply = reset(&app, &link, OTHER).await;
+        assert_eq!(*reply.data(), json!({ "active_tokens": 2, "disabled_tokens": 0 }));
+        tokens[0].client.check("").await.expect(StatusCode::NO_CONTENT);
+        let told = app.mail_to(ADA).await;
+        assert!(told.text.contains("still work: 2."), "{}", told.text);
+
+        let other = app.another_node().await;
+        tokens[0].client.at(&other).check("").await.expect(StatusCode::NO_CONTENT);
+        let link = reset_token(&app, ADA).await;
+        let body = json!({ "token": link, "password": PASSWORD, "end_tokens": true });
+        let reply = visitor(&app).post(RESET, body).await;
+        assert_eq!(*reply.data(), json!({ "active_tokens": 0, "disabled_tokens": 2 }));
+        for token in &tokens {
+            token.client.check("").await.refused(401, "INVALID_TOKEN");
+        }
+        assert!(other.poll().await);
+        tokens[0].client.at(&other).check("").await.refused(401, "INVALID_TOKEN");
+        let told = app.mail_to(ADA).await;
+        assert!(!told.text.contains("still work"), "{}", told.text);
+        // Not deleted: their owner can enable them again.
+        let reply = login(&app, ADA, PASSWORD).await;
+        let session = app.with(reply.data()["token"].as_str().unwrap());
+        let path = format!("/api/v1/auth/tokens/{}", tokens[0].id);
+        session.patch(&path, json!({ "is_enabled": true })).await.expect(StatusCode::OK);
+        tokens[0].client.check("").await.expect(StatusCode::NO_CONTENT);
+    }
+
+    async fn a_password_is_one_however_its_characters_are_composed(app: TestApp) {
+        let (composed, decomposed) = ("Caf\u{e9}-\u{c4}rger-12", "Cafe\u{301}-A\u{308}rger-12");
+        app.service.create_user("ada", Some(ADA), composed).await;
+        login(&app, ADA, decomposed).await.expect(StatusCode::OK);
+        login(&app, ADA, composed).await.expect(StatusCode::OK);
+        let link = reset_token(&app, ADA).await;
+        reset(&app, &link, decomposed).await.expect(StatusCode::OK);
+        login(&app, ADA, composed).await.expect(StatusCode::OK);
+        app.mails().await;
+        // Set by a version that hashed what was typed: it opens as it is, and afterwards in both forms.
+        app.service.set_password_as_typed("ada", decomposed).await;
+        login(&app, ADA, composed).await.refused(401, "INVALID_CREDENTIALS");
+        login(&app, ADA, decomposed).await.expect(StatusCode::OK);
+        login(&app, ADA, composed).await.expect(StatusCode::OK);
+        let link = reset_token(&app, ADA).await;
+        reset(&app, &link, "twelve\tcharacters").await.refused(400, "VALIDATION_ERROR");
     }
 
     async fn a_mail_sets_a_new_password_and_ends_every_session(app: TestApp) {
@@ -287,7 +433,7 @@ on_both! {
         let link = reset_token(&app, ADA).await;
         reset(&app, &link, OTHER).await.expect(StatusCode::OK);
         // The verification that waited is void with it.
-        verify(&app, &first).await.refused(400, "INVALID_MAIL_TOKEN");
+        verify(&app, &first, PASSWORD).await.refused(400, "INVALID_MAIL_TOKEN");
         let reply = login(&app, ADA, OTHER).await;
         reply.expect(StatusCode::OK);
         assert_eq!(app.mail_to(ADA).await.subject, "Your password was changed");
@@ -305,13 +451,13 @@ on_both! {
     async fn a_verification_with_a_second_factor_gives_the_challenge(app: TestApp) {
         sign_up(&app, ADA, PASSWORD).await.expect(StatusCode::OK);
         let first = app.mail_to(ADA).await.token();
-        let session = verify(&app, &first).await.data()["token"].as_str().unwrap().to_owned();
+        let session = verify(&app, &first, PASSWORD).await.data()["token"].as_str().unwrap().to_owned();
         crate::two_factor::enable(&app, &app.with(&session), PASSWORD).await;
         app.service.tamper("UPDATE users SET email_verified = FALSE").await;
         app.mails().await;
         visitor(&app).post(RESEND, json!({ "email": ADA })).await.expect(StatusCode::OK);
         let token = app.mail_to(ADA).await.token();
-        let reply = verify(&app, &token).await;
+        let reply = verify(&app, &token, PASSWORD).await;
         reply.expect(StatusCode::OK);
         assert_eq!((&reply.data()["requires_2fa"], &reply.data()["method"]), (&json!(true), &json!("totp")));
         assert!(reply.data()["token"].is_null() && reply.data()["temp_token"].is_string());
@@ -323,7 +469,7 @@ on_both! {
         let proof = app.mail_to("new@example.com").await.token();
         let link = reset_token(&app, ADA).await;
         reset(&app, &proof, OTHER).await.refused(400, "INVALID_MAIL_TOKEN");
-        verify(&app, &link).await.refused(400, "INVALID_MAIL_TOKEN");
+        verify(&app, &link, PASSWORD).await.refused(400, "INVALID_MAIL_TOKEN");
         // The newer takes the place of the older.
         let newer = reset_token(&app, ADA).await;
         reset(&app, &link, OTHER).await.refused(400, "INVALID_MAIL_TOKEN");
@@ -340,7 +486,7 @@ on_both! {
         let mails = app.mails().await;
         let late = mails.iter().find(|mail| mail.to == "late@example.com").unwrap().token();
         app.service.advance(24 * HOUR);
-        verify(&app, &late).await.refused(400, "INVALID_MAIL_TOKEN");
+        verify(&app, &late, PASSWORD).await.refused(400, "INVALID_MAIL_TOKEN");
     }
 
     async fn of_many_resets_with_one_token_one_is_done(app: TestApp) {

@@ -7,6 +7,7 @@ use crate::support::{Client, PASSWORD, Reply, TestApp, on_both, take_mails};
 use crate::threats_secrets::{dump, sha256};
 
 const FORGOT: &str = "/api/v1/auth/forgot-password";
+const LOGIN: &str = "/api/v1/users/auth/login";
 const SIGN_UP: &str = "/api/v1/auth/signup";
 const ADA: &str = "ada@example.com";
 const OTHER: &str = "another horse entirely";
@@ -160,10 +161,16 @@ on_both! {
             let policy = page.headers["content-security-policy"].to_str().unwrap();
             assert!(policy.starts_with("default-src 'none'") && policy.contains("form-action 'self'"), "{policy}");
         }
-        let form = format!("token={}", mail.token());
+        let form = format!("token={}&password=correct+horse+battery+staple", mail.token());
         // A form on another site does nothing.
         let foreign = app.anon().header("sec-fetch-site", "cross-site");
         submit(&foreign, "/verify-email", &form).await.expect(StatusCode::FORBIDDEN);
+        // Neither does one without a password, or with another: the page asks once more.
+        for wrong in ["", "&password=", "&password=another+horse+entirely", "&new_password=short"] {
+            let page = submit(&ours(&app), "/verify-email", &format!("token={}{wrong}", mail.token())).await;
+            page.expect(StatusCode::BAD_REQUEST);
+            assert!(page.text.contains("role=\"alert\"") && page.text.contains(&mail.token()), "{}", page.text);
+        }
         let done = submit(&ours(&app), "/verify-email", &form).await;
         done.expect(StatusCode::OK);
         assert!(done.text.contains("Your address is confirmed") && !done.text.contains("eyJ"), "{}", done.text);
@@ -172,6 +179,39 @@ on_both! {
         assert!(again.text.contains("was used, has expired"), "{}", again.text);
         let login = json!({ "email": ADA, "password": PASSWORD });
         app.anon().post("/api/v1/users/auth/login", login).await.expect(StatusCode::OK);
+    }
+
+    async fn the_page_of_a_verification_sets_a_new_password_in_the_place_of_a_strangers(app: TestApp) {
+        app.anon().post(SIGN_UP, json!({ "email": ADA, "password": PASSWORD })).await.expect(StatusCode::OK);
+        let mail = app.mail_to(ADA).await;
+        let form = format!("token={}&new_password=another+horse+entirely", mail.token());
+        let done = submit(&ours(&app), "/verify-email", &form).await;
+        done.expect(StatusCode::OK);
+        assert!(done.text.contains("Your address is confirmed") && !done.text.contains("eyJ"), "{}", done.text);
+        let login = async |password: &str| app.anon().post(LOGIN, json!({ "email": ADA, "password": password })).await;
+        login(PASSWORD).await.refused(401, "INVALID_CREDENTIALS");
+        login(OTHER).await.expect(StatusCode::OK);
+        let again = submit(&ours(&app), "/verify-email", &form).await;
+        assert!(again.text.contains("was used, has expired"), "{}", again.text);
+    }
+
+    async fn the_page_of_a_reset_disables_tokens_if_its_box_is_ticked(app: TestApp) {
+        let ada = app.user("ada").await;
+        let token = ada.mint(json!({})).await;
+        forgot(&app).await;
+        let form = format!("token={}&password=another+horse+entirely", app.mail_to(ADA).await.token());
+        let done = submit(&ours(&app), "/reset-password", &form).await;
+        done.expect(StatusCode::OK);
+        assert!(done.text.contains("still work: <strong>1</strong>"), "{}", done.text);
+        token.client.check("").await.expect(StatusCode::NO_CONTENT);
+        app.mails().await;
+        forgot(&app).await;
+        let token_of_mail = app.mail_to(ADA).await.token();
+        let form = format!("token={token_of_mail}&password=another+horse+entirely&end_tokens=yes");
+        let done = submit(&ours(&app), "/reset-password", &form).await;
+        done.expect(StatusCode::OK);
+        assert!(done.text.contains("were disabled: 1.") && !done.text.contains("still work"), "{}", done.text);
+        token.client.check("").await.refused(401, "INVALID_TOKEN");
     }
 
     async fn the_page_of_a_reset_sets_the_password(app: TestApp) {

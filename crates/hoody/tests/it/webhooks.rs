@@ -357,6 +357,7 @@ on_both! {
         let owner = app.user("ada").await;
         for url in [
             "http://example.com/", "ftp://example.com/", "file:///etc/passwd", "example.com", "",
+            "https:///x", "https:example.com", "https:\\\\example.com", "https://168.63.129.16/",
             "https://user:secret@example.com/", "https://user@example.com/", "https://example.com/#x",
             "https://example.com:22/", "https://example.com:25/", "https://127.0.0.1/", "https://127.1/",
             "https://2130706433/", "https://0x7f000001/", "https://017700000001/", "https://0/",

@@ -19,7 +19,7 @@ use hoody_core::names;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, ServerFlags, environment};
+use crate::config::{Config, ServerFlags};
 use crate::users::first::sentence;
 
 /// Works on the database directly, for the operator at the machine
@@ -116,7 +116,7 @@ async fn with_app(
 }
 
 fn load(server: &ServerFlags) -> anyhow::Result<Config> {
-    let config = Config::load(server, &environment)?;
+    let config = Config::of_process(server)?;
     crate::telemetry::init_logs("warn", false)?;
     super::serve::keep_files_private();
     Ok(config)
@@ -137,7 +137,9 @@ async fn open(config: Config, may_begin: bool) -> anyhow::Result<Arc<App>> {
 
 /// An e-mail address as a flag gives it.
 fn email(text: &str) -> Result<String, String> {
-    names::email(text).map(|_| text.to_owned()).map_err(|error| sentence(&error))
+    let text = names::compose(text);
+    names::email(&text).map_err(|error| sentence(&error))?;
+    Ok(text)
 }
 
 /// The name of an account to be.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use hoody_core::secret_text;
 use hoody_core::wire::Secret;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -15,10 +16,10 @@ use crate::feed::{Actor, Change, Mutation};
 use crate::grants::Forget;
 use crate::history::{self, Event};
 use crate::mail::{self, Letter};
-use crate::two_factor;
 use crate::users::first::{check, create, forget_file, plain};
 use crate::users::queue::Asker;
 use crate::users::{User, store};
+use crate::{tokens, two_factor};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UsersCommand {
@@ -58,6 +59,9 @@ pub(super) enum UsersCommand {
         user: String,
         #[command(flatten)]
         password: PasswordArgs,
+        /// Disable every API token of the account, too
+        #[arg(long)]
+        end_tokens: bool,
     },
     /// Takes away a second factor that its owner has lost, and ends the account's sessions
     #[command(name = "reset-2fa", after_help = "EXAMPLES:\n  hoody admin users reset-2fa ada")]
@@ -93,7 +97,7 @@ impl PasswordArgs {
         if self.password_stdin {
             let mut line = Zeroizing::new(String::new());
             std::io::stdin().lock().read_line(&mut line)?;
-            return Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()));
+            return Ok(Zeroizing::new(secret_text::password(&line).to_owned()));
         }
         if !std::io::stdin().is_terminal() {
             bail!("there is no terminal to ask on: give the password with --password-stdin");
@@ -119,7 +123,9 @@ pub(super) async fn run(app: &Arc<App>, command: &UsersCommand) -> anyhow::Resul
         }
         UsersCommand::Ban { user } => set_ban(app, user, true).await?,
         UsersCommand::Unban { user } => set_ban(app, user, false).await?,
-        UsersCommand::SetPassword { user, password } => set_password(app, user, password).await?,
+        UsersCommand::SetPassword { user, password, end_tokens } => {
+            set_password(app, user, password, *end_tokens).await?;
+        }
         UsersCommand::ResetTwoFactor { user } => reset_two_factor(app, user).await?,
     }
     Ok(())
@@ -164,7 +170,12 @@ async fn reset_two_factor(app: &Arc<App>, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn set_password(app: &Arc<App>, name: &str, password: &PasswordArgs) -> anyhow::Result<()> {
+async fn set_password(
+    app: &Arc<App>,
+    name: &str,
+    password: &PasswordArgs,
+    ends_tokens: bool,
+) -> anyhow::Result<()> {
     let user = find(app, name).await?;
     let password = password.read()?;
     check(&user.username, None, &password)?;
@@ -173,12 +184,22 @@ async fn set_password(app: &Arc<App>, name: &str, password: &PasswordArgs) -> an
     mutation.lock_account(user.id).await?;
     let now = mutation.now;
     store::set_password(&mut mutation.tx, user.id, &hash, now).await?;
+    if ends_tokens {
+        tokens::changes::disable_all(&mut mutation, user.id).await?;
+    }
+    let active_tokens = tokens::store::count_working(&mut mutation.tx, user.id, now).await?;
     history::record(&mut mutation, user.id, Event::PasswordChanged, None).await?;
     let change = Change::new("account.updated", user.id, "account", user.id);
     mutation.tell(change.with(json!({ "password": true })).forgetting(Forget::Account(user.id)));
-    mail::notify(app, &mut mutation, &user, Letter::PasswordChanged).await.map_err(plain)?;
+    let letter = Letter::PasswordChanged { active_tokens };
+    mail::notify(app, &mut mutation, &user, letter).await.map_err(plain)?;
     mutation.commit().await.map_err(plain)?;
     forget_file(app, user.id).await;
-    output::note(&format!("Set the password of {}; its sessions are ended.", user.username));
+    let left = match active_tokens {
+        0 => String::new(),
+        1 => " 1 API token still works: --end-tokens disables it, too.".to_owned(),
+        n => format!(" {n} API tokens still work: --end-tokens disables them, too."),
+    };
+    output::note(&format!("Set the password of {}; its sessions are ended.{left}", user.username));
     Ok(())
 }

@@ -110,7 +110,7 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
 fn read_chain(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let content =
         std::fs::read(path).with_context(|| format!("tls-cert: {} cannot be read", path.display()))?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(without_mark(&content)).collect();
     let chain = chain.map_err(|_| anyhow::anyhow!("tls-cert: {} is not PEM", path.display()))?;
     if chain.is_empty() {
         bail!("tls-cert: {} holds no certificate in PEM", path.display());
@@ -118,12 +118,17 @@ fn read_chain(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     Ok(chain)
 }
 
+/// Without the byte order mark that some editors put before the text.
+fn without_mark(content: &[u8]) -> &[u8] {
+    content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content)
+}
+
 fn read_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
     let content =
         std::fs::read(path).with_context(|| format!("tls-key: {} cannot be read", path.display()))?;
     let content = Zeroizing::new(content);
     // Not the parser's own words: they may quote the key.
-    PrivateKeyDer::from_pem_slice(&content)
+    PrivateKeyDer::from_pem_slice(without_mark(&content))
         .map_err(|_| anyhow::anyhow!("tls-key: {} holds no unencrypted private key in PEM", path.display()))
 }
 
