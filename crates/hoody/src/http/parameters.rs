@@ -16,7 +16,6 @@ use utoipa::openapi::{OpenApi, RefOr};
 
 use super::Shared;
 use super::caller::admit;
-use crate::error::Error;
 
 /// What every route takes: whoever asks it of all requests need not tell them apart.
 const EVERYWHERE: &str = "wait";
