@@ -34,6 +34,9 @@ pub enum HostError {
         /// The server's domain.
         domain: String,
     },
+    /// HTTP/1.1 without a Host header (RFC 9112, 3.2).
+    #[error("the request has no Host header, which HTTP/1.1 requires")]
+    Missing,
     /// Two Host headers, or one that differs from the request's target.
     #[error("the request names two hosts")]
     Ambiguous,
@@ -43,7 +46,7 @@ impl From<HostError> for Invalid {
     fn from(error: HostError) -> Self {
         let code = match error {
             HostError::RealmHostUnknown { .. } => "REALM_HOST_UNKNOWN",
-            HostError::Unreadable | HostError::Ambiguous => "VALIDATION_ERROR",
+            HostError::Unreadable | HostError::Missing | HostError::Ambiguous => "VALIDATION_ERROR",
         };
         Self::rule(code, error.to_string())
     }

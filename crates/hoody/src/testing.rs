@@ -36,6 +36,7 @@ use crate::error::Error;
 use crate::events;
 use crate::feed::{Actor, Change, Mutation, tail};
 use crate::grants::Forget;
+use crate::http::connection::Connection;
 use crate::http::layers::Edge;
 use crate::http::server;
 use crate::http::tls::{Source, Tls};
@@ -176,17 +177,17 @@ impl Service {
 
     /// Answers `request` as if it came from `peer`.
     pub async fn call(&self, peer: SocketAddr, request: ::http::Request<Body>) -> Response {
-        self.edge.call(peer, request).await
+        self.edge.call(&Connection::new(peer), request).await
     }
 
     /// Answers `request` by the router alone, as if nothing were hot.
     pub async fn call_router(&self, peer: SocketAddr, request: ::http::Request<Body>) -> Response {
-        self.edge.clone().handle(peer, request).await
+        self.edge.clone().handle(Connection::new(peer), request).await
     }
 
     /// Whether `request` is answered before the router.
     pub fn is_hot(&self, peer: SocketAddr, request: &::http::Request<Body>) -> bool {
-        self.edge.answer_hot(peer, request).is_some()
+        self.edge.answer_hot(&Connection::new(peer), request).is_some()
     }
 
     /// Makes an account; its id.
@@ -681,15 +682,24 @@ pub struct Limits {
     pub head: u64,
     /// For taking an answer.
     pub write: u64,
-    /// For anything at all, on HTTP/2.
+    /// Between two requests.
     pub idle: u64,
+    /// The same for trusted proxies.
+    pub idle_proxy: u64,
     /// Connections at a time.
     pub connections: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { handshake: 10_000, head: 15_000, write: 30_000, idle: 60_000, connections: 1_024 }
+        Self {
+            handshake: 10_000,
+            head: 15_000,
+            write: 30_000,
+            idle: 150_000,
+            idle_proxy: 620_000,
+            connections: 1_024,
+        }
     }
 }
 
@@ -711,6 +721,7 @@ impl Service {
             head: Duration::from_millis(limits.head),
             write: Duration::from_millis(limits.write),
             idle: Duration::from_millis(limits.idle),
+            idle_proxy: Duration::from_millis(limits.idle_proxy),
             connections: limits.connections,
         };
         tokio::spawn(server::serve(listener, self.edge.clone(), tls, limits, std::future::pending()));

@@ -39,7 +39,7 @@ pub(crate) fn is_allowed<B>(app: &App, peer: SocketAddr, request: &Request<B>) -
             found => found,
         },
     };
-    let head = Head { peer: peer.ip(), headers: request.headers(), uri: request.uri() };
+    let head = Head::from_peer(peer.ip(), request);
     let Ok(Origin { address, realm }) = origin(head, app) else { return false };
     let Ok(text) = credential(head) else { return false };
     let rule = Rule { permission, ..Rule::ANY };

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::FromRequest;
 use hoody_core::address::neighbourhood;
 use hoody_core::invalid::Invalid;
@@ -12,13 +12,20 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
 
 use super::Shared;
-use super::caller::{Head, origin};
+use super::caller::{Head, origin, visit};
+use super::memory::Held;
 use crate::error::Error;
 use crate::shares::{Share, Shares};
 use crate::work;
 
 /// The largest body that ordinary routes take, in bytes.
 pub(crate) const MAX_BODY: usize = 2 * 1024 * 1024;
+/// The largest body of a request without a credential that is known: a name and a password need 1 KiB.
+pub(crate) const MAX_ANONYMOUS: usize = 16 * 1024;
+
+/// For a client that sends more than its share at a time. Nothing was done for the request.
+const CROWDED: Error =
+    Error::Unavailable("Too many large requests of this client are under way; send the request again later");
 
 /// How many large bodies are read as JSON, or wait for it, and how many of one address (for IPv6 of one /64).
 const LARGE: usize = 64;
@@ -49,6 +56,34 @@ pub(crate) struct JsonBody(pub(crate) Value);
 #[derive(Debug)]
 pub(crate) struct NoBody;
 
+/// Reads a whole body. How large it may be depends on whether a credential was recognised before; until it
+/// is dealt with, it counts as held by its client.
+pub(super) async fn read(request: Request<Body>) -> Result<(Bytes, Held), Error> {
+    let visit = visit(request.extensions())?;
+    let limit = if visit.has_credential() { MAX_BODY } else { MAX_ANONYMOUS };
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(Error::TooLarge { limit });
+    }
+    let held = visit.memory().hold(announced.unwrap_or(limit)).ok_or(CROWDED)?;
+    let read = Limited::new(request.into_body(), limit).collect().await;
+    let bytes = read.map_err(|error| {
+        if error.downcast_ref::<LengthLimitError>().is_some() {
+            Error::TooLarge { limit }
+        } else {
+            Invalid::validation("The body could not be read to its end").into()
+        }
+    })?;
+    Ok((bytes.to_bytes(), held))
+}
+
+/// Counts a body of so many bytes as held by the client of `request`; nobody's where there is no client.
+pub(crate) fn hold(request: &Request<Body>, bytes: usize) -> Result<Option<Held>, Error> {
+    let Ok(visit) = visit(request.extensions()) else { return Ok(None) };
+    visit.memory().hold(bytes).ok_or(CROWDED).map(Some)
+}
+
 impl FromRequest<Shared> for NoBody {
     type Rejection = Error;
 
@@ -64,20 +99,7 @@ impl FromRequest<Shared> for JsonBody {
 
     async fn from_request(request: Request<Body>, app: &Shared) -> Result<Self, Error> {
         let origin = origin(Head::of_request(&request)?, app);
-        let announced = request.headers().get(header::CONTENT_LENGTH);
-        let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > MAX_BODY as u64) {
-            return Err(Error::TooLarge { limit: MAX_BODY });
-        }
-        let read = Limited::new(request.into_body(), MAX_BODY).collect().await;
-        let bytes = read.map_err(|error| {
-            if error.downcast_ref::<LengthLimitError>().is_some() {
-                Error::TooLarge { limit: MAX_BODY }
-            } else {
-                Invalid::validation("The body could not be read to its end").into()
-            }
-        })?;
-        let bytes = bytes.to_bytes();
+        let (bytes, _held) = read(request).await?;
         let size = bytes.len();
         if bytes.trim_ascii().is_empty() {
             return Ok(Self(Value::Object(serde_json::Map::new())));

@@ -11,16 +11,17 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::FromRequestParts;
 use hoody_core::address::client_address;
 use hoody_core::grant::{Accepts, Attempt, Credential, Deny, Grant, Rule, decide};
-use hoody_core::host::{host_of_request, realm_of_host};
+use hoody_core::host::{HostError, host_of_request, realm_of_host};
 use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::invalid::Invalid;
 use hoody_core::permissions::Permission;
 use hoody_core::session;
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
-use http::{HeaderMap, Uri};
+use http::{Extensions, HeaderMap, Uri, Version};
 
 use super::Shared;
+use super::memory::ClientMemory;
 use crate::app::{App, catalogue};
 use crate::error::Error;
 use crate::grants::{Found, NoGrant};
@@ -32,6 +33,7 @@ pub(crate) struct Visit(Arc<VisitState>);
 #[derive(Debug)]
 struct VisitState {
     peer: SocketAddr,
+    memory: ClientMemory,
     who: OnceLock<Who>,
 }
 
@@ -47,8 +49,18 @@ pub(crate) struct Who {
 }
 
 impl Visit {
-    pub(crate) fn of(peer: SocketAddr) -> Self {
-        Self(Arc::new(VisitState { peer, who: OnceLock::new() }))
+    pub(crate) fn of(peer: SocketAddr, memory: ClientMemory) -> Self {
+        Self(Arc::new(VisitState { peer, memory, who: OnceLock::new() }))
+    }
+
+    /// What its client may hold.
+    pub(crate) fn memory(&self) -> &ClientMemory {
+        &self.0.memory
+    }
+
+    /// Whether a credential was recognised, be it let in or not.
+    pub(crate) fn has_credential(&self) -> bool {
+        self.who().is_some_and(|who| who.credential.is_some())
     }
 
     /// Notes whose request it is; what was noted first stays.
@@ -71,32 +83,40 @@ impl FromRequestParts<Shared> for Visit {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Error> {
-        visit(parts).cloned()
+        visit(&parts.extensions).cloned()
     }
 }
 
-fn visit(parts: &Parts) -> Result<&Visit, Error> {
-    parts.extensions.get().ok_or_else(|| Error::internal(anyhow::anyhow!("a request without a peer")))
+pub(crate) fn visit(extensions: &Extensions) -> Result<&Visit, Error> {
+    extensions.get().ok_or_else(|| Error::internal(anyhow::anyhow!("a request without a peer")))
 }
+
+/// What stands before a credential in `Authorization`.
+const SCHEME: &str = "Bearer ";
 
 /// What a request's head says of who sent it, from where, to whom.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head<'a> {
     pub(crate) peer: IpAddr,
+    pub(crate) version: Version,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) uri: &'a Uri,
 }
 
 impl<'a> Head<'a> {
     pub(crate) fn of(parts: &'a Parts) -> Result<Self, Error> {
-        Ok(Self { peer: visit(parts)?.0.peer.ip(), headers: &parts.headers, uri: &parts.uri })
+        let peer = visit(&parts.extensions)?.0.peer.ip();
+        Ok(Self { peer, version: parts.version, headers: &parts.headers, uri: &parts.uri })
     }
 
     /// The head of a request that is not taken apart.
     pub(crate) fn of_request<B>(request: &'a http::Request<B>) -> Result<Self, Error> {
-        let visit = request.extensions().get::<Visit>();
-        let visit = visit.ok_or_else(|| Error::internal(anyhow::anyhow!("a request without a peer")))?;
-        Ok(Self { peer: visit.0.peer.ip(), headers: request.headers(), uri: request.uri() })
+        Ok(Self::from_peer(visit(request.extensions())?.0.peer.ip(), request))
+    }
+
+    /// The head of a request that came from `peer`.
+    pub(crate) fn from_peer<B>(peer: IpAddr, request: &'a http::Request<B>) -> Self {
+        Self { peer, version: request.version(), headers: request.headers(), uri: request.uri() }
     }
 }
 
@@ -274,7 +294,7 @@ pub(crate) async fn note_who(parts: &Parts, app: &App) {
 
 /// Lets a credential in that came with the request of `parts`, and notes its use.
 pub(crate) async fn judge(parts: &Parts, text: &str, app: &App, rule: Rule) -> Result<AnyCaller, Error> {
-    let visit = visit(parts)?;
+    let visit = visit(&parts.extensions)?;
     let origin = origin(Head::of(parts)?, app)?;
     let Origin { address, realm } = origin;
     let found = app.grants.find(text, address, &app.db, &app.keys, &app.clock).await;
@@ -331,14 +351,20 @@ pub(crate) fn credential(head: Head<'_>) -> Result<&str, Error> {
     if headers.next().is_some() {
         return Err(denied(Deny::Unknown));
     }
-    match text.strip_prefix("Bearer ") {
-        Some(credential) => Ok(credential),
-        None if text.starts_with(hoody_core::secret::PREFIX) => Ok(text),
-        None => Err(denied(Deny::Unknown)),
+    match text.split_at_checked(SCHEME.len()) {
+        // Schemes are compared without case (RFC 9110, 11.1).
+        Some((scheme, credential)) if scheme.eq_ignore_ascii_case(SCHEME) => Ok(credential),
+        _ if text.starts_with(hoody_core::secret::PREFIX) => Ok(text),
+        _ => Err(denied(Deny::Unknown)),
     }
 }
 
 pub(crate) fn origin(head: Head<'_>, app: &App) -> Result<Origin, Error> {
+    Ok(Origin { address: address(head, app)?, realm: realm(head, app)? })
+}
+
+/// Where a request comes from.
+pub(super) fn address(head: Head<'_>, app: &App) -> Result<IpAddr, Error> {
     // Looked for when it is asked for: nobody asks unless the peer is a proxy.
     let lines = || head.headers.get_all("x-forwarded-for").iter().map(http::HeaderValue::as_bytes);
     let forwarded = std::iter::once_with(lines).flatten();
@@ -348,12 +374,15 @@ pub(crate) fn origin(head: Head<'_>, app: &App) -> Result<Origin, Error> {
             "X-Forwarded-For of the proxy does not tell the caller's address, or has more than 32 entries",
         )
     })?;
-    Ok(Origin { address, realm: realm(head, app)? })
+    Ok(address)
 }
 
 /// The realm that `Host` or `:authority` names; `X-Forwarded-Host` is never read.
 fn realm(head: Head<'_>, app: &App) -> Result<Option<RealmId>, Error> {
-    let lines = head.headers.get_all(HOST).iter().map(http::HeaderValue::as_bytes);
+    let mut lines = head.headers.get_all(HOST).iter().map(http::HeaderValue::as_bytes).peekable();
+    if head.version == Version::HTTP_11 && lines.peek().is_none() {
+        return Err(Invalid::from(HostError::Missing).into());
+    }
     let target = head.uri.authority().map(http::uri::Authority::as_str);
     let Some(host) = host_of_request(lines, target).map_err(Invalid::from)? else { return Ok(None) };
     Ok(realm_of_host(host, &app.domain).map_err(Invalid::from)?)

@@ -1,22 +1,22 @@
-//! HTTP/2, spoken under TLS only: its limits, and the end of connections on which nothing moves.
+//! HTTP/2, spoken under TLS only: its limits, and the end of streams whose answers are not taken.
 
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::cell::OnceCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::Body;
-use hyper::body::{Bytes, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
+use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
 
-use super::server::{Limits, Secure};
+use super::connection::Connection;
+use super::server::{Secure, in_time};
+use super::stall::TRICKLE;
+use crate::tasks;
 
 /// How many requests a connection may have under way.
 const STREAMS: u32 = 128;
@@ -26,108 +26,138 @@ const MAX_HEAD: u32 = 64 * 1024;
 /// in 30 seconds over 100 ms.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What is kept of one answer for a client that takes it more slowly than it is made.
+const SEND_BUFFER: usize = 64 * 1024;
 /// Streams that were reset before their turn came, and those that broke the protocol (rapid reset,
 /// CVE-2023-44487, and its kin): more end the connection.
 const RESETS: usize = 20;
 const BROKEN_STREAMS: usize = 64;
 /// How often an idle client is asked whether it is there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(20);
-/// A connection is looked at so often before it counts as idle.
-const LOOKS: u32 = 4;
-/// What must be written between two looks to count as movement: more than pings.
-const MOVEMENT: u64 = 4 * 1024;
 
-/// What is under way on a connection.
+tokio::task_local! {
+    /// The stream whose request this task answers, once the request has reached the router.
+    static STREAM: OnceCell<Arc<Stream>>;
+}
+
+/// How far the answer of a stream is.
 #[derive(Debug, Default)]
-struct Activity {
-    begun: AtomicU64,
-    /// Handlers that run, and bodies that wait for more to send.
-    busy: AtomicUsize,
+pub(super) struct Stream {
+    /// Bytes that the protocol took from the body.
+    taken: AtomicUsize,
+    /// The body has given all that it has so far: it waits for the client, not for more.
+    is_given: AtomicBool,
 }
 
-/// Counts as busy while it lives.
-#[derive(Debug)]
-struct Busy(Arc<Activity>);
+impl Stream {
+    /// The one that this task serves; `None` on HTTP/1.
+    pub(super) fn current() -> Option<Arc<Self>> {
+        STREAM.try_with(|stream| Arc::clone(stream.get_or_init(Arc::default))).ok()
+    }
 
-impl Busy {
-    fn new(activity: &Arc<Activity>) -> Self {
-        activity.busy.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(activity))
+    /// Notes that the body was asked for more.
+    pub(super) fn wait(&self) {
+        self.is_given.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes that the body gave so many bytes.
+    pub(super) fn give(&self, bytes: usize) {
+        self.taken.fetch_add(bytes, Ordering::Relaxed);
+        self.is_given.store(true, Ordering::Relaxed);
     }
 }
 
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+/// Runs each stream as a task, and ends it when its client takes less than a trickle of an answer that
+/// waits. The other streams of the connection go on: behind a proxy they are other people's.
+#[derive(Debug, Clone)]
+struct Streams {
+    limit: Duration,
+}
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let limit = self.limit;
+        let served = async move {
+            let mut stream = std::pin::pin!(stream);
+            // Most are answered at the first look, without a timer.
+            let first = std::future::poll_fn(|cx| Poll::Ready(stream.as_mut().poll(cx))).await;
+            if first.is_ready() {
+                return;
+            }
+            tokio::select! {
+                () = stream => {}
+                () = stalls(limit) => {
+                    metrics::counter!("hoody_streams_cut_total").increment(1);
+                }
+            }
+        };
+        tasks::once("stream", STREAM.scope(OnceCell::new(), served));
     }
 }
 
-/// Serves one connection to its end. `written` is how many bytes went out on it so far.
-///
-/// A connection on which no request began, nothing runs and nothing is taken for `limits.idle` is told
-/// to end, and is cut when it has not a little later. That also ends those that never send a request, or
-/// never the end of its head, and those that keep answers waiting.
+/// Waits until the client of this task's stream took less than a trickle within the limit.
+async fn stalls(limit: Duration) {
+    let look = || {
+        STREAM.with(|stream| {
+            let stream = stream.get()?;
+            let taken = stream.taken.load(Ordering::Relaxed);
+            stream.is_given.load(Ordering::Relaxed).then_some(taken)
+        })
+    };
+    let mut before = look();
+    loop {
+        tokio::time::sleep(limit).await;
+        let now = look();
+        if let (Some(before), Some(now)) = (before, now)
+            && now - before < TRICKLE
+        {
+            return;
+        }
+        before = now;
+    }
+}
+
+/// Serves one connection to its end. Answers that wait for longer than `limit` are ended.
 pub(super) async fn serve<I>(
     io: I,
-    written: Arc<AtomicU64>,
-    peer: SocketAddr,
+    asked: &Arc<Connection>,
     secure: Secure,
-    limits: Limits,
-    mut stopping: watch::Receiver<()>,
+    limit: Duration,
 ) -> hyper::Result<()>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let activity = Arc::<Activity>::default();
+    asked.note_http2();
     let service = service_fn({
-        let activity = Arc::clone(&activity);
+        let at = Arc::clone(asked);
         move |request: http::Request<Incoming>| {
-            activity.begun.fetch_add(1, Ordering::Relaxed);
-            let (busy, activity, secure) = (Busy::new(&activity), Arc::clone(&activity), secure.clone());
-            async move {
-                let response = secure.handle(peer, request).await;
-                drop(busy);
-                let tracked = response.map(|body| Tracked { body, activity, waiting: None });
-                Ok::<_, std::convert::Infallible>(tracked)
-            }
+            at.note_request();
+            let (at, secure) = (Arc::clone(&at), secure.clone());
+            async move { Ok::<_, std::convert::Infallible>(secure.handle(at, request).await) }
         }
     });
-    let mut connection = std::pin::pin!(builder().serve_connection(TokioIo::new(io), service));
-    let mut looks = tokio::time::interval(limits.idle / LOOKS);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut seen, mut still, mut is_ending) = ((0, 0), 0, false);
-    loop {
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => return ended,
-            _ = stopping.changed(), if !is_ending => is_ending = true,
-            _ = looks.tick() => {
-                let now = (activity.begun.load(Ordering::Relaxed), written.load(Ordering::Relaxed));
-                let is_still = activity.busy.load(Ordering::Relaxed) == 0
-                    && now.0 == seen.0
-                    && now.1.saturating_sub(seen.1) < MOVEMENT;
-                seen = now;
-                still = if is_still { still + 1 } else { 0 };
-                match still {
-                    ..LOOKS => continue,
-                    LOOKS => is_ending = true,
-                    _ => {
-                        metrics::counter!("hoody_connections_cut_total", "reason" => "idle").increment(1);
-                        return Ok(());
-                    }
-                }
-            }
-        }
-        connection.as_mut().graceful_shutdown();
+    let connection = builder(Streams { limit }).serve_connection(TokioIo::new(io), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return ended,
+        () = asked.ends() => {}
     }
+    let end = asked.asked();
+    connection.as_mut().graceful_shutdown();
+    in_time(asked, end, connection).await
 }
 
-fn builder() -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn builder(streams: Streams) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(MAX_HEAD)
+        .max_send_buf_size(SEND_BUFFER)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_pending_accept_reset_streams(RESETS)
@@ -135,37 +165,4 @@ fn builder() -> http2::Builder<TokioExecutor> {
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
     builder
-}
-
-/// An answer's body; busy while it has nothing to send yet and more will come.
-#[derive(Debug)]
-struct Tracked {
-    body: Body,
-    activity: Arc<Activity>,
-    waiting: Option<Busy>,
-}
-
-impl hyper::body::Body for Tracked {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        self.waiting = match &frame {
-            Poll::Ready(_) => None,
-            Poll::Pending => self.waiting.take().or_else(|| Some(Busy::new(&self.activity))),
-        };
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

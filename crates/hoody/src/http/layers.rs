@@ -1,7 +1,7 @@
 //! The way in that all requests share, top to bottom: count and name the request, fold the trailing
 //! slash, a time limit, a net for panics, then the router. Nothing of any one route lives here.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,11 +14,16 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, Ready, ready};
 use hoody_core::activity::redact;
 use hoody_core::grant::Deny;
-use http::header::USER_AGENT;
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use hoody_core::host::HostError;
+use hoody_core::invalid::Invalid;
+use http::header::{HOST, USER_AGENT, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
 use tower::ServiceExt as _;
 
-use super::caller::Visit;
+use super::caller::{self, Head, Visit};
+use super::connection::{Busy, Connection};
+use super::memory::Memory;
+use super::metered::Metered;
 use super::{Shared, outcome};
 use crate::activity::What;
 use crate::app::App;
@@ -31,6 +36,15 @@ use crate::nodes::wait;
 /// How long a request may take, its body included.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
+/// For a client that asks for more than it reads. Nothing was done for the request.
+const UNREAD: Error = Error::Unavailable(
+    "Too many answers to this client have not been read yet; read them, then send the request again",
+);
+
+/// What a 401 asks for, and what it says of a credential that was given.
+const NO_CREDENTIAL: &str = "Bearer realm=\"hoody\"";
+const WRONG_CREDENTIAL: &str = "Bearer realm=\"hoody\", error=\"invalid_token\"";
+
 /// The service that connections are given to.
 #[derive(Debug, Clone)]
 pub(crate) struct Edge {
@@ -41,6 +55,7 @@ pub(crate) struct Edge {
 
 struct EdgeShared {
     app: Shared,
+    memory: Arc<Memory>,
     /// Names requests: a number that starts anywhere.
     next_id: AtomicU64,
     /// Requests that were answered before the router, all with 204.
@@ -59,7 +74,8 @@ impl Edge {
         let sockets = Sockets::new(&app);
         let next_id = AtomicU64::new(u64::from_be_bytes(entropy()));
         let hot = metrics::counter!("hoody_http_requests_total", "status" => "2xx");
-        Self { router, sockets, shared: Arc::new(EdgeShared { app, next_id, hot }) }
+        let memory = Arc::default();
+        Self { router, sockets, shared: Arc::new(EdgeShared { app, memory, next_id, hot }) }
     }
 
     /// Whether this is a trusted proxy, which speaks for many.
@@ -69,51 +85,65 @@ impl Edge {
 
     /// The answer to a check of a credential that is in the cache and may; else the request is for
     /// [`handle`](Self::handle).
-    pub(crate) fn answer_hot<B>(&self, peer: SocketAddr, request: &Request<B>) -> Option<Response> {
+    pub(crate) fn answer_hot<B>(&self, connection: &Connection, request: &Request<B>) -> Option<Response> {
         let shared = &self.shared;
+        let peer = connection.peer;
         // As anywhere on the way: a panic costs one answer. The router's way says what is wrong.
         let judge = AssertUnwindSafe(|| gate::hot::is_allowed(&shared.app, peer, request));
         if !std::panic::catch_unwind(judge).unwrap_or(false) {
             return None;
         }
         shared.hot.increment(1);
+        connection.note_known();
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         Some(response)
     }
 
-    /// Answers one request of `peer`: what is hot at once, all else by the router.
+    /// Answers one request of a connection: what is hot at once, all else by the router.
     pub(crate) fn call<B>(
         &self,
-        peer: SocketAddr,
+        connection: &Arc<Connection>,
         request: Request<B>,
     ) -> Either<Ready<Response>, BoxFuture<'static, Response>>
     where
         B: axum::body::HttpBody<Data = axum::body::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        match self.answer_hot(peer, &request) {
+        match self.answer_hot(connection, &request) {
             Some(response) => Either::Left(ready(response)),
             // In a box: the router's future is large, and would be moved about with the hot one.
-            None => Either::Right(self.clone().handle(peer, request.map(Body::new)).boxed()),
+            None => {
+                let connection = Arc::clone(connection);
+                Either::Right(self.clone().handle(connection, request.map(Body::new)).boxed())
+            }
         }
     }
 
-    /// Answers one request of `peer` by the router. Whatever panics on the way costs this answer alone.
-    pub(crate) async fn handle(self, peer: SocketAddr, request: Request<Body>) -> Response {
-        let answer = AssertUnwindSafe(self.answer(peer, request)).catch_unwind().await;
+    /// Answers one request of a connection by the router, when its client has room for it. Whatever panics on the
+    /// way costs this answer alone.
+    pub(crate) async fn handle(self, connection: Arc<Connection>, request: Request<Body>) -> Response {
+        let answer = AssertUnwindSafe(self.answer(connection, request)).catch_unwind().await;
         // Nothing is logged here: that may be what panicked.
         answer.unwrap_or_else(|_panic| StatusCode::INTERNAL_SERVER_ERROR.into_response())
     }
 
-    async fn answer(self, peer: SocketAddr, mut request: Request<Body>) -> Response {
+    async fn answer(self, connection: Arc<Connection>, mut request: Request<Body>) -> Response {
         let shared = self.shared;
+        let busy = Busy::new(&connection);
         let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let visit = Visit::of(peer);
+        let peer = connection.peer;
+        let address = caller::address(Head::from_peer(peer.ip(), &request), &shared.app);
+        let client = shared.memory.of(&connection, address.unwrap_or(peer.ip()));
+        let visit = Visit::of(peer, client.clone());
+        let begun = client.begin(size_of_head(&request)).await;
+        let is_safe = request.method().is_safe();
         let mut seen = Seen::of(&shared.app, &request, &visit, id);
         fold_trailing_slash(request.uri_mut());
         request.extensions_mut().insert(visit.clone());
         let mut response = match wait::is_asked(request.method(), request.uri()) {
+            _ if begun.is_none() => UNREAD.into_response(),
+            _ if lacks_host(&request) => Error::from(Invalid::from(HostError::Missing)).into_response(),
             _ if shared.app.activity.refuses(request.method()) => Error::Unavailable(
                 "The request log cannot be written, and nothing is changed unlogged; try again",
             )
@@ -124,11 +154,25 @@ impl Edge {
             Ok(true) => wait::everywhere(&shared.app, &visit, answer(self.router, request)).await,
             Err(error) => error.into_response(),
         };
+        if visit.has_credential() && !is_refused(&response) {
+            connection.note_known();
+        }
+        // The answer's own size takes the place of what was reckoned for the request.
+        drop(begun);
+        let held = match Metered::hold(&response, &client) {
+            None if is_safe => {
+                response = UNREAD.into_response();
+                None
+            }
+            held => held,
+        };
         if let Some(id) = hex(id) {
             response.headers_mut().insert("x-request-id", id);
         }
+        challenge(&mut response);
         count(&response);
-        seen.end(response).await
+        let response = seen.end(response).await;
+        response.map(|body| Body::new(Metered::new(body, client, held, busy)))
     }
 }
 
@@ -145,6 +189,37 @@ async fn answer(router: Router, request: Request<Body>) -> Response {
     };
     let answer = tokio::time::timeout(TIME_LIMIT, outcome::told(answer)).await;
     answer.unwrap_or_else(|_| outcome::too_late(&method).into_response())
+}
+
+/// What a request's head takes in memory, about.
+fn size_of_head<B>(request: &Request<B>) -> usize {
+    let headers = request.headers().iter();
+    let headers: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
+    headers + request.uri().path().len() + request.uri().query().map_or(0, str::len)
+}
+
+/// Whether the credential did not open what it was shown for.
+fn is_refused(response: &Response) -> bool {
+    response.extensions().get::<Deny>().is_some()
+}
+
+/// Whether a request breaks RFC 9112, 3.2, whatever it asks for.
+fn lacks_host<B>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST)
+}
+
+/// Every 401 says how to authenticate (RFC 9110, 15.5.2), and whether a credential was wrong or missing
+/// (RFC 6750, 3.1).
+fn challenge(response: &mut Response) {
+    if response.status() != StatusCode::UNAUTHORIZED {
+        return;
+    }
+    let is_wrong = matches!(
+        response.extensions().get(),
+        Some(Deny::Unknown | Deny::Revoked | Deny::Disabled | Deny::Expired)
+    );
+    let value = if is_wrong { WRONG_CREDENTIAL } else { NO_CREDENTIAL };
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(value));
 }
 
 fn hex(id: u64) -> Option<HeaderValue> {

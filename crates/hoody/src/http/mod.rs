@@ -2,12 +2,16 @@
 
 pub(crate) mod body;
 pub(crate) mod caller;
+pub(crate) mod connection;
 mod document;
 pub(crate) mod envelope;
+mod handshakes;
 mod http2;
 pub(crate) mod ip;
 pub(crate) mod layers;
 pub(crate) mod list;
+pub(crate) mod memory;
+mod metered;
 pub(crate) mod outcome;
 pub(crate) mod pages;
 pub(crate) mod paging;

@@ -172,12 +172,13 @@ pub(crate) fn router(app: &Shared) -> Router {
     let (router, document) = routes().split_for_parts();
     let state = (Shared::clone(app), Parameters::of(&document));
     let router = router.route_layer(from_fn_with_state(state, parameters::check));
-    let document = std::sync::Arc::new(finish(document).to_json().unwrap_or_default());
+    // One copy, however many wait for it.
+    let document = axum::body::Bytes::from(finish(document).to_json().unwrap_or_default());
     router
         .route(
             "/openapi.json",
             get(move || {
-                let document = String::clone(&document);
+                let document = document.clone();
                 async move { ([(http::header::CONTENT_TYPE, "application/json")], document) }
             }),
         )

@@ -12,17 +12,20 @@ use http::header::STRICT_TRANSPORT_SECURITY;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_rustls::TlsAcceptor;
 
+use super::connection::{Connection, End};
+use super::handshakes::Handshakes;
 use super::http2;
 use super::layers::Edge;
-use super::places::{Place, Places};
+use super::places::{Place, Places, Sweeps, Taken};
 use super::stall::Stall;
 use super::tls::Tls;
 use crate::tasks;
@@ -31,10 +34,22 @@ use crate::tasks;
 const MAX_HEAD: usize = 64 * 1024;
 /// How long running requests may take once the end was asked for.
 const LAST_REQUESTS: Duration = Duration::from_secs(8);
-/// How many connections are held at a time, files permitting; further ones wait in the kernel's queue.
-const MAX_CONNECTIONS: u64 = 16_384;
-/// Files that are kept for the database and the like.
-const OTHER_FILES: u64 = 128;
+/// How many connections are held at a time, files permitting.
+const MAX_CONNECTIONS: usize = 16_384;
+/// How many there are at least, and so few that it is worth a warning.
+const LEAST_CONNECTIONS: usize = 4;
+const FEW_CONNECTIONS: usize = 256;
+/// Files that are kept for the database and the like, besides those that are open at the start.
+const OTHER_FILES: usize = 32;
+/// How many are open at the start where that cannot be looked up.
+const OPEN_FILES: usize = 96;
+/// How many connections may wait for a place when all are taken, and for how long.
+const MOST_WAITING: usize = 32;
+const PLACE: Duration = Duration::from_secs(5);
+/// How long a connection that must leave may take for its farewell.
+const LEAVING: Duration = Duration::from_secs(1);
+/// How often it is told that connections cannot be accepted.
+const TELL_AGAIN: Duration = Duration::from_secs(30);
 /// The first byte of everything that speaks TLS: a handshake record (RFC 8446, 5.1).
 const HANDSHAKE: u8 = 22;
 /// What who speaks HTTP to a port of HTTPS is told.
@@ -46,26 +61,42 @@ const SPEAK_TLS: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\
 pub(crate) struct Limits {
     /// To shake hands (TLS).
     pub(crate) handshake: Duration,
-    /// To send a request's head (HTTP/1), and to begin the next one.
+    /// To send the first request's head, or the rest of a head once a part of it came.
     pub(crate) head: Duration,
     /// To take a part of an answer that waits.
     pub(crate) write: Duration,
-    /// To do anything at all (HTTP/2).
+    /// Between two requests.
     pub(crate) idle: Duration,
+    /// The same for trusted proxies, which choose themselves when to close.
+    pub(crate) idle_proxy: Duration,
     /// Connections held at a time.
     pub(crate) connections: usize,
 }
 
 impl Limits {
-    /// The ones of this process, which takes as many files as the system lets it have.
+    /// The ones of this process, which takes as many files as the system lets it have. Idle connections
+    /// outlive what proxies keep them for (docs/proxies.md), so that it is the proxy that closes: 60 s
+    /// in nginx and AWS, 90 s in Traefik, 120 s in Caddy, 600 s in Google's load balancers.
     pub(crate) fn of_process() -> Self {
         Self {
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(15),
             write: Duration::from_secs(30),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_secs(150),
+            idle_proxy: Duration::from_secs(620),
             connections: max_connections(),
         }
+    }
+
+    /// How often connections are looked at, and after how many looks they have to go.
+    fn sweeps(&self) -> (Duration, Sweeps) {
+        let every = self.head.min(self.idle) / 4;
+        let looks = |limit: Duration| u32::try_from(limit.as_nanos().div_ceil(every.as_nanos().max(1)));
+        let looks = |limit| looks(limit).unwrap_or(u32::MAX);
+        (
+            every,
+            Sweeps { idle: looks(self.idle), idle_proxy: looks(self.idle_proxy), in_head: looks(self.head) },
+        )
     }
 }
 
@@ -77,13 +108,29 @@ pub(super) struct Secure {
 }
 
 impl Secure {
-    pub(super) async fn handle(self, peer: SocketAddr, request: http::Request<Incoming>) -> Response {
-        let mut response = self.edge.call(peer, request).await;
+    pub(super) async fn handle(
+        self,
+        connection: Arc<Connection>,
+        request: http::Request<Incoming>,
+    ) -> Response {
+        let mut response = self.edge.call(&connection, request).await;
         if let Some(value) = self.strict {
             response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value);
         }
         response
     }
+}
+
+/// What serves connections, shared by all of them.
+#[derive(Clone)]
+struct Server {
+    edge: Edge,
+    tls: Option<Arc<Tls>>,
+    limits: Limits,
+    places: Places,
+    handshakes: Arc<Handshakes>,
+    /// Those that wait for a place.
+    waiting: Arc<Semaphore>,
 }
 
 /// Serves `edge` on `listener` until `stop` is done; then accepts nothing more and waits for what runs.
@@ -96,80 +143,165 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let graceful = GracefulShutdown::new();
-    let (stopping, _) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
     let places = Places::new(limits.connections);
+    let waiting = Arc::new(Semaphore::new((limits.connections / 4).clamp(1, MOST_WAITING)));
+    let server = Server { edge, tls, limits, places, handshakes: Arc::default(), waiting };
+    let (every, sweeps) = limits.sweeps();
+    let mut looks = tokio::time::interval(every.max(Duration::from_millis(1)));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failures = Failures::default();
     loop {
-        let free = tokio::select! {
-            free = places.free() => free,
-            () = &mut stop => break,
-        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = &mut stop => break,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: a pause lets some be given back.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(20)).await;
+            _ = looks.tick() => {
+                server.places.sweep(sweeps);
                 continue;
             }
+            () = &mut stop => break,
         };
-        let place = free.and_then(|free| places.take(free, peer.ip(), edge.is_proxy(peer.ip())));
-        let Some(place) = place else {
-            metrics::counter!("hoody_connections_refused_total").increment(1);
-            tracing::debug!(%peer, "this address has its share of connections");
-            continue;
-        };
-        // Answers are small and whole: waiting to fill a packet only delays them.
-        let _ = stream.set_nodelay(true);
-        let stream = Stall::new(stream, limits.write);
-        match &tls {
-            None => {
-                let edge = edge.clone();
-                let handle = move |request| edge.call(peer, request);
-                let served = http1(stream, limits, graceful.watcher(), stopping.subscribe(), handle);
-                tasks::once("connection", end_of(served, place));
-            }
-            Some(tls) => {
-                let secure = Secure { edge: edge.clone(), strict: tls.strict() };
-                let shake = Shake { acceptor: tls.acceptor(), secure, limits };
-                let served = shake.serve(stream, peer, graceful.watcher(), stopping.subscribe());
-                tasks::once("connection", end_of(served, place));
+        match accepted {
+            Ok((stream, peer)) => server.accept(stream, peer, &graceful),
+            Err(error) => {
+                failures.tell(&error);
+                // Out of file descriptors, most likely: one that idles gives its own back.
+                server.places.make_room();
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
     }
     drop(listener);
-    let _ = stopping.send(());
+    server.places.stop();
     if tokio::time::timeout(LAST_REQUESTS, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end in time");
     }
 }
 
-async fn end_of(connection: impl Future<Output = hyper::Result<()>>, _place: Place) {
-    if let Err(error) = connection.await {
-        tracing::trace!(%error, "a connection ended");
+/// Connections that could not be accepted: told of once in a while, however many there are.
+#[derive(Debug, Default)]
+struct Failures {
+    told: Option<Instant>,
+    since: u64,
+}
+
+impl Failures {
+    fn tell(&mut self, error: &std::io::Error) {
+        self.since += 1;
+        if self.told.is_some_and(|told| told.elapsed() < TELL_AGAIN) {
+            return;
+        }
+        tracing::warn!(
+            %error,
+            failures = self.since,
+            "connections could not be accepted; if files ran out, raise the limit (ulimit -n)"
+        );
+        (self.told, self.since) = (Some(Instant::now()), 0);
     }
 }
 
-/// Takes as many files as the system lets this process have, and says how many connections that gives.
+impl Server {
+    /// Gives a connection its place and serves it, or closes it. Waits for nothing.
+    fn accept(&self, stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown) {
+        let is_proxy = self.edge.is_proxy(peer.ip());
+        match self.places.take(peer, is_proxy) {
+            Taken::Place(place) => {
+                tasks::once("connection", self.clone().serve(stream, place, graceful.watcher()));
+            }
+            Taken::Full => {
+                let Ok(wait) = Arc::clone(&self.waiting).try_acquire_owned() else { return refused(peer) };
+                let (server, watcher) = (self.clone(), graceful.watcher());
+                tasks::once("connection", async move {
+                    let taken = tokio::time::timeout(PLACE, server.places.wait(peer, is_proxy)).await;
+                    drop(wait);
+                    match taken {
+                        Ok(Taken::Place(place)) => server.serve(stream, place, watcher).await,
+                        _ => refused(peer),
+                    }
+                });
+            }
+            Taken::Refused => refused(peer),
+        }
+    }
+
+    /// Serves one connection to its end.
+    async fn serve(self, stream: TcpStream, place: Place, watcher: Watcher) {
+        // Answers are small and whole: waiting to fill a packet only delays them.
+        let _ = stream.set_nodelay(true);
+        let place = Arc::new(place);
+        let connection = place.connection();
+        let stream = Stall::new(stream, self.limits.write, &place);
+        let served = match &self.tls {
+            None => {
+                let (edge, at) = (self.edge, Arc::clone(connection));
+                let handle = move |request| {
+                    at.note_request();
+                    edge.call(&at, request)
+                };
+                http1(stream, connection, watcher, handle).await
+            }
+            Some(tls) => {
+                let Some(delay) = self.delay_of_handshake(connection.peer) else {
+                    return refused(connection.peer);
+                };
+                let secure = Secure { edge: self.edge, strict: tls.strict() };
+                let shake = Shake { acceptor: tls.acceptor(), delay, secure, limits: self.limits };
+                shake.serve(stream, connection, watcher).await
+            }
+        };
+        if let Err(error) = served {
+            tracing::trace!(%error, "a connection ended");
+        }
+        // The stream has become a WebSocket, which keeps the place.
+        if Arc::strong_count(&place) > 1 {
+            connection.note_upgraded();
+        }
+    }
+}
+
+impl Server {
+    /// How long a handshake with `peer` has to wait for its turn; `None` when that takes too long.
+    fn delay_of_handshake(&self, peer: SocketAddr) -> Option<Duration> {
+        if self.edge.is_proxy(peer.ip()) {
+            return Some(Duration::ZERO);
+        }
+        self.handshakes.delay(peer.ip(), Instant::now(), self.limits.handshake / 2)
+    }
+}
+
+fn refused(peer: SocketAddr) {
+    metrics::counter!("hoody_connections_refused_total").increment(1);
+    tracing::debug!(%peer, "no place for this connection");
+}
+
+/// Takes as many files as the system lets this process have, and says how many connections that gives,
+/// besides the files that are open and those that the database and the like may need.
 fn max_connections() -> usize {
     let allowed = getrlimit(Resource::Nofile).maximum;
     let _ = setrlimit(Resource::Nofile, Rlimit { current: allowed, maximum: allowed });
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let most = files.saturating_sub(OTHER_FILES).clamp(64, MAX_CONNECTIONS);
-    usize::try_from(most).unwrap_or(usize::MAX)
+    let open = std::fs::read_dir("/proc/self/fd").map_or(OPEN_FILES, Iterator::count);
+    let most = places_for(usize::try_from(files).unwrap_or(usize::MAX), open);
+    if most < FEW_CONNECTIONS {
+        tracing::warn!(
+            "the limit of {files} open files leaves room for {most} connections: raise it (ulimit -n)"
+        );
+    }
+    most
 }
 
-/// Serves one connection; once the end was asked for, what runs on it and no more. A stream of events may
+/// How many connections `files` are enough for, of which `open` are in use already. Those that leave and
+/// those that wait for a place have files, too.
+fn places_for(files: usize, open: usize) -> usize {
+    let free = files.saturating_sub(open + OTHER_FILES);
+    (free - (free / 3).min(2 * MOST_WAITING)).clamp(LEAST_CONNECTIONS, MAX_CONNECTIONS)
+}
+
+/// Serves one connection; once it is asked to end, what runs on it and no more. A stream of events may
 /// go on as a WebSocket, which is no connection of HTTP any more.
 async fn http1<I, F>(
     io: I,
-    limits: Limits,
+    asked: &Arc<Connection>,
     _running: Watcher,
-    mut stopping: watch::Receiver<()>,
     handle: impl Fn(http::Request<Incoming>) -> F,
 ) -> hyper::Result<()>
 where
@@ -178,39 +310,58 @@ where
 {
     let service = service_fn(move |request| handle(request).map(Ok::<_, std::convert::Infallible>));
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
+        // The list of places looks after those that idle or do not end a head: no timer for each request.
+        .header_read_timeout(None)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     // A connection is woken for every request: it asks once to be woken at the end, and after that looks
     // whether the end has come, which takes no lock.
-    let end = stopping.clone();
-    let mut asked = std::pin::pin!(stopping.changed());
     let mut is_asked = false;
     let ended = std::future::poll_fn(|cx| {
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-            return Poll::Ready(Some(ended));
+            return Poll::Ready(Ok(ended));
         }
-        let is_over = if is_asked {
-            end.has_changed().unwrap_or(true)
-        } else {
-            is_asked = true;
-            asked.as_mut().poll(cx).is_ready()
-        };
-        if is_over { Poll::Ready(None) } else { Poll::Pending }
+        if !std::mem::replace(&mut is_asked, true) {
+            asked.wake_at_end(cx);
+        }
+        asked.asked().map_or(Poll::Pending, |end| Poll::Ready(Err(end)))
     });
-    if let Some(ended) = ended.await {
-        return ended;
-    }
+    let end = match ended.await {
+        Ok(ended) => return ended,
+        Err(end) => end,
+    };
     connection.as_mut().graceful_shutdown();
-    connection.await
+    in_time(asked, Some(end), connection).await
+}
+
+/// The end of a connection that was asked to end: one that must leave is cut when nothing runs on it.
+pub(super) async fn in_time(
+    asked: &Connection,
+    end: Option<End>,
+    mut connection: impl Future<Output = hyper::Result<()>> + Unpin,
+) -> hyper::Result<()> {
+    if end == Some(End::Stop) {
+        tokio::select! {
+            ended = &mut connection => return ended,
+            () = asked.leaves() => {}
+        }
+    }
+    loop {
+        match tokio::time::timeout(LEAVING, &mut connection).await {
+            Ok(ended) => return ended,
+            Err(_) if asked.is_busy() => {}
+            Err(_) => return Ok(()),
+        }
+    }
 }
 
 /// A connection that has to shake hands first.
 struct Shake {
     acceptor: TlsAcceptor,
+    /// How long it waits for its turn.
+    delay: Duration,
     secure: Secure,
     limits: Limits,
 }
@@ -219,15 +370,19 @@ impl Shake {
     /// Shakes hands in time, then serves what was agreed on.
     async fn serve(
         self,
-        mut stream: Stall<TcpStream>,
-        peer: SocketAddr,
+        stream: Stall<TcpStream>,
+        connection: &Arc<Connection>,
         watcher: Watcher,
-        mut stopping: watch::Receiver<()>,
     ) -> hyper::Result<()> {
-        let written = stream.watch();
+        let shaken = async {
+            if !self.delay.is_zero() {
+                tokio::time::sleep(self.delay).await;
+            }
+            shake(self.acceptor, stream).await
+        };
         let shaken = tokio::select! {
-            shaken = tokio::time::timeout(self.limits.handshake, shake(self.acceptor, stream)) => shaken,
-            _ = stopping.changed() => return Ok(()),
+            shaken = tokio::time::timeout(self.limits.handshake, shaken) => shaken,
+            () = connection.ends() => return Ok(()),
         };
         let Ok(Some(stream)) = shaken else {
             metrics::counter!("hoody_tls_handshakes_failed_total").increment(1);
@@ -235,13 +390,16 @@ impl Shake {
         };
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(super::tls::HTTP2);
         if is_http2 {
-            let ended = http2::serve(stream, written, peer, self.secure, self.limits, stopping).await;
+            let ended = http2::serve(stream, connection, self.secure, self.limits.write).await;
             drop(watcher);
             return ended;
         }
-        let secure = self.secure;
-        let handle = move |request| secure.clone().handle(peer, request);
-        http1(stream, self.limits, watcher, stopping, handle).await
+        let (secure, at) = (self.secure, Arc::clone(connection));
+        let handle = move |request| {
+            at.note_request();
+            secure.clone().handle(Arc::clone(&at), request)
+        };
+        http1(stream, connection, watcher, handle).await
     }
 }
 

@@ -3,55 +3,47 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::places::Place;
+
 /// What a peer must take of a waiting answer within the limit, in bytes.
-const TRICKLE: u64 = 32 * 1024;
+pub(super) const TRICKLE: usize = 32 * 1024;
 
 /// A stream that fails with [`io::ErrorKind::TimedOut`] once a write has waited for the limit and less
-/// than [`TRICKLE`] went out meanwhile. Costs nothing while the peer keeps up.
+/// than [`TRICKLE`] went out meanwhile. Costs nothing while the peer keeps up. What arrives is counted.
 #[derive(Debug)]
 pub(super) struct Stall<S> {
     inner: S,
     limit: Duration,
     waiting: Option<Waiting>,
-    /// Bytes written so far, where somebody watches.
-    written: Option<Arc<AtomicU64>>,
+    /// Given back with the stream, also when it has become a WebSocket.
+    place: Arc<Place>,
 }
 
 /// A write that the socket has no room for.
 #[derive(Debug)]
 struct Waiting {
     until: Pin<Box<Sleep>>,
-    taken: u64,
+    taken: usize,
 }
 
 impl<S> Stall<S> {
-    pub(super) fn new(inner: S, limit: Duration) -> Self {
-        Self { inner, limit, waiting: None, written: None }
+    pub(super) fn new(inner: S, limit: Duration, place: &Arc<Place>) -> Self {
+        Self { inner, limit, waiting: None, place: Arc::clone(place) }
     }
 
     pub(super) fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// How many bytes are written from here on, as it grows.
-    pub(super) fn watch(&mut self) -> Arc<AtomicU64> {
-        Arc::clone(self.written.get_or_insert_default())
-    }
-
     fn note(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match result {
             Poll::Ready(Ok(bytes)) => {
-                let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-                if let Some(written) = &self.written {
-                    written.fetch_add(bytes, Ordering::Relaxed);
-                }
                 if let Some(waiting) = &mut self.waiting {
                     waiting.taken = waiting.taken.saturating_add(bytes);
                 }
@@ -84,7 +76,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stall<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        self.place.connection().note_read(buffer.filled().len() - before);
+        read
     }
 }
 

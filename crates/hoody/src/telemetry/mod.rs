@@ -1,6 +1,7 @@
 //! Logs to stderr, metrics to whoever listens on `--metrics-listen`.
 
 pub(crate) mod lines;
+mod log_limit;
 mod process;
 
 use std::io::IsTerminal as _;
@@ -13,6 +14,7 @@ use axum::Router;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
+use self::log_limit::LogLimit;
 use crate::http::Shared;
 use crate::tasks::Need;
 
@@ -38,9 +40,13 @@ pub(crate) fn init_logs(filter: &str, is_json: bool) -> anyhow::Result<()> {
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).log_internal_errors(false);
     let result = if is_json {
-        builder.json().flatten_event(true).try_init()
+        builder.json().flatten_event(true).map_event_format(LogLimit::new).try_init()
     } else {
-        builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init()
+        builder
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+            .map_event_format(LogLimit::new)
+            .try_init()
     };
     result.map_err(|error| anyhow::anyhow!("logs cannot be set up: {error}"))?;
     // The default one writes to stderr itself, and waits for whoever reads it.
@@ -97,6 +103,14 @@ pub(crate) fn init_metrics() -> anyhow::Result<PrometheusHandle> {
     metrics::describe_counter!("hoody_tls_handshakes_failed_total", "Connections that did not agree on TLS");
     metrics::describe_counter!("hoody_connections_refused_total", "Connections beyond an address's share");
     metrics::describe_counter!("hoody_connections_cut_total", "Connections ended here, by reason");
+    metrics::describe_counter!(
+        "hoody_streams_cut_total",
+        "HTTP/2 streams ended because nobody read the answer"
+    );
+    metrics::describe_counter!(
+        "hoody_requests_held_back_total",
+        "Requests that waited until answers were read"
+    );
     Ok(handle)
 }
 

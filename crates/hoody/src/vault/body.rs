@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::value::Text;
 use super::{Gate, LARGE, MAX_METADATA};
 use crate::error::Error;
-use crate::http::body::MAX_BODY as MAX_REST;
+use crate::http::body::{MAX_BODY as MAX_REST, hold};
 use crate::work;
 
 /// The largest body, in bytes: a value of the whole limit, with room for its escapes.
@@ -48,6 +48,8 @@ async fn read_body(gate: &Gate, account: UserId, request: Request<Body>) -> Resu
     if announced > MAX_BODY {
         return Err(Error::TooLarge { limit: MAX_BODY });
     }
+    // Beyond that it waits for a turn.
+    let _held = hold(&request, announced.min(LARGE))?;
     let mut text = Text { bytes: Zeroizing::new(Vec::with_capacity(announced.min(LARGE))), turn: None };
     let mut body = request.into_body();
     while let Some(frame) = body.frame().await {

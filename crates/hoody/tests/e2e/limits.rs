@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::support::{Client, PASSWORD, Server, WHOLE_MACHINE, on_both};
+use crate::support::{Client, HOODY, PASSWORD, Place, Server, WHOLE_MACHINE, on_both};
 
 /// What a server may hold in memory meanwhile, in KiB (issue 3).
 const MAX_RSS: u64 = 300 * 1024;
@@ -87,4 +87,33 @@ on_both! {
         ada.check().await.expect(StatusCode::NO_CONTENT);
         server.stop().await;
     }
+}
+
+#[tokio::test]
+async fn with_few_files_there_are_few_connections_and_the_database_keeps_its_own() {
+    let place = Place::sqlite();
+    let mut command = place.command("sh");
+    command.args(["-c", &format!("ulimit -n 64; exec {HOODY} serve --listen 127.0.0.1:0")]);
+    let server = Server::start(command).await;
+    server.says("raise it (ulimit -n)").await;
+    let create = ["admin", "users", "create", "ada", "--email", "ada@example.com", "--password-stdin"];
+    place.run_with(&create, PASSWORD).await.ended(0);
+    // Far more connections than there are files, on which nothing is said.
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(tokio::net::TcpStream::connect(("127.0.0.1", server.port())).await.unwrap());
+    }
+    for _ in 0..5 {
+        let ada = server.client().login("ada", PASSWORD).await;
+        ada.check().await.expect(StatusCode::NO_CONTENT);
+        let project = json!({ "alias": format!("p{}", silent.len()) });
+        ada.post("/api/v1/projects", project).await.expect(StatusCode::CREATED);
+        silent.pop();
+    }
+    let said = server.said();
+    assert!(
+        said.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).count() == 1,
+        "{said}"
+    );
+    server.stop().await;
 }

@@ -110,6 +110,29 @@ on_both! {
         send(&user, &Method::POST, TOKENS, &nested(64)).await.refused(400, "VALIDATION_ERROR");
     }
 
+    async fn a_body_without_a_credential_is_small(app: TestApp) {
+        let user = app.user("ada").await;
+        let large = format!("{{\"x\": \"{}\"}}", "x".repeat(16 * 1024));
+        for (method, path) in operations() {
+            if !matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+                continue;
+            }
+            let path = filled(&path, NOBODY);
+            let reply = send(&app.anon(), &method, &path, &large).await;
+            assert!(matches!(reply.status.as_u16(), 401 | 413), "{method} {path}: {}", reply.text);
+            let reply = app.anon().send_body(method.clone(), &path, pieces(20_000)).await;
+            assert!(matches!(reply.status.as_u16(), 401 | 413), "{method} {path}: {}", reply.text);
+        }
+        for path in ["/device/code", "/verify-email", "/reset-password"] {
+            let form = format!("x={}", "x".repeat(16 * 1024));
+            let form_type = app.anon().header("content-type", "application/x-www-form-urlencoded");
+            assert_eq!(send(&form_type, &Method::POST, path, &form).await.status.as_u16(), 400, "{path}");
+        }
+        // With one, a whole list of addresses is a body.
+        let reply = send(&user, &Method::POST, TOKENS, &large).await;
+        assert_eq!(reply.status.as_u16(), 422, "{}", reply.text);
+    }
+
     async fn a_body_that_is_too_large_is_refused_before_it_is_read(app: TestApp) {
         let user = app.user("ada").await;
         let token = user.mint(json!({})).await;
@@ -446,7 +469,7 @@ on_both! {
             (json!({ "email": "x".repeat(256), "password": PASSWORD }), "VALIDATION_ERROR"),
             (json!({ "username": "ada\u{0}", "password": PASSWORD }), "VALIDATION_ERROR"),
             (json!({ "username": "ada", "password": "short" }), "VALIDATION_ERROR"),
-            (json!({ "username": "ada", "password": "x".repeat(1_000_000) }), "VALIDATION_ERROR"),
+            (json!({ "username": "ada", "password": "x".repeat(10_000) }), "VALIDATION_ERROR"),
             (
                 json!({ "username": "ada", "password": PASSWORD, "response_mode": "intent" }),
                 "MISSING_REQUIRED_FIELD",
@@ -459,7 +482,7 @@ on_both! {
         let missing = app.anon().post(LOGIN, json!({})).await;
         assert_eq!(missing.body["message"], "Username or email, and password are required");
         app.anon().post(REFRESH, json!({})).await.refused(401, "MISSING_TOKEN");
-        for text in ["", "x", "a.b.c", &"x".repeat(100_000), "hdy_x"] {
+        for text in ["", "x", "a.b.c", &"x".repeat(10_000), "hdy_x"] {
             app.anon().post(REFRESH, json!({ "refreshToken": text })).await.refused(401, "INVALID_TOKEN");
         }
     }

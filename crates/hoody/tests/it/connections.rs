@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use hoody::testing::Limits;
 use http::{Request, StatusCode};
 use rustls::pki_types::pem::PemObject as _;
@@ -277,7 +278,7 @@ async fn on_http2_a_head_has_its_largest_size_and_streams_their_number() {
 async fn a_connection_of_http2_on_which_nothing_moves_is_ended() {
     let app = TestApp::sqlite().await;
     let pair = pair(&app);
-    let limits = Limits { idle: 400, ..Limits::default() };
+    let limits = Limits { head: 300, idle: 400, ..Limits::default() };
     let address = app.service.listen(limits, Some((&pair.certificate, &pair.key))).await;
     // After a request; and without a preface.
     let (client, connection) = http2(address, &pair).await;
@@ -286,15 +287,177 @@ async fn a_connection_of_http2_on_which_nothing_moves_is_ended() {
     let mut silent = shaken(address, &pair).await;
     let mut read = Vec::new();
     timeout(PATIENCE, silent.read_to_end(&mut read)).await.expect("the silent connection is ended").ok();
-    // One that keeps its answer waiting: its window stays shut.
-    let (mut client, connection) = h2::client::Builder::new()
-        .initial_window_size(0)
-        .handshake::<_, std::io::Cursor<Vec<u8>>>(shaken(address, &pair).await)
-        .await
-        .unwrap();
-    let connection = tokio::spawn(connection);
+}
+
+/// A connection whose windows stay shut.
+async fn shut(address: SocketAddr, pair: &Pair) -> (Http2, tokio::task::JoinHandle<Result<(), h2::Error>>) {
+    let mut builder = h2::client::Builder::new();
+    let (client, connection) =
+        builder.initial_window_size(0).handshake(shaken(address, pair).await).await.unwrap();
+    (client, tokio::spawn(connection))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_not_taken_ends_with_its_stream_and_no_other() {
+    let app = TestApp::sqlite().await;
+    let pair = pair(&app);
+    let address = app
+        .service
+        .listen(Limits { write: 300, ..Limits::default() }, Some((&pair.certificate, &pair.key)))
+        .await;
+    let (client, connection) = shut(address, &pair).await;
+    for place in ["/openapi.json", "/", "/api/v1/ip"] {
+        let request = Request::get(format!("https://localhost{place}")).body(()).unwrap();
+        let mut client = client.clone().ready().await.unwrap();
+        let mut response = client.send_request(request, true).unwrap().0.await.unwrap();
+        // Asking again and again is no sign of life of what waits.
+        for _ in 0..3 {
+            assert_eq!(
+                ask(&client, Request::get("https://localhost/livez").body(()).unwrap()).await.unwrap(),
+                200
+            );
+        }
+        let ended = timeout(PATIENCE, response.body_mut().data()).await.expect("the stream is ended");
+        let error = ended.expect("no orderly end").expect_err("nothing can be sent");
+        assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{place}");
+    }
+    assert_eq!(ask(&client, Request::get("https://localhost/livez").body(()).unwrap()).await.unwrap(), 200);
+    assert!(!connection.is_finished(), "the connection goes on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_in_pieces_arrive_whole() {
+    let app = TestApp::sqlite().await;
+    let pair = pair(&app);
+    let address = app.service.listen(Limits::default(), Some((&pair.certificate, &pair.key))).await;
+    let (client, _connection) = http2(address, &pair).await;
+    let mut client = client.ready().await.unwrap();
     let request = Request::get("https://localhost/openapi.json").body(()).unwrap();
-    let response = client.send_request(request, true).unwrap().0.await.unwrap();
-    timeout(PATIENCE, connection).await.expect("the stalled connection is cut").unwrap().ok();
-    drop((client, response));
+    let (head, mut body) = client.send_request(request, true).unwrap().0.await.unwrap().into_parts();
+    let mut whole = Vec::new();
+    while let Some(piece) = body.data().await {
+        let piece = piece.unwrap();
+        body.flow_control().release_capacity(piece.len()).unwrap();
+        whole.extend_from_slice(&piece);
+    }
+    assert_eq!(head.headers["content-length"], whole.len().to_string().as_str());
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&whole).unwrap()["info"]["title"], "hoody");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_does_not_read_gets_no_more_answers_until_it_does() {
+    let app = TestApp::sqlite().await;
+    let open = |address: &str| {
+        let client = app.anon().from(address);
+        async move { client.open(http::Method::GET, "/openapi.json", axum::body::Body::empty()).await }
+    };
+    let mut unread = Vec::new();
+    // Each on a connection of its own, all of one /64.
+    let waiting = loop {
+        let mut next = Box::pin(open(&format!("2001:db8::{:x}", unread.len() + 1)));
+        match next.as_mut().now_or_never() {
+            Some(answer) => unread.push(answer),
+            None => break next,
+        }
+        assert!(unread.len() < 1_000, "there is a limit");
+    };
+    assert!(unread.iter().all(|answer| answer.status() == 200));
+    let size = unread.len() * 200_000;
+    assert!((8 << 20..32 << 20).contains(&size), "{size} bytes are held");
+    // Somebody else is not concerned, and the one that waits is answered when there is room.
+    assert_eq!(open("2001:db8:0:1::1").await.status(), 200);
+    unread.pop();
+    assert_eq!(waiting.await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_connection_is_kept_for_longer_than_half_a_head() {
+    let app = TestApp::sqlite().await;
+    let limits = Limits { head: 200, idle: 2_000, idle_proxy: 600_000, ..Limits::default() };
+    let address = app.service.listen(limits, None).await;
+    let proxied = app.another_node_behind("127.0.0.1").await.listen(limits, None).await;
+    let kept: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+    let open = async |address| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(kept).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        stream
+    };
+    let began = tokio::time::Instant::now();
+    let mut idle = open(address).await;
+    let mut of_proxy = open(proxied).await;
+    // Nothing, half a head, and half a second head.
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(&kept[..20]).await.unwrap();
+    let mut second = open(address).await;
+    second.write_all(&kept[..20]).await.unwrap();
+    for stream in [&mut silent, &mut first, &mut second] {
+        read_all(stream).await;
+    }
+    assert!(began.elapsed() < Duration::from_millis(1_900), "they are not waited for");
+    read_all(&mut idle).await;
+    assert!(began.elapsed() >= Duration::from_secs(2), "the idle one is");
+    of_proxy.write_all(LIVEZ).await.unwrap();
+    assert_eq!(read_all(&mut of_proxy).await.matches("HTTP/1.1 200").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_all_places_are_taken_somebody_else_gets_in() {
+    let app = TestApp::sqlite().await;
+    let address = app.service.listen(Limits { connections: 64, ..Limits::default() }, None).await;
+    let from = async |place: String| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{place}:0").parse().unwrap()).unwrap();
+        socket.connect(address).await.unwrap()
+    };
+    let mut silent = Vec::new();
+    for n in 0..80 {
+        silent.push(from(format!("127.1.0.{}", n % 8 + 1)).await);
+    }
+    for _ in 0..4 {
+        let mut other = from("127.2.0.1".to_owned()).await;
+        other.write_all(LIVEZ).await.unwrap();
+        let answer = timeout(Duration::from_secs(5), read_all(&mut other)).await.expect("a place, soon");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_1_1_needs_a_host() {
+    let app = TestApp::sqlite().await;
+    let address = app.service.listen(Limits::default(), None).await;
+    for (head, status) in [
+        ("GET /livez HTTP/1.1", 400),
+        ("GET /api/v1/auth/check HTTP/1.1", 400),
+        ("GET http://x/livez HTTP/1.1", 400),
+        ("GET /livez HTTP/1.1\r\nhost:", 200),
+        ("GET /livez HTTP/1.0", 200),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("{head}\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let answer = read_all(&mut stream).await;
+        assert!(answer.split(' ').nth(1) == Some(&status.to_string()), "{head}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_web_socket_keeps_its_place() {
+    let app = TestApp::sqlite().await;
+    let limits = Limits { connections: 1, head: 100, idle: 100, ..Limits::default() };
+    let address = app.service.listen(limits, None).await;
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let upgrade = "GET /api/v1/events?EIO=4&transport=websocket HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\n\
+        upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    socket.write_all(upgrade.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 101");
+    // Neither is it idle, nor is there a place beside it.
+    let next = tokio::spawn(is_alive(address));
+    assert!(timeout(Duration::from_millis(700), socket.read_to_end(&mut Vec::new())).await.is_err());
+    assert!(!next.is_finished());
+    drop(socket);
+    assert!(timeout(PATIENCE, next).await.unwrap().unwrap().starts_with("HTTP/1.1 200"));
 }

@@ -60,8 +60,9 @@ on_both! {
         let bare = with(&good, "authorization", &token.secret);
         let realm = with(&good, "host", &format!("{REALM_A}.api.localhost"));
         let session = with(&good, "authorization", &format!("Bearer {}", owner.credential.as_deref().unwrap()));
+        let lower = with(&good, "authorization", &format!("bEARER {}", token.secret));
         let absolute = format!("http://api.localhost{query}");
-        for (target, headers) in [(query.as_str(), &bare), (&query, &realm), (&query, &session), (&absolute, &good)] {
+        for (target, headers) in [(query.as_str(), &bare), (&query, &realm), (&query, &session), (&query, &lower), (&absolute, &good)] {
             both(&app, "GET", target, headers).await;
             assert_eq!(both(&app, "GET", target, headers).await, (StatusCode::NO_CONTENT, true), "{headers:?}");
         }
@@ -88,7 +89,8 @@ on_both! {
         for (headers, status) in [
             (twice, 401),
             (two_hosts, 400),
-            (with(&good, "authorization", &format!("bearer {}", token.secret)), 401),
+            (good.iter().filter(|(name, _)| *name != "host").cloned().collect(), 400),
+            (with(&good, "authorization", &format!("bearer{}", token.secret)), 401),
             (with(&good, "authorization", &format!("Bearer {}x", token.secret)), 401),
             (with(&good, "host", &format!("{REALM_A}.elsewhere.test")), 400),
             (with(&good, "host", "a b"), 400),

@@ -207,6 +207,7 @@ on_both! {
             }
             let missing = ask(app.anon(), &place).await;
             missing.refused(401, "MISSING_TOKEN");
+            assert_eq!(missing.headers["www-authenticate"], "Bearer realm=\"hoody\"", "{method} {place}");
             for (name, value) in [
                 ("cookie", format!("token={0}; hdy={0}; session={0}", full.secret)),
                 ("x-api-key", full.secret.clone()),
@@ -226,7 +227,7 @@ on_both! {
             assert_eq!(ask(app.anon(), &query).await.text, missing.text, "a query is no road");
             let token = &full.secret;
             for value in basics.iter().cloned().chain([
-                format!("bearer {token}"),
+                format!("bearer{token}"),
                 format!("Bearer  {token}"),
                 format!("Bearer\t{token}"),
                 format!("Token {token}"),
@@ -244,7 +245,9 @@ on_both! {
                 );
             }
             let twice = app.with(token).header("authorization", &format!("Bearer {token}"));
-            ask(twice, &place).await.refused(401, "INVALID_TOKEN");
+            let refused = ask(twice, &place).await;
+            let challenge = &refused.refused(401, "INVALID_TOKEN").headers["www-authenticate"];
+            assert_eq!(challenge, "Bearer realm=\"hoody\", error=\"invalid_token\"", "{method} {place}");
         }
     }
 

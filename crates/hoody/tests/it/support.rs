@@ -337,6 +337,11 @@ impl Client {
     /// Sends a body that may come in pieces.
     pub(crate) async fn send_body(&self, method: Method, path: &str, body: Body) -> Reply {
         let (parts, mut body) = self.open(method, path, body).await.into_parts();
+        assert_eq!(
+            parts.headers.contains_key("www-authenticate"),
+            parts.status == StatusCode::UNAUTHORIZED,
+            "every 401 says how to authenticate, and nothing else does"
+        );
         // A stream has no end: what it begins with must do.
         let is_stream = parts.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
         let bytes = if is_stream {

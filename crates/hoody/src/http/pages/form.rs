@@ -10,7 +10,7 @@ use http::{HeaderMap, Request, StatusCode, header};
 use maud::html;
 
 use super::page_with;
-use crate::http::Shared;
+use crate::http::{Shared, body};
 
 /// The fields of a form of our own page. Whoever reads one has its request's origin checked: a form that
 /// another site sent, or a body that is none, is answered with a page that says so.
@@ -36,7 +36,12 @@ impl FromRequest<Shared> for Posted {
         if !is_ours(request.headers(), &app.public_url) {
             return Err(refuse(StatusCode::FORBIDDEN, "This form was sent from another site."));
         }
-        match Form::from_request(request, app).await {
+        let (parts, body) = request.into_parts();
+        let head = Request::from_parts(parts.clone(), body);
+        let Ok((bytes, _held)) = body::read(head).await else {
+            return Err(refuse(StatusCode::BAD_REQUEST, "This form cannot be read."));
+        };
+        match Form::from_request(Request::from_parts(parts, bytes.into()), app).await {
             Ok(Form(fields)) => Ok(Self(fields)),
             Err(_) => Err(refuse(StatusCode::BAD_REQUEST, "This form cannot be read.")),
         }
