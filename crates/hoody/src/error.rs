@@ -77,6 +77,18 @@ const NEWER_CODES: [&str; 9] = [
     "EVENTS_HISTORY_RESET",
 ];
 
+/// An error with its causes. A driver that repeats a cause in its own words does not make it be said twice.
+pub(crate) fn in_full(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| {
+        let cause = cause.to_string();
+        match text.as_str() {
+            "" => cause,
+            said if said.ends_with(&cause) => text,
+            said => format!("{said}: {cause}"),
+        }
+    })
+}
+
 /// On an answer: why somebody who was signing in was refused, in a word for the request log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Refused(pub(crate) &'static str);
@@ -128,7 +140,7 @@ impl Error {
     /// Logs what is a fault of ours; once, where it becomes an answer.
     pub(crate) fn log(&self) {
         if let Self::Internal(error) = self {
-            tracing::error!(error = format!("{error:#}"), "a request failed");
+            tracing::error!(error = in_full(error), "a request failed");
         }
     }
 

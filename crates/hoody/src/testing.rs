@@ -172,7 +172,7 @@ impl Service {
             activity: ActivitySettings::default(),
         };
         let opened = App::open(settings, Clock::manual(now)).await;
-        opened.err().map(|error| format!("{error:#}"))
+        opened.err().map(|error| crate::error::in_full(&error))
     }
 
     /// Answers `request` as if it came from `peer`.

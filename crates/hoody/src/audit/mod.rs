@@ -51,7 +51,7 @@ pub(crate) async fn run(app: Arc<App>) -> Infallible {
             if let Err(error) = &kept
                 && is_kept
             {
-                tracing::error!("{error:#}");
+                tracing::error!("{}", crate::error::in_full(&error));
             }
             is_kept = kept.is_ok();
         }

@@ -270,7 +270,7 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
             }
         },
         Err(error) => {
-            output::fail(&format!("{error:#}"));
+            output::fail(&crate::error::in_full(&error));
             ExitCode::from(if error.is::<WrongUsage>() { 2 } else { 1 })
         }
     }

@@ -17,8 +17,8 @@ use hoody_core::secret_text;
 use hoody_core::wire::Secret;
 use zeroize::Zeroizing;
 
-pub(crate) use source::{Environment, ServerFlags, Source, WrongUsage};
-use source::{Values, env_text, environment};
+pub(crate) use source::{Environment, ServerFlags, Source, WrongUsage, environment};
+use source::{Values, env_text};
 
 use crate::activity::ActivitySettings;
 use crate::app::Settings;
@@ -230,13 +230,22 @@ fn size(text: &str) -> Result<usize, String> {
 fn url(text: &str) -> Result<String, String> {
     let uri: http::Uri =
         text.parse().map_err(|_| "must be an address such as https://api.example.com".to_owned())?;
-    let is_plain = uri.path() == "/" && uri.query().is_none();
+    // The parser passes over a fragment, and over a port that is none.
+    let is_plain = uri.path() == "/" && uri.query().is_none() && !text.contains('#');
     match (uri.scheme_str(), uri.authority()) {
-        (Some("http" | "https"), Some(authority)) if is_plain && !authority.as_str().contains('@') => {
+        (Some("http" | "https"), Some(authority))
+            if is_plain && !authority.as_str().contains('@') && has_good_port(authority) =>
+        {
             Ok(text.trim_end_matches('/').to_owned())
         }
-        _ => Err("must be http:// or https:// with a host and no path".to_owned()),
+        _ => Err("must be http:// or https:// with a host, optionally a port, and no path".to_owned()),
     }
+}
+
+/// Whether what stands where a port would is one, or nothing stands there.
+pub(crate) fn has_good_port(authority: &http::uri::Authority) -> bool {
+    let behind_host = authority.as_str().rsplit(']').next().unwrap_or_default();
+    behind_host.split_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 fn key_source(values: &Values, env: Environment<'_>, data_dir: &Path) -> anyhow::Result<KeySource> {

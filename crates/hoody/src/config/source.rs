@@ -143,7 +143,7 @@ pub(super) const SECRETS: [&str; 6] = [
 ];
 
 /// The process's environment.
-pub(super) fn environment(name: &str) -> Option<String> {
+pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -60,6 +60,9 @@ fn a_bad_value_is_named_with_its_source_and_never_shown_when_it_may_hold_a_passw
     assert!(error.contains("database-url (from HOODY_DATABASE_URL)"), "{error}");
     assert!(!error.contains("geheim"), "{error}");
     let env = [("HOODY_DATABASE_URL", "postgres://ada:geheim@db/x?sslpassword=geheim")];
+    let error = load(&ServerFlags::default(), &env).unwrap_err().to_string();
+    assert!(error.contains("sslpassword") && !error.contains("geheim"), "{error}");
+    let env = [("HOODY_DATABASE_URL", "postgres://ada:geheim@db/x?password=geheim")];
     let config = load(&ServerFlags::default(), &env).unwrap();
     assert!(!format!("{config:?}").contains("geheim"));
     let directory = tempfile::tempdir().unwrap();
@@ -230,4 +233,16 @@ fn checking_finds_what_serve_would_end_with() {
 fn two_sources_of_the_master_key_are_refused() {
     let env = [("HOODY_MASTER_KEY", "00"), ("HOODY_MASTER_KEY_FILE", "k")];
     assert!(load(&ServerFlags::default(), &env).is_err());
+}
+
+#[test]
+fn a_public_address_with_more_than_scheme_host_and_port_is_refused() {
+    for good in ["https://a.example.com", "https://a.example.com:8443/", "http://[::1]:8080"] {
+        assert_eq!(url(good).unwrap(), good.trim_end_matches('/'));
+    }
+    for bad in
+        ["https://a/path", "https://a?q", "https://a#x", "https://a:70000", "https://a:", "https://u@a"]
+    {
+        assert!(url(bad).is_err(), "{bad}");
+    }
 }

@@ -1,7 +1,12 @@
 //! What a statement can fail with. "No row" is an `Option`, a conflict is `ON CONFLICT DO NOTHING`; what
 //! is left is a database that cannot answer now, and a fault of ours.
 
+use super::server;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
+/// How PostgreSQL says that it ended a session: by the operator, by a crash, with the database, for having
+/// stood still, or for a transaction that was too long.
+const ENDED: [&str; 6] = ["57P01", "57P02", "57P04", "57P05", "25P03", "25P04"];
 
 /// A statement that failed.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +38,7 @@ impl From<sqlx::Error> for DbError {
             | sqlx::Error::Protocol(_)
             | sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(database) => database.code().is_some_and(|code| is_passing(&code)),
-            _ => false,
+            error => server::is_refusal(error),
         };
         if is_damage(&error) {
             return Self::Damaged(error);
@@ -102,12 +107,20 @@ fn sqlite_code(code: &str) -> Option<u32> {
 pub(super) fn is_of_connection(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
-        // Ended by the operator, by a crash, or for having stood still.
         sqlx::Error::Database(database) => {
-            database.code().is_some_and(|code| ["57P01", "57P02", "25P03"].contains(&&*code))
+            database.code().is_some_and(|code| code.starts_with("08") || ENDED.contains(&&*code))
         }
         _ => false,
     }
+}
+
+/// Whether what changed nothing may be done again on another connection: this one was dead or leads to a
+/// standby, or the server gave up one of two that were in each other's way.
+pub(super) fn may_repeat(error: &sqlx::Error) -> bool {
+    let is_conflict = || error.as_database_error().and_then(|error| error.code());
+    is_of_connection(error)
+        || server::is_refusal(error)
+        || is_conflict().is_some_and(|code| ["40001", "40P01"].contains(&&*code))
 }
 
 /// PostgreSQL: connection failures, shutdowns, too many connections, deadlocks and failed
@@ -115,7 +128,7 @@ pub(super) fn is_of_connection(error: &sqlx::Error) -> bool {
 fn is_passing(code: &str) -> bool {
     let postgres = code.len() == 5
         && (["08", "53", "57"].iter().any(|class| code.starts_with(class))
-            || ["40001", "40P01", "25006", "25P03", "55P03"].contains(&code));
+            || ["40001", "40P01", "25006", "25P03", "25P04", "55P03"].contains(&code));
     let sqlite = sqlite_code(code).is_some_and(|code| matches!(code, 5 | 6 | 7 | 8 | 10 | 13 | 14 | 15));
     postgres || sqlite
 }

@@ -5,17 +5,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::DbError;
+use super::server::Server;
 
 /// Shared by everything that uses the same connections.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     refuses_writes: AtomicBool,
     is_damaged: AtomicBool,
+    server: Arc<Server>,
 }
 
 impl Health {
     pub(super) fn new() -> Arc<Self> {
         Arc::default()
+    }
+
+    /// Of a database on this server of PostgreSQL.
+    pub(super) fn of(server: &Arc<Server>) -> Arc<Self> {
+        Arc::new(Self { server: Arc::clone(server), ..Self::default() })
+    }
+
+    /// What is known of the server.
+    pub(super) fn server(&self) -> &Server {
+        &self.server
     }
 
     /// Whether the last transaction that ended could be committed.
@@ -46,6 +58,9 @@ impl Health {
 
     /// A statement failed.
     pub(super) fn note_read(&self, error: &DbError) {
+        if let DbError::Unavailable(error) = error {
+            self.server.note(error);
+        }
         if matches!(error, DbError::Damaged(_)) && !self.is_damaged.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 %error,

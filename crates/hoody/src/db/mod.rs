@@ -4,12 +4,14 @@
 //! an [`args!`] list, its rows read by column name. Reads go through [`Db`] or a [`Tx`], writes through a
 //! [`Tx`] alone; a mutation of the service is a [`crate::feed::Mutation`], which wraps one.
 
+mod address;
 mod built;
 mod error;
 mod health;
 mod migrate;
 mod open;
 mod row;
+mod server;
 mod tx;
 
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub(crate) use health::Health;
 pub(crate) use migrate::{migrate_sqlite_to, versions};
 pub(crate) use open::{Location, Opened};
 pub(crate) use row::Row;
+use server::Server;
 use tx::Session;
 pub(crate) use tx::Tx;
 
@@ -46,6 +49,13 @@ pub(crate) enum Db {
         made: Arc<AtomicU64>,
         health: Arc<Health>,
     },
+}
+
+impl DbError {
+    /// Whether the beginning of a transaction, which changed nothing, may be made again.
+    pub(crate) fn may_repeat(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if error::may_repeat(error))
+    }
 }
 
 /// What a poll of the feed finds.
@@ -119,10 +129,12 @@ macro_rules! bind {
 }
 use {arguments, bind};
 
-/// Runs `work`, which changes nothing, on the next connection when it got a dead one: after a restart of
-/// the server every connection of the pool is, and each would cost a caller an error.
+/// Runs `work`, which changes nothing, on the next connection when it got a dead one, one to a standby, or was
+/// cancelled for another's sake: after a restart of the server every connection of the pool is dead, and each
+/// would cost a caller an error.
 async fn past_dead_connections<T, F>(
     pool: &Pool<Postgres>,
+    server: &Server,
     mut work: impl FnMut() -> F,
 ) -> Result<T, sqlx::Error>
 where
@@ -131,7 +143,10 @@ where
     let mut left = pool.size();
     loop {
         match work().await {
-            Err(error) if left > 0 && error::is_of_connection(&error) => left -= 1,
+            Err(error) if left > 0 && error::may_repeat(&error) => {
+                server.note(&error);
+                left -= 1;
+            }
             done => return done,
         }
     }
@@ -151,8 +166,12 @@ async fn fetch(on: On<'_>, sql: SqlStr, args: Vec<Arg>) -> Result<Vec<Row>, DbEr
         }
         On::Db(Db::Postgres { readers, health, .. }) => {
             let arguments = arguments!(args, PgArguments);
-            let read = || sqlx::query_with(sql.clone(), arguments.clone()).fetch_all(readers);
-            let rows = past_dead_connections(readers, read).await;
+            let sql = server::proving(sql.as_str());
+            let read = || async {
+                let rows = sqlx::query_with(sql.clone(), arguments.clone()).fetch_all(readers).await?;
+                server::proven(rows)
+            };
+            let rows = past_dead_connections(readers, health.server(), read).await;
             (health, rows.map(|rows| rows.into_iter().map(Row::Postgres).collect()))
         }
     };
@@ -216,7 +235,7 @@ impl Db {
                 let begin = || async {
                     Tx::begin(Session::Postgres(writers.acquire().await?), postgres, health).await
                 };
-                past_dead_connections(writers, begin).await
+                past_dead_connections(writers, health.server(), begin).await
             }
         };
         begun.map_err(|error| {

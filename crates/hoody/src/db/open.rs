@@ -1,7 +1,6 @@
 //! Opening a database: its address, its pools with their settings, its schema.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,15 +11,16 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
-use super::{Arg, Db, DbError, Health, On, args, migrate};
+use super::server::{Server, Session};
+use super::{Arg, Db, DbError, Health, On, address, args, migrate};
 
 /// Where the database is. Its text may hold a password, so it cannot be printed.
 #[derive(Clone)]
 pub(crate) enum Location {
     /// A SQLite file, made when it is not there.
     Sqlite(PathBuf),
-    /// A PostgreSQL server.
-    Postgres(Box<PgConnectOptions>),
+    /// A PostgreSQL server, and what all pools know of it.
+    Postgres(Box<PgConnectOptions>, Arc<Server>),
 }
 
 /// A database that was opened and brought to the current schema.
@@ -62,14 +62,21 @@ impl Location {
             let path = path.strip_prefix("//").unwrap_or(path);
             return if path.is_empty() || path == ":memory:" {
                 Err("sqlite: must be followed by the path of a file".to_owned())
+            } else if path.contains('?') {
+                Err("sqlite: takes no parameters, only the path of a file".to_owned())
             } else {
                 Ok(Self::Sqlite(PathBuf::from(path)))
             };
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return PgConnectOptions::from_str(url)
-                .map(|options| Self::Postgres(Box::new(options)))
-                .map_err(|_| "the postgres:// address cannot be read".to_owned());
+            let options = address::parse(url, crate::config::environment)?;
+            let options = match options.get_application_name() {
+                Some(_) => options,
+                None => options.application_name("hoody"),
+            };
+            // Nothing that a pooler would have to know comes with the connection.
+            let options = options.extra_float_digits(None).disable_statement_logging();
+            return Ok(Self::Postgres(Box::new(options), Arc::default()));
         }
         Err("it must begin with sqlite: or postgres://".to_owned())
     }
@@ -78,7 +85,7 @@ impl Location {
     pub(crate) fn engine(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "sqlite",
-            Self::Postgres(_) => "postgres",
+            Self::Postgres(..) => "postgres",
         }
     }
 
@@ -86,7 +93,7 @@ impl Location {
     pub(crate) fn is_there(&self) -> bool {
         match self {
             Self::Sqlite(path) => path.exists(),
-            Self::Postgres(_) => true,
+            Self::Postgres(..) => true,
         }
     }
 
@@ -104,16 +111,16 @@ impl Location {
                 let tail = Db::Sqlite { writer: writer.clone(), readers: tail, health: Arc::clone(&health) };
                 (Db::Sqlite { writer, readers, health }, tail)
             }
-            Self::Postgres(options) => {
-                // On a connection without limits: a migration may be long, and another node's is waited for.
-                // It also says what is wrong, where a pool would only say that it waited in vain.
-                let mut connection = options.as_ref().clone().disable_statement_logging().connect().await?;
+            Self::Postgres(options, server) => {
+                // Also says what is wrong, where a pool would only say that it waited in vain.
+                let mut connection = options.connect().await.map_err(reason)?;
+                Session::Unlimited.begin(&mut connection).await.map_err(reason)?;
                 migrate::migrate_postgres(&postgres_migrator(), &mut connection).await?;
                 connection.close().await?;
-                let options = postgres_options(options.as_ref().clone());
-                let writers = connect(postgres_pool(POSTGRES_WRITERS), &options).await?;
-                let db = postgres(writers.clone(), POSTGRES_READERS, &options).await?;
-                (db, postgres(writers, 1, &options).await?)
+                let pools = Pools { options, server, session: Session::Durable };
+                let writers = pools.connect(POSTGRES_WRITERS, None).await?;
+                let db = pools.database(writers.clone(), POSTGRES_READERS).await?;
+                (db, pools.database(writers, 1).await?)
             }
         };
         let database_id = database_id(&db, entropy).await?;
@@ -139,24 +146,27 @@ impl Location {
                 let readers = pool(READERS).connect_with(options.read_only(true)).await?;
                 Db::Sqlite { writer, readers, health: Health::new() }
             }
-            Self::Postgres(options) => {
-                let commit = if is_durable { "on" } else { "off" };
-                let options = postgres_options(options.as_ref().clone());
-                let options = options.options([("synchronous_commit", commit)]);
-                let writers = connect(postgres_pool(ACTIVITY_WRITERS), &options).await?;
-                postgres(writers, ACTIVITY_READERS, &options).await?
+            Self::Postgres(options, server) => {
+                let session = if is_durable { Session::Durable } else { Session::NotDurable };
+                let pools = Pools { options, server, session };
+                let writers = pools.connect(ACTIVITY_WRITERS, None).await?;
+                pools.database(writers, ACTIVITY_READERS).await?
             }
         })
     }
 }
 
-/// No statement and no lock may hold a connection for ever. A transaction never waits for anything but the
-/// database; one that does is of a node that stands still or was cut off, and what it has locked is waited
-/// for by all others: it is ended soon.
-fn postgres_options(options: PgConnectOptions) -> PgConnectOptions {
-    let limits =
-        [("statement_timeout", "10s"), ("lock_timeout", "5s"), ("idle_in_transaction_session_timeout", "3s")];
-    options.options(limits).application_name("hoody").disable_statement_logging()
+/// What is wrong with the server, without the driver's words before it.
+fn reason(error: sqlx::Error) -> anyhow::Error {
+    const OWN_AUTHORITY: &str = "the server shows a certificate that is an authority itself (CA:TRUE), as one that signed \
+         itself often is: sign the server's certificate with an authority, and name that in sslrootcert";
+    match error {
+        sqlx::Error::Configuration(cause) => anyhow::anyhow!("{cause}"),
+        error if error.to_string().contains("CaUsedAsEndEntity") => {
+            anyhow::Error::new(error).context(OWN_AUTHORITY)
+        }
+        error => error.into(),
+    }
 }
 
 fn pool<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
@@ -169,41 +179,68 @@ fn pool<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
         .max_lifetime(None)
 }
 
-/// A database that is written by `writers`, with `readers` connections of its own.
-async fn postgres(writers: sqlx::PgPool, readers: u32, options: &PgConnectOptions) -> sqlx::Result<Db> {
-    let made = Arc::new(AtomicU64::new(0));
-    let count = Arc::clone(&made);
-    let pool = postgres_pool(readers).after_connect(move |_, _| {
-        count.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { Ok(()) })
-    });
-    Ok(Db::Postgres { writers, readers: connect(pool, options).await?, made, health: Health::new() })
+/// Makes the pools of a PostgreSQL server.
+struct Pools<'a> {
+    options: &'a PgConnectOptions,
+    server: &'a Arc<Server>,
+    session: Session,
 }
 
-/// Connects a pool. A request does not wait long for a connection; a start waits for a busy server, which
-/// answered a moment ago.
-async fn connect(
-    pool: PoolOptions<sqlx::Postgres>,
-    options: &PgConnectOptions,
-) -> sqlx::Result<sqlx::PgPool> {
-    for _ in 1..CONNECT_TRIES {
-        match pool.clone().connect_with(options.clone()).await {
-            Err(sqlx::Error::PoolTimedOut) => {}
-            result => return result,
-        }
+impl Pools<'_> {
+    /// A database that is written by `writers`, with `readers` connections of its own.
+    async fn database(&self, writers: sqlx::PgPool, readers: u32) -> sqlx::Result<Db> {
+        let made = Arc::new(AtomicU64::new(0));
+        let readers = self.connect(readers, Some(Arc::clone(&made))).await?;
+        Ok(Db::Postgres { writers, readers, made, health: Health::of(self.server) })
     }
-    pool.connect_with(options.clone()).await
-}
 
-/// A connection that was given up in the middle of a statement first finishes it. Behind a network that
-/// swallows everything that takes minutes, with its place in the pool taken: it is cut instead.
-fn postgres_pool(connections: u32) -> PoolOptions<sqlx::Postgres> {
-    pool(connections).after_release(|connection: &mut sqlx::PgConnection, _| {
-        Box::pin(async move {
-            let answer = tokio::time::timeout(RELEASE_LIMIT, connection.ping()).await;
-            answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+    /// Connects a pool; `made` counts its connections. A request does not wait long for one; a start waits for
+    /// a busy server, which answered a moment ago.
+    async fn connect(&self, connections: u32, made: Option<Arc<AtomicU64>>) -> sqlx::Result<sqlx::PgPool> {
+        let pool = self.pool(connections, made);
+        for _ in 1..CONNECT_TRIES {
+            match pool.clone().connect_with(self.options.clone()).await {
+                Err(sqlx::Error::PoolTimedOut) => {}
+                result => return result,
+            }
+        }
+        pool.connect_with(self.options.clone()).await
+    }
+
+    fn pool(&self, connections: u32, made: Option<Arc<AtomicU64>>) -> PoolOptions<sqlx::Postgres> {
+        let (session, server) = (self.session, Arc::clone(self.server));
+        let pool = pool(connections).after_connect(move |connection: &mut sqlx::PgConnection, _| {
+            let (server, made) = (Arc::clone(&server), made.clone());
+            Box::pin(async move {
+                let begun = session.begin(connection).await;
+                match &begun {
+                    Ok(()) => {
+                        server.accepted();
+                        if let Some(made) = made {
+                            made.fetch_add(1, Ordering::SeqCst);
+                        }
+                    }
+                    Err(error) => server.refused(error),
+                }
+                begun
+            })
+        });
+        let server = Arc::clone(self.server);
+        let pool = pool.before_acquire(move |_, is| {
+            let is_good = !server.doubts(is.age);
+            Box::pin(async move { Ok(is_good) })
+        });
+        // A connection that was given up in the middle of a statement first finishes it. Behind a network that
+        // swallows everything that takes minutes, with its place in the pool taken: it is cut instead.
+        let server = Arc::clone(self.server);
+        pool.after_release(move |connection: &mut sqlx::PgConnection, is| {
+            let is_good = !server.doubts(is.age);
+            Box::pin(async move {
+                let answer = tokio::time::timeout(RELEASE_LIMIT, connection.ping()).await;
+                answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| is_good)
+            })
         })
-    })
+    }
 }
 
 pub(super) fn sqlite_options(path: &std::path::Path) -> SqliteConnectOptions {
@@ -248,6 +285,7 @@ pub(super) fn sqlite_migrator() -> Migrator {
         (12, "audit", include_str!("../../migrations/sqlite/0012_audit.sql")),
         (13, "webhooks", include_str!("../../migrations/sqlite/0013_webhooks.sql")),
         (14, "alerts", include_str!("../../migrations/sqlite/0014_alerts.sql")),
+        (16, "confirmed polls", include_str!("../../migrations/sqlite/0016_confirmed_polls.sql")),
     ])
 }
 
@@ -268,6 +306,7 @@ fn postgres_migrator() -> Migrator {
         (13, "webhooks", include_str!("../../migrations/postgres/0013_webhooks.sql")),
         (14, "alerts", include_str!("../../migrations/postgres/0014_alerts.sql")),
         (15, "activity hours", include_str!("../../migrations/postgres/0015_activity_hours.sql")),
+        (16, "confirmed polls", include_str!("../../migrations/postgres/0016_confirmed_polls.sql")),
     ])
 }
 

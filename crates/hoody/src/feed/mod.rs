@@ -130,6 +130,9 @@ pub enum Step {
 /// Orders the mutations of one account, on both engines: whoever holds this row is alone.
 const LOCK_ACCOUNT: &str = "UPDATE users SET version = version + 1 WHERE id = $1";
 
+/// How often a mutation is begun.
+const BEGIN_TRIES: u32 = 3;
+
 impl Mutation {
     /// Begins a mutation by `caller`, whose grant is read and judged again in the transaction: a cached
     /// grant may let a request read, never write.
@@ -144,25 +147,15 @@ impl Mutation {
         caller: &AnyCaller,
         other: Option<UserId>,
     ) -> Result<(Self, Grant), Error> {
-        let account = caller.account();
         let credential = caller.grant().credential;
-        let actor = match credential {
-            Credential::Session(id) => Actor::Session(id),
-            Credential::Token(id) => Actor::Token(id),
-        };
-        let mut mutation = Self::begin_as(app, actor).await?;
-        mutation.address = Some(caller.attempt.address);
-        let other = other.unwrap_or(account);
-        mutation.lock_account(account.min(other)).await?;
-        if account != other {
-            mutation.lock_account(account.max(other)).await?;
-        }
-        let found = match (credential, &caller.found.claims) {
-            (Credential::Token(id), _) => grant_store::find_token_by_id(&mut mutation.tx, id).await?,
-            (Credential::Session(_), Some(claims)) => {
-                grant_store::find_session(&mut mutation.tx, claims).await?
+        let mut tries = BEGIN_TRIES;
+        let (mutation, found) = loop {
+            tries -= 1;
+            // Nothing is changed yet: what was lost with its connection, or to a deadlock, is begun again.
+            match Self::try_begin(app, caller, other).await? {
+                Err(error) if tries > 0 && error.may_repeat() => {}
+                begun => break begun?,
             }
-            (Credential::Session(_), None) => None,
         };
         let judged = match &found {
             Some(grant) => decide(grant, &caller.attempt, mutation.now),
@@ -183,9 +176,48 @@ impl Mutation {
         }
     }
 
+    /// The transaction with the accounts locked, and the caller's grant as it is in there. The outer error is a
+    /// test's.
+    async fn try_begin(
+        app: &Arc<App>,
+        caller: &AnyCaller,
+        other: Option<UserId>,
+    ) -> Result<Result<(Self, Option<Grant>), DbError>, Error> {
+        let account = caller.account();
+        let credential = caller.grant().credential;
+        let actor = match credential {
+            Credential::Session(id) => Actor::Session(id),
+            Credential::Token(id) => Actor::Token(id),
+        };
+        let mut mutation = match app.db.begin_early().await {
+            Ok(tx) => Self::begun(app, actor, tx).await?,
+            Err(error) => return Ok(Err(error)),
+        };
+        mutation.address = Some(caller.attempt.address);
+        let other = other.unwrap_or(account);
+        let judged = async {
+            mutation.lock_account(account.min(other)).await?;
+            if account != other {
+                mutation.lock_account(account.max(other)).await?;
+            }
+            match (credential, &caller.found.claims) {
+                (Credential::Token(id), _) => grant_store::find_token_by_id(&mut mutation.tx, id).await,
+                (Credential::Session(_), Some(claims)) => {
+                    grant_store::find_session(&mut mutation.tx, claims).await
+                }
+                (Credential::Session(_), None) => Ok(None),
+            }
+        };
+        let judged = judged.await;
+        Ok(judged.map(|found| (mutation, found)))
+    }
+
     /// Begins a mutation that no credential answers for.
     pub(crate) async fn begin_as(app: &Arc<App>, actor: Actor) -> Result<Self, Error> {
-        let tx = app.db.begin_early().await?;
+        Self::begun(app, actor, app.db.begin_early().await?).await
+    }
+
+    async fn begun(app: &Arc<App>, actor: Actor, tx: Tx) -> Result<Self, Error> {
         app.pause(Step::Began).await?;
         Ok(Self {
             tx,

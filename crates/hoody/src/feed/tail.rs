@@ -2,12 +2,15 @@
 //!
 //! The head is polled every 50 ms. When everything up to it is applied, the cache may answer until
 //! [`FRESH_FOR`](crate::grants::FRESH_FOR) after the instant before that poll was sent; nothing else
-//! moves that limit. A head below what was applied means another database: everything is forgotten.
+//! moves that limit. A standby's answer is an error (`db`), and moves nothing. A head below what was applied
+//! means another database: everything is forgotten.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
+
+use hoody_core::time::Timestamp;
 
 use super::store;
 use crate::app::App;
@@ -26,6 +29,8 @@ pub(crate) struct Tail {
     /// What was applied, for who waits for more.
     moved: tokio::sync::watch::Sender<i64>,
     is_reachable: AtomicBool,
+    /// The database's time when the last poll was sent that ended well.
+    polled_at: AtomicI64,
     /// What the last poll found; held while one is under way.
     found: tokio::sync::Mutex<Found>,
 }
@@ -57,6 +62,7 @@ impl Default for Tail {
             applied: AtomicI64::new(-1),
             moved: tokio::sync::watch::Sender::new(-1),
             is_reachable: AtomicBool::new(true),
+            polled_at: AtomicI64::new(0),
             found: Default::default(),
         }
     }
@@ -66,6 +72,13 @@ impl Tail {
     /// Whether the last poll that ended reached the database.
     pub(crate) fn is_reachable(&self) -> bool {
         self.is_reachable.load(Ordering::Relaxed)
+    }
+
+    /// When the last poll was sent, by the database's clock, if a primary answered it and all that it found is
+    /// applied.
+    pub(crate) fn confirmed_at(&self) -> Option<Timestamp> {
+        let polled_at = self.polled_at.load(Ordering::SeqCst);
+        (self.is_reachable() && polled_at > 0).then(|| Timestamp::from_millis(polled_at))
     }
 }
 
@@ -98,6 +111,7 @@ async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
     let mut found = app.tail.found.lock().await;
     let unconfirmed = app.grants.unconfirmed();
     let polled_at = app.clock.boot_millis();
+    let sent_at = app.now().millis();
     let Head { pos: head, mark: head_mark, awaited, now: database_now } = in_time(app.tail_db.head()).await?;
     if let Some(database_now) = database_now {
         app.clock.follow(database_now, polled_at);
@@ -132,6 +146,7 @@ async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
         app.tail.moved.send_replace(head);
     }
     app.grants.refresh(polled_at);
+    app.tail.polled_at.store(sent_at, Ordering::SeqCst);
     wait::answer(app, awaited, head);
     Ok(())
 }

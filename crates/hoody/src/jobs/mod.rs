@@ -87,7 +87,7 @@ pub(crate) enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         if let Error::Internal(source) = &error {
-            tracing::error!(error = format!("{source:#}"), "a job failed");
+            tracing::error!(error = crate::error::in_full(source), "a job failed");
         }
         Self::Later("the database or the service could not do it; the log says why".to_owned())
     }

@@ -30,7 +30,7 @@ pub(crate) async fn run(app: Arc<App>) -> Infallible {
         ticks.tick().await;
         let said = match refresh(&app).await {
             Ok(()) => String::new(),
-            Err(error) => format!("{error:#}"),
+            Err(error) => crate::error::in_full(&error),
         };
         if said != last_said && !said.is_empty() {
             tracing::error!("{said}");

@@ -85,7 +85,8 @@ impl SmtpServer {
                         HOODY_SMTP_PASSWORD, or by --smtp-credentials-file"
                 .to_owned());
         }
-        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        let is_plain = matches!(uri.path(), "" | "/") && uri.query().is_none() && !text.contains('#');
+        if !is_plain || !crate::config::has_good_port(authority) {
             return Err(rule());
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -259,6 +260,9 @@ mod tests {
             "hunter2",
             "smtp://h/hunter2",
             "smtp://h?hunter2",
+            "smtp://h#hunter2",
+            "smtp://h:70000",
+            "smtp://[::1]:x",
             "smtp://",
             "",
         ] {

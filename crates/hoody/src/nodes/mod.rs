@@ -129,7 +129,7 @@ pub(crate) async fn beat(app: &App) -> Result<(), DbError> {
         lag_ms: slowest,
     };
     let mut tx = app.db.begin().await?;
-    store::put(&mut tx, &this).await?;
+    store::put(&mut tx, &this, app.tail.confirmed_at()).await?;
     store::delete_unseen(&mut tx, Timestamp::from_millis(now.millis() - LISTED_FOR)).await?;
     tx.commit().await?;
     nodes.recorded.store(applied, Ordering::SeqCst);

@@ -4,7 +4,9 @@ use hoody_core::id::NodeId;
 use hoody_core::time::Timestamp;
 
 use super::Node;
+use super::wait::Standing;
 use crate::db::{Db, DbError, On, Row, Tx, args};
+use crate::grants::FRESH_FOR;
 
 /// A node that applied more than there is, did so in a history that is gone.
 macro_rules! applied {
@@ -19,24 +21,31 @@ macro_rules! applied {
     };
 }
 const PUT: &str = concat!(
-    "INSERT INTO nodes (id, name, version, key_ids, started_at, seen_at, applied, lag_ms) \
+    "INSERT INTO nodes (id, name, version, key_ids, started_at, seen_at, applied, lag_ms, confirmed_at) \
      VALUES ($1, $2, $3, $4, $5, $6, ",
     applied!("$7"),
-    ", $8) \
+    ", $8, $9) \
      ON CONFLICT (id) DO UPDATE SET key_ids = excluded.key_ids, seen_at = excluded.seen_at, \
-     applied = excluded.applied, lag_ms = excluded.lag_ms"
+     applied = excluded.applied, lag_ms = excluded.lag_ms, confirmed_at = excluded.confirmed_at"
 );
-const SET_APPLIED: &str =
-    concat!("UPDATE nodes SET applied = ", applied!("$2"), ", seen_at = $3 WHERE id = $1 AND applied < $2");
+const SET_APPLIED: &str = concat!(
+    "UPDATE nodes SET applied = ",
+    applied!("$2"),
+    ", seen_at = $3, confirmed_at = $4 WHERE id = $1 AND applied < $2"
+);
 const DELETE: &str = "DELETE FROM nodes WHERE id = $1";
 const DELETE_UNSEEN: &str = "DELETE FROM nodes WHERE seen_at < $1";
 const LIST: &str = "SELECT id, name, version, key_ids, started_at, seen_at, applied, lag_ms FROM nodes \
      ORDER BY started_at, id";
-const BEHIND: &str = "SELECT COUNT(*) AS n FROM nodes WHERE seen_at > $1 AND applied < $2 AND id <> $3";
+/// A node whose cache was fresh when it was last heard of is fresh no longer than a poll lets it be.
+const STANDING: &str = "SELECT COUNT(*) AS nodes, \
+     COUNT(CASE WHEN applied >= $2 THEN 1 END) AS confirmed, \
+     COUNT(CASE WHEN applied < $2 AND (confirmed_at IS NULL OR confirmed_at < seen_at - $4) THEN 1 END) AS unknown \
+     FROM nodes WHERE seen_at > $1 AND id <> $3";
 const AWAIT: &str = "UPDATE feed_wait SET pos = $1 WHERE id = 1 AND pos < $1";
 
-/// Makes or renews a node's row.
-pub(super) async fn put(tx: &mut Tx, node: &Node) -> Result<(), DbError> {
+/// Makes or renews a node's row. `confirmed_at`: when its last poll was sent, if it ended well.
+pub(super) async fn put(tx: &mut Tx, node: &Node, confirmed_at: Option<Timestamp>) -> Result<(), DbError> {
     let key_ids = node.key_ids.join(",");
     let row = args![
         node.id,
@@ -46,15 +55,22 @@ pub(super) async fn put(tx: &mut Tx, node: &Node) -> Result<(), DbError> {
         node.started_at,
         node.seen_at,
         node.applied,
-        node.lag_ms
+        node.lag_ms,
+        confirmed_at
     ];
     tx.execute(PUT, row).await.map(|_| ())
 }
 
-/// Says that `id` has applied the feed up to `applied`.
-pub(super) async fn set_applied(db: &Db, id: NodeId, applied: i64, now: Timestamp) -> Result<(), DbError> {
+/// Says that `id` has applied the feed up to `applied`, which a poll found that was sent at `confirmed_at`.
+pub(super) async fn set_applied(
+    db: &Db,
+    id: NodeId,
+    applied: i64,
+    now: Timestamp,
+    confirmed_at: Option<Timestamp>,
+) -> Result<(), DbError> {
     let mut tx = db.begin().await?;
-    tx.execute(SET_APPLIED, args![id, applied, now]).await?;
+    tx.execute(SET_APPLIED, args![id, applied, now, confirmed_at]).await?;
     tx.commit().await
 }
 
@@ -86,14 +102,15 @@ fn read(row: &Row) -> Result<Node, DbError> {
     })
 }
 
-/// How many nodes but `this`, heard of since `alive_since`, have not said that they applied `pos`.
-pub(super) async fn count_behind(
+/// What the nodes but `this`, heard of since `alive_since`, have said of the position `pos`.
+pub(super) async fn find_standing(
     db: &Db,
     pos: i64,
     alive_since: Timestamp,
     this: NodeId,
-) -> Result<i64, DbError> {
-    On::from(db).one(BEHIND, args![alive_since, pos, this]).await?.get("n")
+) -> Result<Standing, DbError> {
+    let row = On::from(db).one(STANDING, args![alive_since, pos, this, FRESH_FOR]).await?;
+    Ok(Standing { nodes: row.get("nodes")?, confirmed: row.get("confirmed")?, unknown: row.get("unknown")? })
 }
 
 /// Asks every node to say when it has applied `pos`.

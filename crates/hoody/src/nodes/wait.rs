@@ -1,32 +1,49 @@
-//! `?wait=all`: a change is answered when it is in force on every node.
+//! `?wait=all`: a change is answered when it is in force on every node, or when that is all that can be known.
 //!
 //! Every node that is alive is asked to say when it has applied the change. That takes one poll of the
-//! feed, about 50 ms. A node that does not say so within a second is cut off from the database, and has by
-//! then refused for 200 ms to answer from what it knew: the change is in force there too.
+//! feed, about 50 ms. A node that does not say so in time has by then refused for 100 ms to answer from what it
+//! knew, if its last word was that a primary answers its polls: the change is in force there too. Of any other
+//! node nothing is known. `X-Hoody-Applied` says how many there are of each.
 
 use std::cell::Cell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::response::Response;
 use hoody_core::invalid::Invalid;
 use hoody_core::time::Timestamp;
-use http::{Method, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use tokio::time::Instant;
 
 use super::{ALIVE_FOR, store};
 use crate::app::App;
 use crate::error::Error;
+use crate::feed::tail;
 use crate::http::caller::Visit;
 use crate::tasks;
 
-/// After this every node has applied a change, or refuses.
-const LIMIT: Duration = Duration::from_secs(1);
+/// After this every node whose polls a primary answered has applied a change, or refuses. The answer is there
+/// within a second.
+const LIMIT: Duration = Duration::from_millis(900);
 /// How often the others' positions are read.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// `nodes=3; confirmed=2; at=…`, and `unknown=…` where that is not 0.
+const APPLIED: HeaderName = HeaderName::from_static("x-hoody-applied");
 
 tokio::task_local! {
     /// The last position that this request committed at.
     static COMMITTED: Cell<i64>;
+}
+
+/// What is known of a change on the other nodes that are alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) nodes: i64,
+    /// So many said that they applied it.
+    pub(super) confirmed: i64,
+    /// Of so many it is not known that they refuse when they are silent.
+    pub(super) unknown: i64,
 }
 
 /// A request committed at `pos`: remembered if it waits.
@@ -54,7 +71,7 @@ pub(crate) fn is_asked(method: &Method, uri: &Uri) -> Result<bool, Error> {
 /// was let in and all was already as it should be, waits for what made it so: who did not hear the first
 /// answer asks again.
 pub(crate) async fn everywhere(
-    app: &App,
+    app: &Arc<App>,
     visit: &Visit,
     request: impl Future<Output = Response>,
 ) -> Response {
@@ -62,28 +79,49 @@ pub(crate) async fn everywhere(
         let answer = request.await;
         (answer, COMMITTED.with(Cell::get))
     };
-    let (answer, pos) = COMMITTED.scope(Cell::new(0), answered).await;
+    let (mut answer, pos) = COMMITTED.scope(Cell::new(0), answered).await;
     let is_as_asked = answer.status().is_success() || answer.status() == StatusCode::NOT_FOUND;
     if pos > 0 || is_as_asked && visit.who().is_some() {
         let began = Instant::now();
-        if tokio::time::timeout(LIMIT, applied(app, pos)).await.is_err() {
-            tracing::warn!(pos, "some node did not say in time that it applied a change; it refuses by now");
-        }
+        let seen = Mutex::new(None);
+        let is_everywhere = tokio::time::timeout(LIMIT, applied(app, pos, &seen)).await.is_ok();
         metrics::histogram!("hoody_wait_all_seconds").record(began.elapsed().as_secs_f64());
+        let told = tell(*lock(&seen), is_everywhere, app.now());
+        if !is_everywhere {
+            tracing::warn!(pos, told, "some node did not say in time that it applied a change");
+        }
+        if let Ok(told) = HeaderValue::from_str(&told) {
+            answer.headers_mut().insert(APPLIED, told);
+        }
     }
     answer
 }
 
+fn lock(seen: &Mutex<Option<Standing>>) -> MutexGuard<'_, Option<Standing>> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// In words for the header. Where nothing could be learned, one node at least is not known.
+fn tell(seen: Option<Standing>, is_everywhere: bool, at: Timestamp) -> String {
+    let Standing { nodes, confirmed, unknown } =
+        seen.unwrap_or(Standing { nodes: 0, confirmed: 0, unknown: i64::from(!is_everywhere) });
+    let told = format!("nodes={}; confirmed={}; at={at}", nodes + 1, confirmed + 1);
+    if is_everywhere || unknown == 0 { told } else { format!("{told}; unknown={unknown}") }
+}
+
 /// Waits for `pos`; where that is 0, for everything up to now.
-async fn applied(app: &App, mut pos: i64) {
+async fn applied(app: &Arc<App>, mut pos: i64, seen: &Mutex<Option<Standing>>) {
     while pos == 0 {
-        match app.db.head().await {
-            Ok(head) if head.pos == 0 => return,
-            Ok(head) => pos = head.pos,
+        // Here too: what made it so may be another node's change.
+        match tail::poll(app).await {
+            Ok(()) => pos = app.tail.applied(),
             Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
         }
+        if pos == 0 && app.tail.applied() == 0 && app.tail.is_reachable() {
+            return;
+        }
     }
-    if is_applied(app, pos).await {
+    if is_applied(app, pos, seen).await {
         return;
     }
     if let Err(error) = store::ask_for(&app.db, pos).await {
@@ -91,29 +129,50 @@ async fn applied(app: &App, mut pos: i64) {
     }
     loop {
         tokio::time::sleep(POLL_INTERVAL).await;
-        if is_applied(app, pos).await {
+        if is_applied(app, pos, seen).await {
             return;
         }
     }
 }
 
-async fn is_applied(app: &App, pos: i64) -> bool {
+async fn is_applied(app: &App, pos: i64, seen: &Mutex<Option<Standing>>) -> bool {
     let alive_since = Timestamp::from_millis(app.now().millis() - ALIVE_FOR);
-    let behind = store::count_behind(&app.db, pos, alive_since, app.nodes.id()).await;
-    behind.is_ok_and(|behind| behind == 0)
+    let standing = store::find_standing(&app.db, pos, alive_since, app.nodes.id()).await;
+    let Ok(standing) = standing else { return false };
+    *lock(seen) = Some(standing);
+    standing.confirmed == standing.nodes
 }
 
 /// Says at once what this node has applied, if somebody waits for that.
-pub(crate) fn answer(app: &std::sync::Arc<App>, awaited: i64, applied: i64) {
+pub(crate) fn answer(app: &Arc<App>, awaited: i64, applied: i64) {
     if !app.nodes.is_asked(awaited, applied) {
         return;
     }
     app.nodes.recorded.store(applied, std::sync::atomic::Ordering::SeqCst);
-    let app = std::sync::Arc::clone(app);
+    let (app, confirmed_at) = (Arc::clone(app), app.tail.confirmed_at());
     // Beside the poll: the next one must not wait for this.
     tasks::once("applied", async move {
-        if let Err(error) = store::set_applied(&app.db, app.nodes.id, applied, app.now()).await {
+        let now = app.now();
+        if let Err(error) = store::set_applied(&app.db, app.nodes.id, applied, now, confirmed_at).await {
             tracing::warn!(%error, "this node could not say how far it is");
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_says_no_more_than_is_known() {
+        let at = Timestamp::from_millis(1_772_442_942_118);
+        let tell = |seen, is_everywhere| tell(seen, is_everywhere, at);
+        let seen = |nodes, confirmed, unknown| Some(Standing { nodes, confirmed, unknown });
+        let at = "at=2026-03-02T09:15:42.118Z";
+        assert_eq!(tell(seen(2, 2, 0), true), format!("nodes=3; confirmed=3; {at}"));
+        assert_eq!(tell(seen(2, 1, 0), false), format!("nodes=3; confirmed=2; {at}"));
+        assert_eq!(tell(seen(2, 1, 1), false), format!("nodes=3; confirmed=2; {at}; unknown=1"));
+        assert_eq!(tell(None, true), format!("nodes=1; confirmed=1; {at}"));
+        assert_eq!(tell(None, false), format!("nodes=1; confirmed=1; {at}; unknown=1"));
+    }
 }

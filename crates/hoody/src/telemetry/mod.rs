@@ -33,8 +33,8 @@ pub(crate) fn check_filter(filter: &str) -> Result<String, String> {
 
 /// Sends what is logged to stderr, as lines for people or as JSON; panics too.
 pub(crate) fn init_logs(filter: &str, is_json: bool) -> anyhow::Result<()> {
-    // The drivers repeat every notice of the server; whoever wants them says so.
-    let quiet = format!("sqlx=warn,{filter}");
+    // The driver repeats every notice of the server, and tells of each refused connection; whoever wants that says so.
+    let quiet = format!("sqlx=warn,sqlx_core::pool=off,{filter}");
     let filter = EnvFilter::try_new(quiet).with_context(|| format!("log: {filter:?} is no filter"))?;
     let lines = lines::start().context("logs cannot be set up")?;
     let builder =

@@ -24,5 +24,6 @@ mod nodes;
 mod seeds;
 mod serve;
 mod soak;
+mod standby;
 mod terminal;
 mod tls;

@@ -34,6 +34,7 @@ mod newer_node;
 mod nodes;
 mod openapi;
 mod pkce;
+mod postgres;
 mod projects;
 mod routes;
 mod sessions;

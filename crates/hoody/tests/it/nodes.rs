@@ -10,10 +10,21 @@ use tokio::time::Instant;
 
 use hoody::testing::Service;
 
-use crate::support::{Client, PASSWORD, TestApp, on_both};
+use crate::support::{Client, PASSWORD, Reply, TestApp, on_both};
 
 const SECOND: i64 = 1_000;
 const JOBS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+/// What an answer says of the nodes.
+fn applied(reply: &Reply) -> &str {
+    reply.headers["x-hoody-applied"].to_str().unwrap()
+}
+
+/// The same without the time.
+fn known(reply: &Reply) -> String {
+    let parts = applied(reply).split("; ").filter(|part| !part.starts_with("at="));
+    parts.collect::<Vec<_>>().join("; ")
+}
 
 on_both! {
     async fn a_node_is_listed_while_it_is_heard_of(app: TestApp) {
@@ -75,7 +86,10 @@ on_both! {
             there.check("projects.read").await.expect(StatusCode::NO_CONTENT);
             let path = format!("/api/v1/auth/tokens/{}?wait=all", token.id);
             let began = Instant::now();
-            owner.delete(&path).await.expect(StatusCode::OK);
+            let reply = owner.delete(&path).await;
+            reply.expect(StatusCode::OK);
+            assert!(applied(&reply).starts_with("nodes=2; confirmed=2; at=2026-03-02T"), "{}", applied(&reply));
+            assert!(!applied(&reply).contains("unknown"));
             there.check("projects.read").await.refused(401, "INVALID_TOKEN");
             assert!(began.elapsed() < Duration::from_millis(900), "the other node said so: {:?}", began.elapsed());
         }
@@ -88,8 +102,11 @@ on_both! {
         second.beat().await;
         let path = format!("/api/v1/auth/tokens/{}?wait=all", token.id);
         let began = Instant::now();
-        owner.patch(&path, json!({ "is_enabled": false })).await.expect(StatusCode::OK);
+        let reply = owner.patch(&path, json!({ "is_enabled": false })).await;
+        reply.expect(StatusCode::OK);
         let took = began.elapsed();
+        // Its last word was that a primary answers its polls: it refuses by now.
+        assert_eq!(known(&reply), "nodes=2; confirmed=1");
         assert!((Duration::from_millis(900)..Duration::from_secs(3)).contains(&took), "{took:?}");
         // A refusal waits for nobody, nor does who is not let in.
         let began = Instant::now();
@@ -97,6 +114,32 @@ on_both! {
         app.anon().delete(&path).await.expect(StatusCode::UNAUTHORIZED);
         app.anon().delete("/api/v1/nowhere?wait=all").await.expect(StatusCode::NOT_FOUND);
         assert!(began.elapsed() < Duration::from_millis(900));
+    }
+
+    async fn of_a_silent_node_that_did_not_confirm_its_polls_nothing_is_known(app: TestApp) {
+        let owner = app.user("ada").await;
+        let token = owner.mint(json!({})).await;
+        let path = format!("/api/v1/auth/tokens/{}?wait=all", token.id);
+        let changes = std::sync::atomic::AtomicU32::new(0);
+        let change = async || {
+            let alias = changes.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();
+            let reply = owner.patch(&path, json!({ "alias": alias })).await;
+            reply.expect(StatusCode::OK);
+            known(&reply)
+        };
+        assert_eq!(change().await, "nodes=1; confirmed=1", "nobody else is there");
+        // Its polls end, and its heartbeat goes on: by the clock of its row it is not fresh.
+        let second = app.another_node().await;
+        second.advance(5 * SECOND);
+        second.beat().await;
+        assert_eq!(change().await, "nodes=2; confirmed=1; unknown=1");
+        assert!(second.poll().await);
+        second.beat().await;
+        owner.patch(&path.replace("?wait=all", ""), json!({ "alias": "once more" })).await.expect(StatusCode::OK);
+        assert_eq!(change().await, "nodes=2; confirmed=1");
+        // An older version's row says nothing of it.
+        app.service.tamper("UPDATE nodes SET confirmed_at = NULL").await;
+        assert_eq!(change().await, "nodes=2; confirmed=1; unknown=1");
     }
 
     /// Who did not hear the first answer asks again.

@@ -18,7 +18,7 @@ use crate::cluster::{BOUND, Cluster, PATIENCE, Postgres, Traffic};
 use crate::support::{Place, Server, WHOLE_MACHINE, eventually};
 
 /// Runs a command of the system to its end.
-fn system(line: &str) -> String {
+pub(crate) fn system(line: &str) -> String {
     let ran = Command::new("sh").args(["-ec", line]).output().unwrap();
     assert!(ran.status.success(), "{line}: {}", String::from_utf8_lossy(&ran.stderr));
     String::from_utf8(ran.stdout).unwrap()
