@@ -16,6 +16,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::activity::{self, Activity, ActivitySettings};
 use crate::alerts;
+use crate::audit;
 use crate::clock::{Clock, entropy};
 use crate::db::{Db, DbError, Location, Opened};
 use crate::error::Error;
@@ -131,6 +132,8 @@ pub(crate) struct App {
     pub(crate) data_dir: PathBuf,
     pub(crate) exposure_warning: Option<&'static str>,
     pub(crate) tls: Option<Arc<Tls>>,
+    /// What this node knows of the audit log beside the database.
+    pub(crate) audit: audit::vouch::Vouched,
     /// What runs beside the requests.
     pub(crate) tasks: Tasks,
     notes: tokio::sync::Mutex<Notes>,
@@ -196,6 +199,7 @@ impl App {
             data_dir: settings.data_dir,
             exposure_warning: settings.exposure_warning,
             tls: settings.tls,
+            audit: audit::vouch::Vouched::default(),
             tasks: Tasks::default(),
             notes: tokio::sync::Mutex::new(notes),
             hook: OnceLock::new(),
@@ -211,7 +215,7 @@ impl App {
         self.supervise("feed", Need::Vital, tail::run);
         self.supervise("nodes", Need::Vital, nodes::run);
         self.supervise("keys", Need::Vital, crate::keys::watch::run);
-        self.supervise("audit", Need::Useful, crate::audit::run);
+        self.supervise("audit", Need::Useful, audit::run);
         self.every("usage", USAGE_INTERVAL, write_usage);
         // Requests wait for it when its memory is full.
         self.supervise("activity", Need::Vital, activity::run);

@@ -10,7 +10,7 @@ use hoody_core::secret_text::without_mark;
 use hoody_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::store::{self, Signed};
+use super::store::Signed;
 use crate::app::App;
 use crate::files::write_whole;
 
@@ -77,35 +77,17 @@ pub(crate) fn read(app: &App, file: &Path) -> anyhow::Result<Signed> {
     Ok(Signed { checkpoint, key, mac })
 }
 
-/// Keeps the log's last checkpoint, unless the one that is kept says that the log is another: that one stays.
+/// Writes a checkpoint into the data directory.
 ///
 /// # Errors
-/// When the log does not go on from the checkpoint that is kept, or something cannot be read or written.
-pub(crate) async fn keep(app: &App) -> anyhow::Result<()> {
-    let file = file(app);
-    let last = store::find_last_checkpoint(&app.db).await?;
-    if file.try_exists()? {
-        let kept = read(app, &file)?.checkpoint;
-        let row = store::list_after(&app.db, kept.n - 1, kept.n).await?;
-        if row.first().is_none_or(|(_, link)| *link != kept.link) {
-            bail!(
-                "the audit log does not go on from its {} rows of {}: it was rewritten, or an older database is \
-                 in its place. `hoody audit verify` says more; move {} away to accept the log as it is",
-                kept.n,
-                kept.at,
-                file.display()
-            );
-        }
-        if last.is_none_or(|last| last.checkpoint.n <= kept.n) {
-            return Ok(());
-        }
-    }
-    let Some(last) = last else { return Ok(()) };
-    let (path, text) = (file.clone(), text(app, &last)?);
+/// When the file cannot be written.
+pub(super) async fn write(app: &App, signed: &Signed) -> anyhow::Result<()> {
+    let (path, text) = (file(app), text(app, signed)?);
+    let name = path.display().to_string();
     // Its disk may be slow, and requests are answered on this thread.
     tokio::task::spawn_blocking(move || write_whole(&path, text.as_bytes()))
         .await?
-        .with_context(|| format!("{} cannot be written", file.display()))
+        .with_context(|| format!("{name} cannot be written"))
 }
 
 /// Lowercase hex digits.

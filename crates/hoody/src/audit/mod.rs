@@ -10,12 +10,15 @@ pub(crate) mod seal;
 pub(crate) mod store;
 pub(crate) mod trim;
 pub(crate) mod verify;
+pub(crate) mod vouch;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
+use crate::db::DbError;
+use vouch::Stop;
 
 /// By which one node seals.
 const LEASE: &str = "audit";
@@ -24,36 +27,50 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// After how many looks the feed is trimmed: about every minute.
 const TRIM_EVERY: u32 = 120;
 
-/// After how many looks the last checkpoint is kept in the data directory: about every ten seconds.
-const KEEP_EVERY: u32 = 20;
-
 /// Seals and trims for as long as the process lives.
 pub(crate) async fn run(app: Arc<App>) -> Infallible {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut is_well, mut is_kept) = (true, true);
+    let mut is_well = true;
     let mut looks: u32 = 0;
     loop {
         ticks.tick().await;
-        let mut result = seal::seal(&app).await.map(drop);
         looks = looks.wrapping_add(1);
-        if result.is_ok() && looks.is_multiple_of(TRIM_EVERY) {
-            result = trim::trim(&app).await.map(drop);
-        }
+        let result = look(&app, looks.is_multiple_of(TRIM_EVERY)).await;
         if let Err(error) = &result
             && is_well
         {
             tracing::error!(%error, "the audit log is not sealed; once more soon");
         }
         is_well = result.is_ok();
-        if is_well && looks % KEEP_EVERY == 1 {
-            let kept = kept::keep(&app).await;
-            if let Err(error) = &kept
-                && is_kept
-            {
-                tracing::error!("{}", crate::error::in_full(&error));
+    }
+}
+
+/// Seals what is new, if the log is still the one that was signed.
+pub(crate) async fn look(app: &App, trims: bool) -> Result<(), DbError> {
+    match seal::seal(app).await {
+        Ok(_) => {
+            if app.audit.set_refusal(None) {
+                tracing::info!("the audit log is sealed again");
             }
-            is_kept = kept.is_ok();
         }
+        Err(Stop::Refused(why)) => {
+            if app.audit.set_refusal(Some(why.clone())) {
+                tracing::error!("{why}");
+            }
+            return Ok(());
+        }
+        Err(Stop::Db(error)) => return Err(error),
+    }
+    if trims {
+        trim::trim(app).await?;
+    }
+    Ok(())
+}
+
+/// Seals what is new before the process ends, so that nothing waits for the next start.
+pub(crate) async fn seal_last(app: &App) {
+    if let Err(error) = look(app, false).await {
+        tracing::warn!(%error, "the last changes are not sealed; the next start does it");
     }
 }

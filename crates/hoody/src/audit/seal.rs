@@ -3,9 +3,10 @@
 use hoody_core::audit::{Checkpoint, Link};
 use hoody_core::time::SECOND;
 
+use super::vouch::{Known, Stop};
 use super::{LEASE, store};
 use crate::app::App;
-use crate::db::{DbError, Tx};
+use crate::db::{DbError, On, Tx};
 use crate::nodes::lease::{self, Lease};
 
 /// The last checkpoint of each span of this length is kept, in milliseconds.
@@ -15,17 +16,32 @@ const BATCH: usize = 500;
 
 /// Seals everything that the feed has, if this node is the one that seals; how many rows. Where there is
 /// nothing new, the chain's end is signed again when another master key has come into force.
-pub(crate) async fn seal(app: &App) -> Result<u64, DbError> {
-    let place = store::find_end(&app.db).await?.map_or((0, -1), |end| end.place);
-    let is_new = store::is_more(&app.db, place).await?;
+///
+/// # Errors
+/// When the database fails, or the log is not the one that was signed: then nothing is.
+pub(crate) async fn seal(app: &App) -> Result<u64, Stop> {
+    let mut known = app.audit.known.lock().await;
+    known.read(app).await?;
     let last = store::find_last_checkpoint(&app.db).await?;
+    known.follow(app, On::from(&app.db), last).await?;
+    let sealed = seal_new(app, &mut known, last).await;
+    // Also what others signed, and what was signed before something failed.
+    known.keep(app).await;
+    sealed
+}
+
+async fn seal_new(app: &App, known: &mut Known, last: Option<store::Signed>) -> Result<u64, Stop> {
+    let place = store::find_end(&app.db).await?.map_or((0, -1), |end| end.place);
+    // Also by the position that is signed: the last row's may be another one now.
+    let signed = known.signed.map_or(0, |signed| signed.checkpoint.pos);
+    let is_new = store::is_more(&app.db, place).await? || store::is_more(&app.db, (signed, i64::MAX)).await?;
     if !is_new && last.is_none_or(|last| last.key == app.keys.in_force()) {
         return Ok(0);
     }
     let Some(lease) = lease::hold(app, LEASE).await? else { return Ok(0) };
     let mut total = 0;
     loop {
-        let sealed = seal_batch(app, lease).await?;
+        let sealed = seal_batch(app, known, lease).await?;
         total += sealed;
         if sealed < BATCH as u64 {
             break;
@@ -35,13 +51,16 @@ pub(crate) async fn seal(app: &App) -> Result<u64, DbError> {
     Ok(total)
 }
 
-async fn seal_batch(app: &App, lease: Lease) -> Result<u64, DbError> {
+async fn seal_batch(app: &App, known: &mut Known, lease: Lease) -> Result<u64, Stop> {
     let mut tx = app.db.begin().await?;
     // Nobody else seals before this transaction ends.
     if !lease.confirm(&mut tx).await? {
         return Ok(0);
     }
-    let end = store::find_end(&mut tx).await?;
+    // Somebody may have, until just now.
+    let last = store::find_last_checkpoint(&mut tx).await?;
+    known.follow(app, On::from(&mut tx), last).await?;
+    let end = known.end(app, &mut tx).await?;
     let (n, place) = end.map_or((0, (0, -1)), |end| (end.n, end.place));
     let mut link = end.map_or_else(|| Link::first(app.keys.database_id()), |end| end.link);
     let entries = store::list_unsealed(&mut tx, place, n + 1).await?;
@@ -50,15 +69,19 @@ async fn seal_batch(app: &App, lease: Lease) -> Result<u64, DbError> {
         store::insert(&mut tx, entry, link).await?;
     }
     let last = entries.last().map_or((n, place.0), |last| (last.n, last.place.0));
+    let mut signed = None;
     if last.0 > 0 {
-        sign(app, &mut tx, Checkpoint { n: last.0, pos: last.1, at: app.now(), link }).await?;
+        let checkpoint = Checkpoint { n: last.0, pos: last.1, at: app.now(), link };
+        signed = Some(sign(app, &mut tx, checkpoint).await?);
     }
     tx.commit().await?;
+    // After a COMMIT whose outcome is unknown, the next look finds out.
+    known.signed = signed;
     Ok(entries.len() as u64)
 }
 
 /// Signs where the chain ends. The checkpoint before goes, unless it is the last of its hour.
-async fn sign(app: &App, tx: &mut Tx, checkpoint: Checkpoint) -> Result<(), DbError> {
+async fn sign(app: &App, tx: &mut Tx, checkpoint: Checkpoint) -> Result<store::Signed, DbError> {
     let key = app.keys.checkpoint_key();
     let span = |checkpoint: &Checkpoint| checkpoint.at.millis().div_euclid(KEPT_EVERY);
     if let Some(before) = store::find_last_checkpoint(&mut *tx).await?
@@ -68,5 +91,7 @@ async fn sign(app: &App, tx: &mut Tx, checkpoint: Checkpoint) -> Result<(), DbEr
         store::delete_checkpoint(tx, before.checkpoint.n).await?;
     }
     let mac = key.sign(&checkpoint);
-    store::put_checkpoint(tx, &store::Signed { checkpoint, key: key.id(), mac }).await
+    let signed = store::Signed { checkpoint, key: key.id(), mac };
+    store::put_checkpoint(tx, &signed).await?;
+    Ok(signed)
 }

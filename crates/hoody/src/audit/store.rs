@@ -43,7 +43,14 @@ const DIFFERS: &str = "SELECT a.n, a.pos, a.seq FROM feed f JOIN audit a ON a.po
      OR f.actor_kind <> a.actor_kind OR f.actor_id IS DISTINCT FROM a.actor_id \
      OR f.resource_type <> a.resource_type OR f.resource_id <> a.resource_id \
      OR f.realm_ids <> a.realm_ids OR f.payload <> a.payload ORDER BY a.n LIMIT 10";
-const COUNT_UNSEALED: &str = "SELECT COUNT(DISTINCT pos) AS n FROM feed WHERE pos > $1";
+/// A sealed row that the feed has lost.
+const REMOVED: &str = "SELECT a.n, a.pos, a.seq FROM audit a LEFT JOIN feed f ON f.pos = a.pos AND f.seq = a.seq \
+     WHERE a.at >= $1 AND a.n <= $2 AND f.pos IS NULL ORDER BY a.n LIMIT 10";
+/// A row of the feed that stands where all is sealed, and is not.
+const PUT_IN: &str = "SELECT f.pos FROM feed f LEFT JOIN audit a ON a.pos = f.pos AND a.seq = f.seq \
+     WHERE (f.pos, f.seq) <= ($1, $2) AND a.n IS NULL ORDER BY f.pos, f.seq LIMIT 10";
+const LINK: &str = "SELECT link FROM audit WHERE n = $1";
+const COUNT_UNSEALED: &str = "SELECT COUNT(DISTINCT pos) AS n FROM feed WHERE pos > $1 AND pos <= $2";
 const COUNT_SIGNED: &str = "SELECT COUNT(*) AS n FROM (SELECT key_id FROM audit_checkpoints \
      ORDER BY n DESC LIMIT 1) AS last WHERE key_id = $1";
 const OLDEST: &str = "SELECT MAX(pos) AS pos FROM (SELECT pos FROM feed ORDER BY pos LIMIT 1000) AS oldest";
@@ -162,9 +169,30 @@ pub(super) async fn list_different(on: impl Into<On<'_>>) -> Result<Vec<(i64, (i
     rows.iter().map(|row| Ok((row.get("n")?, (row.get("pos")?, row.get("seq")?)))).collect()
 }
 
-/// How many positions after `pos` the feed has.
-pub(super) async fn count_unsealed(on: impl Into<On<'_>>, pos: i64) -> Result<i64, DbError> {
-    on.into().one(COUNT_UNSEALED, args![pos]).await?.get("n")
+/// Rows up to row `last` that happened since `since` and are not in the feed, ten at most: number and place.
+pub(super) async fn list_removed(
+    on: impl Into<On<'_>>,
+    since: Timestamp,
+    last: i64,
+) -> Result<Vec<(i64, (i64, i64))>, DbError> {
+    let rows = on.into().list(REMOVED, args![since, last]).await?;
+    rows.iter().map(|row| Ok((row.get("n")?, (row.get("pos")?, row.get("seq")?)))).collect()
+}
+
+/// The positions of the feed's rows up to `place` that are not sealed, ten at most.
+pub(super) async fn list_put_in(on: impl Into<On<'_>>, place: (i64, i64)) -> Result<Vec<i64>, DbError> {
+    let rows = on.into().list(PUT_IN, args![place.0, place.1]).await?;
+    rows.iter().map(|row| row.get("pos")).collect()
+}
+
+/// The link of row `n`.
+pub(super) async fn find_link(on: impl Into<On<'_>>, n: i64) -> Result<Option<Link>, DbError> {
+    on.into().find(LINK, args![n]).await?.as_ref().map(link).transpose()
+}
+
+/// How many positions after `pos` up to `head` the feed has.
+pub(super) async fn count_unsealed(on: impl Into<On<'_>>, pos: i64, head: i64) -> Result<i64, DbError> {
+    on.into().one(COUNT_UNSEALED, args![pos, head]).await?.get("n")
 }
 
 /// The last of the feed's oldest thousand positions.

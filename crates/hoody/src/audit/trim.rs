@@ -10,7 +10,7 @@ use crate::db::{DbError, On, args};
 use crate::nodes::lease;
 
 /// How long the feed keeps what is sealed, in milliseconds.
-const KEPT: i64 = 7 * DAY;
+pub(super) const KEPT: i64 = 7 * DAY;
 /// The rest between two steps.
 const REST: Duration = Duration::from_millis(20);
 

@@ -3,15 +3,18 @@
 use std::collections::VecDeque;
 
 use hoody_core::audit::{CheckpointKey, Entry, Link, Walk};
-use hoody_core::time::Timestamp;
+use hoody_core::time::{HOUR, Timestamp};
 use serde::Serialize;
 
 use super::store::{self, Signed};
+use super::trim;
 use crate::app::App;
 use crate::db::DbError;
 
 /// After so many problems the rest is not listed.
 const MOST_PROBLEMS: usize = 20;
+/// How far apart the clocks of who trims the feed and who verifies may be, in milliseconds.
+const TRIMMING: i64 = HOUR;
 
 /// What was found.
 #[derive(Debug, Default, Serialize)]
@@ -81,7 +84,7 @@ pub(crate) async fn verify(app: &App, handed_out: Option<&Signed>) -> Result<Rep
         return Err(error);
     }
     check_end(&mut report, signed, end, &keys);
-    check_feed(app, &mut report, head).await?;
+    check_feed(app, &mut report, walk.place(), head).await?;
     Ok(report)
 }
 
@@ -226,11 +229,27 @@ fn check_end(report: &mut Report, signed: Option<Signed>, end: i64, keys: &[Chec
 }
 
 /// What of the feed is still there is what was sealed of it, and nothing was taken out before.
-async fn check_feed(app: &App, report: &mut Report, head: i64) -> Result<(), DbError> {
+async fn check_feed(app: &App, report: &mut Report, place: (i64, i64), head: i64) -> Result<(), DbError> {
     for (n, place) in store::list_different(&app.db).await? {
         report.add(n, Some(place.0), "the feed's row is not the one that was sealed");
     }
-    let unsealed = store::count_unsealed(&app.db, report.position).await?;
+    let since = app.now().plus(TRIMMING - trim::KEPT);
+    for (n, place) in store::list_removed(&app.db, since, report.rows).await? {
+        report.add(n, Some(place.0), "the row was taken out of the feed, which keeps it for a week");
+    }
+    for position in store::list_put_in(&app.db, place).await? {
+        report.add(
+            report.rows,
+            Some(position),
+            "the feed has a row here that was not sealed: it was put in later",
+        );
+    }
+    let now = app.db.head().await?.pos;
+    if now < report.position {
+        let what = format!("the feed ends at {now}, before the last position that was sealed: it went back");
+        report.add(report.rows, Some(report.position), what);
+    }
+    let unsealed = store::count_unsealed(&app.db, report.position, head).await?;
     report.unsealed = unsealed.min((head - report.position).max(0));
     if head - report.position > unsealed {
         let what = format!(

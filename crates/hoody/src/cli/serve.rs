@@ -135,8 +135,7 @@ async fn write_last(app: &Arc<App>) {
     let last_writes = async {
         tasks::survives(app.flush_usage()).await;
         tasks::survives(activity::flush(app)).await;
-        // Told at once, and so not here, where it goes wrong.
-        tasks::survives(audit::kept::keep(app)).await;
+        tasks::survives(audit::seal_last(app)).await;
         tasks::survives(nodes::leave(app)).await;
         app.close().await;
     };

@@ -7,6 +7,10 @@ use serde_json::json;
 
 use super::Shared;
 
+/// What is said while this node does not sign the audit log.
+const UNSEALED: &str = "the audit log is not sealed: it is not the one that was signed. The log of the server and \
+     `hoody audit verify` say more";
+
 /// Is the process alive?
 #[utoipa::path(get, path = "/livez", operation_id = "livez", tag = "probes",
     responses((status = 200, description = "The process answers")))]
@@ -31,8 +35,10 @@ pub(crate) async fn readyz(State(app): State<Shared>) -> Response {
     let is_ready = is_fresh && is_reachable && is_whole && can_write && has_keys && are_vital_up;
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let certificate = app.tls.as_ref().and_then(|tls| tls.warning(app.now()));
+    // Not why: that names a file.
+    let audit = app.audit.refusal().map(|_| UNSEALED.to_owned());
     let warnings = app.exposure_warning.map(str::to_owned).into_iter();
-    let warnings: Vec<_> = warnings.chain(certificate).chain(app.tasks.warnings()).collect();
+    let warnings: Vec<_> = warnings.chain(certificate).chain(app.tasks.warnings()).chain(audit).collect();
     let body = json!({
         "ready": is_ready, "database": is_reachable && is_whole, "writes": can_write, "feed": is_fresh,
         "keys": has_keys, "tasks": are_all_up, "warnings": warnings

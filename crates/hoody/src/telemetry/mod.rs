@@ -88,6 +88,7 @@ pub(crate) fn init_metrics() -> anyhow::Result<PrometheusHandle> {
     metrics::describe_counter!("hoody_grants_cold_reads_total", "Credentials looked up in the database");
     metrics::describe_counter!("hoody_jobs_total", "Attempts to do jobs by kind and outcome");
     metrics::describe_gauge!("hoody_grants_cached", "Grants in the cache");
+    metrics::describe_gauge!("hoody_audit_vouched", "0 while the audit log is not the one that was signed");
     metrics::describe_counter!("hoody_audit_sealed_total", "Rows of the audit log sealed by this node");
     metrics::describe_counter!("hoody_keys_resealed_total", "Sealed values moved to the master key in force");
     metrics::describe_gauge!(

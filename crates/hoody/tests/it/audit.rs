@@ -7,8 +7,11 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::support::{Client, PASSWORD, TestApp, on_both};
+use hoody::testing::Service;
 
 const FEED_ROWS: &str = "SELECT COUNT(*) AS n FROM feed";
+/// Where a node keeps the last checkpoint.
+const KEPT: &str = "audit-checkpoint.json";
 const HEAD: &str = "SELECT pos AS n FROM feed_head WHERE id = 1";
 
 /// Something to tell of, some of it at one position.
@@ -53,6 +56,52 @@ fn sql(text: String) -> &'static str {
 fn literal(app: &TestApp, bytes: &[u8]) -> String {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     if app.url.starts_with("sqlite") { format!("x'{hex}'") } else { format!("'\\x{hex}'::bytea") }
+}
+
+/// Rewrites row `from` and links all after it again, as somebody does who can write the database and has no key.
+async fn rewrite(app: &TestApp, from: i64) {
+    let rows = app.service.number("SELECT MAX(n) AS n FROM audit").await;
+    let field = async |name: &str, n: i64| {
+        app.service
+            .texts(sql(format!("SELECT CAST({name} AS TEXT) AS t FROM audit WHERE n = {n}")))
+            .await
+            .remove(0)
+    };
+    let hex = if app.url.starts_with("sqlite") { "hex({})" } else { "encode({}, 'hex')" };
+    let bytes = async |name: &str, n: i64| -> Vec<u8> {
+        let text = app
+            .service
+            .texts(sql(format!(
+                "SELECT COALESCE({}, '') AS t FROM audit WHERE n = {n}",
+                hex.replace("{}", name)
+            )))
+            .await
+            .remove(0);
+        (0..text.len() / 2).map(|at| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).unwrap()).collect()
+    };
+    let mut link = Link::from_bytes(bytes("link", from - 1).await.try_into().unwrap());
+    for n in from..=rows {
+        let actor = bytes("actor_id", n).await;
+        let payload = if n == from { "{}".to_owned() } else { field("payload", n).await };
+        let entry = Entry {
+            n,
+            place: (field("pos", n).await.parse().unwrap(), field("seq", n).await.parse().unwrap()),
+            at: Timestamp::from_millis(field("at", n).await.parse().unwrap()),
+            event: field("event_type", n).await,
+            account: bytes("account_id", n).await,
+            actor_kind: field("actor_kind", n).await,
+            actor: (!actor.is_empty()).then_some(actor),
+            resource_kind: field("resource_type", n).await,
+            resource: bytes("resource_id", n).await,
+            realms: field("realm_ids", n).await,
+            payload: payload.clone(),
+        };
+        link = link.next(&entry);
+        let link = literal(app, link.bytes());
+        app.service
+            .tamper(sql(format!("UPDATE audit SET payload = '{payload}', link = {link} WHERE n = {n}")))
+            .await;
+    }
 }
 
 on_both! {
@@ -165,44 +214,133 @@ on_both! {
     async fn a_history_that_was_rewritten_whole_is_found(app: TestApp) {
         live(&app, "ada").await;
         app.service.seal().await;
-        let rows = whole(&app).await;
+        whole(&app).await;
         let handed_out = app.service.checkpoint().await;
-        let field = async |name: &str, n: i64| {
-            app.service.texts(sql(format!("SELECT CAST({name} AS TEXT) AS t FROM audit WHERE n = {n}"))).await.remove(0)
-        };
-        let hex = if app.url.starts_with("sqlite") { "hex({})" } else { "encode({}, 'hex')" };
-        let bytes = async |name: &str, n: i64| -> Vec<u8> {
-            let text = app.service.texts(sql(format!("SELECT COALESCE({}, '') AS t FROM audit WHERE n = {n}",
-                hex.replace("{}", name)))).await.remove(0);
-            (0..text.len() / 2).map(|at| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).unwrap()).collect()
-        };
-        let mut link = Link::from_bytes(bytes("link", 2).await.try_into().unwrap());
-        for n in 3..=rows {
-            let actor = bytes("actor_id", n).await;
-            let payload = if n == 3 { "{}".to_owned() } else { field("payload", n).await };
-            let entry = Entry {
-                n,
-                place: (field("pos", n).await.parse().unwrap(), field("seq", n).await.parse().unwrap()),
-                at: Timestamp::from_millis(field("at", n).await.parse().unwrap()),
-                event: field("event_type", n).await,
-                account: bytes("account_id", n).await,
-                actor_kind: field("actor_kind", n).await,
-                actor: (!actor.is_empty()).then_some(actor),
-                resource_kind: field("resource_type", n).await,
-                resource: bytes("resource_id", n).await,
-                realms: field("realm_ids", n).await,
-                payload: payload.clone(),
-            };
-            link = link.next(&entry);
-            let link = literal(&app, link.bytes());
-            app.service.tamper(sql(format!("UPDATE audit SET payload = '{payload}', link = {link} WHERE n = {n}"))).await;
-        }
+        rewrite(&app, 3).await;
         app.service.tamper("UPDATE feed SET payload = '{}' WHERE (pos, seq) = (SELECT pos, seq FROM audit WHERE n = 3)").await;
         let (_, problems) = app.service.verify_audit(None).await;
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(problems[0].contains("rows were changed and sealed again"), "{problems:?}");
         let (_, problems) = app.service.verify_audit(Some(handed_out)).await;
         assert!(problems.iter().any(|problem| problem.contains("it was rewritten")), "{problems:?}");
+    }
+
+    /// Somebody who can write the database, and has neither key nor data directory, rewrites what was sealed a moment
+    /// ago and waits for the server to sign it.
+    async fn a_history_that_was_rewritten_is_not_signed_again(app: TestApp) {
+        let ada = live(&app, "ada").await;
+        app.service.seal().await;
+        let first = app.service.number("SELECT MAX(n) AS n FROM audit").await;
+        ada.mint(json!({ "alias": "hidden" })).await;
+        app.service.seal().await;
+        let rows = whole(&app).await;
+        assert_eq!(app.service.number("SELECT COUNT(*) AS n FROM audit_checkpoints").await, 1);
+        let keep = ["CREATE TABLE kept_audit AS SELECT * FROM audit", "CREATE TABLE kept_feed AS SELECT * FROM feed",
+            "CREATE TABLE kept_checkpoints AS SELECT * FROM audit_checkpoints"];
+        for sql in keep {
+            app.service.tamper(sql).await;
+        }
+        rewrite(&app, first + 1).await;
+        app.service.tamper("DELETE FROM audit_checkpoints").await;
+        app.service.tamper("UPDATE feed SET payload = (SELECT payload FROM audit a WHERE a.pos = feed.pos AND a.seq = feed.seq)").await;
+        ada.mint(json!({ "alias": "somebody else" })).await;
+        let restarted = app.another_node().await;
+        for node in [&app.service, &restarted] {
+            let why = node.try_seal().await.unwrap();
+            assert!(why.contains("the audit log is not sealed") && why.contains(&format!("its {rows} rows")), "{why}");
+            let ready = Client::of(node, None).get("/readyz").await;
+            let warnings = ready.body["warnings"].to_string();
+            assert!(warnings.contains("the audit log is not sealed") && !warnings.contains(KEPT), "{warnings}");
+        }
+        assert_eq!(app.service.number("SELECT MAX(n) AS n FROM audit").await, rows, "nothing is signed");
+        let (_, problems) = app.service.verify_audit(None).await;
+        assert!(problems.iter().any(|problem| problem.contains("no checkpoint is there")), "{problems:?}");
+        // Without the file nothing is there to compare with, and still nothing is signed that was not.
+        let kept = app.directory.path().join(KEPT);
+        let text = std::fs::read(&kept).unwrap();
+        std::fs::remove_file(&kept).unwrap();
+        assert!(app.service.try_seal().await.unwrap().contains("is signed"));
+        std::fs::write(&kept, text).unwrap();
+        // As it was.
+        for sql in ["DELETE FROM audit", "INSERT INTO audit SELECT * FROM kept_audit", "DELETE FROM audit_checkpoints",
+            "INSERT INTO audit_checkpoints SELECT * FROM kept_checkpoints",
+            "UPDATE feed SET payload = (SELECT payload FROM kept_feed k WHERE k.pos = feed.pos AND k.seq = feed.seq) \
+             WHERE EXISTS (SELECT 1 FROM kept_feed k WHERE k.pos = feed.pos)"] {
+            app.service.tamper(sql).await;
+        }
+        assert_eq!(app.service.try_seal().await, None);
+        assert_eq!(whole(&app).await, rows + 1);
+        assert_eq!(app.anon().get("/readyz").await.body["warnings"], json!([]));
+    }
+
+    /// Each way of making the last row, or what is signed of it, another one.
+    async fn nothing_is_signed_after_a_row_that_was_not(app: TestApp) {
+        let ada = live(&app, "ada").await;
+        app.service.seal().await;
+        app.service.tamper("CREATE TABLE kept AS SELECT * FROM audit").await;
+        app.service.tamper("CREATE TABLE kept_checkpoints AS SELECT * FROM audit_checkpoints").await;
+        ada.mint(json!({})).await;
+        let last = "n = (SELECT MAX(n) FROM audit)";
+        let append = "INSERT INTO audit SELECT n + 1, pos + 1, 0, at, event_type, account_id, actor_kind, actor_id, \
+            resource_type, resource_id, realm_ids, payload, link FROM audit WHERE n = (SELECT MAX(n) FROM audit)";
+        for touch in [
+            sql(format!("DELETE FROM audit WHERE {last}")), sql(format!("UPDATE audit SET payload = '{{}}' WHERE {last}")),
+            sql(format!("UPDATE audit SET pos = pos + 5 WHERE {last}")), append, "DELETE FROM audit",
+            "UPDATE audit_checkpoints SET mac = link",
+        ] {
+            app.service.tamper(touch).await;
+            assert!(app.service.try_seal().await.is_some(), "{touch}");
+            for mend in ["DELETE FROM audit", "INSERT INTO audit SELECT * FROM kept", "DELETE FROM audit_checkpoints",
+                "INSERT INTO audit_checkpoints SELECT * FROM kept_checkpoints"] {
+                app.service.tamper(mend).await;
+            }
+        }
+        // A checkpoint that is gone is made again with the next seal: the node knows what it signed.
+        app.service.tamper("DELETE FROM audit_checkpoints").await;
+        assert_eq!(app.service.try_seal().await, None);
+        assert_eq!(whole(&app).await, app.service.number(FEED_ROWS).await);
+    }
+
+    /// The node that takes over has seen what the other signed, and takes nothing less.
+    async fn a_node_that_takes_over_goes_on_from_what_was_signed(app: TestApp) {
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::fs::copy(app.directory.path().join("master.key"), elsewhere.path().join("master.key")).unwrap();
+        let other = Service::open(&app.url, elsewhere.path(), "", app.service.now()).await;
+        let ada = live(&app, "ada").await;
+        app.service.seal().await;
+        for copy in ["audit", "audit_checkpoints"] {
+            app.service.tamper(sql(format!("CREATE TABLE kept_{copy} AS SELECT * FROM {copy}"))).await;
+        }
+        ada.mint(json!({ "alias": "hidden" })).await;
+        app.service.seal().await;
+        assert_eq!(other.try_seal().await, None, "it only looks");
+        // The first one dies, and the log is put back to an earlier end, which was signed.
+        for copy in ["audit", "audit_checkpoints"] {
+            app.service.tamper(sql(format!("DELETE FROM {copy}"))).await;
+            app.service.tamper(sql(format!("INSERT INTO {copy} SELECT * FROM kept_{copy}"))).await;
+        }
+        other.advance(10_000);
+        assert!(other.try_seal().await.unwrap().contains("does not go on from its"));
+        assert!(elsewhere.path().join(KEPT).exists());
+    }
+
+    async fn what_is_done_to_the_feed_after_it_was_sealed_is_found(app: TestApp) {
+        live(&app, "ada").await;
+        app.service.seal().await;
+        let rows = whole(&app).await;
+        app.service.tamper("CREATE TABLE kept AS SELECT * FROM feed").await;
+        let mend = ["DELETE FROM feed", "INSERT INTO feed SELECT * FROM kept"];
+        let removed = found(&app, &["DELETE FROM feed WHERE pos = 3"], &mend).await;
+        assert_eq!(removed, ["3: the row was taken out of the feed, which keeps it for a week"]);
+        let put_in = found(&app, &["INSERT INTO feed SELECT pos, seq + 1, at, event_type, account_id, actor_kind, actor_id, \
+            resource_type, resource_id, realm_ids, payload, NULL, NULL FROM feed WHERE pos = 3"], &mend).await;
+        assert!(put_in[0].contains("it was put in later"), "{put_in:?}");
+        let swapped = found(&app, &["UPDATE feed SET pos = -4 WHERE pos = 4", "UPDATE feed SET pos = 4 WHERE pos = 5",
+            "UPDATE feed SET pos = 5 WHERE pos = -4"], &mend).await;
+        assert!(swapped.iter().any(|problem| problem.contains("not the one that was sealed")), "{swapped:?}");
+        let back = found(&app, &["UPDATE feed_head SET pos = pos - 1"], &["UPDATE feed_head SET pos = pos + 1"]).await;
+        assert!(back[0].contains("it went back"), "{back:?}");
+        assert_eq!(whole(&app).await, rows);
     }
 
     async fn what_is_taken_out_of_the_feed_before_it_is_sealed_is_found(app: TestApp) {
@@ -243,6 +381,12 @@ on_both! {
         assert_eq!(app.service.verify_audit(Some(early)).await.1, Vec::<String>::new());
         let (_, problems) = app.service.verify_audit(Some(late)).await;
         assert!(problems[0].contains("the database went back"), "{problems:?}");
+        // No server signs after it, also one that starts, until the operator says that it is meant.
+        for node in [&app.service, &app.another_node().await] {
+            assert!(node.try_seal().await.unwrap().contains("does not go on from its"));
+        }
+        std::fs::remove_file(app.directory.path().join(KEPT)).unwrap();
+        assert_eq!(app.service.try_seal().await, None);
         // Another history grows over it.
         ada.mint(json!({ "alias": "another" })).await;
         ada.mint(json!({ "alias": "and another" })).await;
