@@ -402,7 +402,7 @@ async fn change_projects(side: &Side, at: usize, dice: &mut Dice) {
     settle(thing, text, &answer, is_gone);
 }
 
-/// A session of the third account.
+/// A session of the last account.
 struct Session {
     known: Arc<Known>,
     refresh: String,
@@ -421,13 +421,13 @@ async fn use_sessions(side: Arc<Side>, milliseconds: u64) {
         if let Some(waiting) = sessions.iter().position(|session| session.asked.is_some()) {
             refresh(&side, at, &mut sessions, waiting).await;
         } else if sessions.len() < SESSIONS && dice.below(3) == 0 {
-            let answer = side.sign_in(at, "sign-in", ACCOUNTS[2]).await;
+            let answer = side.sign_in(at, "sign-in", ACCOUNTS[3]).await;
             note(&side, "sign-in", &answer, None);
             sessions.extend(pair(&side, at, &answer, 0));
         } else if !sessions.is_empty() {
             let index = dice.below(sessions.len());
-            if dice.below(4) == 0 || sessions[index].refreshes >= REFRESHES {
-                log_out(&side, at, &mut sessions, index).await;
+            if dice.below(16) == 0 || sessions[index].refreshes >= REFRESHES {
+                log_out(&side, at, &mut sessions).await;
             } else {
                 refresh(&side, at, &mut sessions, index).await;
             }
@@ -437,7 +437,7 @@ async fn use_sessions(side: Arc<Side>, milliseconds: u64) {
 
 fn pair(side: &Side, at: usize, answer: &Answer, refreshes: u64) -> Option<Session> {
     let access = answer.text("/data/token")?;
-    let known = Known::new(format!("session {}", side.number()), access, 2, at);
+    let known = Known::new(format!("session {}", side.number()), access, 3, at);
     side.ledger.sessions.lock().unwrap().push(Arc::clone(&known));
     Some(Session { known, refresh: answer.text("/data/refreshToken")?, refreshes, asked: None })
 }
@@ -467,18 +467,22 @@ async fn refresh(side: &Side, at: usize, sessions: &mut Vec<Session>, index: usi
     }
 }
 
-async fn log_out(side: &Side, at: usize, sessions: &mut Vec<Session>, index: usize) {
-    let session = sessions.swap_remove(index);
-    session.known.ask();
-    let credential = Some(&*session.known.credential);
+/// Signs out with the last session, which ends all sessions of the account.
+async fn log_out(side: &Side, at: usize, sessions: &mut Vec<Session>) {
+    let Some(last) = sessions.last() else { return };
+    sessions.iter().for_each(|session| session.known.ask());
+    let credential = Some(&*last.known.credential);
     let answer = side.ask(at, "sign-out", Method::POST, LOGOUT, credential, None).await;
     note(side, "sign-out", &answer, None);
     match answer.fate() {
         Fate::Done => {
-            session.known.settle(Standing::Ended, at);
-            check(side, at, &session.known, "revoked: here, at once").await;
+            sessions.iter().for_each(|session| session.known.settle(Standing::Ended, at));
+            for session in sessions.drain(..) {
+                check(side, at, &session.known, "revoked: here, at once").await;
+            }
         }
-        Fate::Nothing => session.known.undo(),
-        Fate::Unknown => {}
+        Fate::Nothing => sessions.iter().for_each(|session| session.known.undo()),
+        // They may have ended or not, and nobody can tell: new ones take their place.
+        Fate::Unknown => sessions.clear(),
     }
 }

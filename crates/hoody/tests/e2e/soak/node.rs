@@ -129,7 +129,7 @@ impl Node {
             if asked.is_ok_and(|answer| answer.status() == 200) {
                 return true;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(25)).await;
         }
         false
     }

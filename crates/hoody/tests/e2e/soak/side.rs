@@ -20,8 +20,8 @@ use crate::support::{PASSWORD, Place, eventually};
 pub(super) const TOKENS: &str = "/api/v1/auth/tokens";
 pub(super) const CHECK: &str = "/api/v1/auth/check";
 pub(super) const LOGIN: &str = "/api/v1/users/auth/login";
-/// Accounts of a side: the first two have tokens and all else, the third signs in and out.
-pub(super) const ACCOUNTS: [&str; 3] = ["soak-a", "soak-b", "soak-c"];
+/// Accounts of a side: the first two have tokens and all else, the third signs in, the last signs in and out.
+pub(super) const ACCOUNTS: [&str; 4] = ["soak-a", "soak-b", "soak-c", "soak-d"];
 
 /// What lies behind the nodes.
 pub(super) enum Database {
