@@ -467,21 +467,33 @@ async fn refresh(side: &Side, at: usize, sessions: &mut Vec<Session>, index: usi
     }
 }
 
-/// Signs out with the last session, which ends all sessions of the account.
+/// Signs out with the last session, which ends all sessions of the account, those of the load before too.
 async fn log_out(side: &Side, at: usize, sessions: &mut Vec<Session>) {
-    let Some(last) = sessions.last() else { return };
-    sessions.iter().for_each(|session| session.known.ask());
+    let Some(last) = sessions.pop() else { return };
+    let living: Vec<Arc<Known>> = {
+        let all = side.ledger.sessions.lock().unwrap();
+        let is_living = |known: &&Arc<Known>| {
+            let state = known.state();
+            state.standing == Standing::Good && !state.is_pending
+        };
+        all.iter().filter(is_living).map(Arc::clone).collect()
+    };
+    living.iter().for_each(|known| known.ask());
     let credential = Some(&*last.known.credential);
     let answer = side.ask(at, "sign-out", Method::POST, LOGOUT, credential, None).await;
     note(side, "sign-out", &answer, None);
     match answer.fate() {
         Fate::Done => {
-            sessions.iter().for_each(|session| session.known.settle(Standing::Ended, at));
-            for session in sessions.drain(..) {
-                check(side, at, &session.known, "revoked: here, at once").await;
+            living.iter().for_each(|known| known.settle(Standing::Ended, at));
+            sessions.clear();
+            for known in living {
+                check(side, at, &known, "revoked: here, at once").await;
             }
         }
-        Fate::Nothing => sessions.iter().for_each(|session| session.known.undo()),
+        Fate::Nothing => {
+            living.iter().for_each(|known| known.undo());
+            sessions.push(last);
+        }
         // They may have ended or not, and nobody can tell: new ones take their place.
         Fate::Unknown => sessions.clear(),
     }

@@ -28,6 +28,17 @@ impl Held {
     pub(super) fn descriptors(&self) -> usize {
         self.files.values().sum()
     }
+
+    /// The less of both, of each.
+    pub(super) fn lower(&mut self, other: Self) {
+        if other.descriptors() < self.descriptors() {
+            self.files = other.files;
+        }
+        self.resident = self.resident.min(other.resident);
+        self.anonymous = self.anonymous.min(other.anonymous);
+        self.threads = self.threads.min(other.threads);
+        self.tasks = self.tasks.min(other.tasks);
+    }
 }
 
 /// One node.

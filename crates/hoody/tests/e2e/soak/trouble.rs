@@ -147,7 +147,9 @@ impl Trouble {
                 sleep(Duration::from_secs(3)).await;
                 side.nodes[0].limit_files(None);
             }
-            Self::DiskFull => fill(&side.place, Duration::from_secs(3)).await,
+            Self::DiskFull => {
+                tokio::join!(fill(&side.place, Duration::from_secs(3)), write_much(side));
+            }
             Self::DatabaseLocked => lock(&side.place, "hoody.db", Duration::from_secs(6)).await,
             Self::RequestLogLocked => lock(&side.place, "activity.db", Duration::from_secs(6)).await,
             Self::LogGone(node) => log(side, node, Reader::Gone).await,
@@ -294,6 +296,17 @@ async fn start(side: &Side, node: usize) {
     side.nodes[node].spawn(&side.place);
     if !side.nodes[node].is_ready(PATIENCE).await {
         side.break_promise(&format!("it does not start: node {node} is not ready after {PATIENCE:?}"));
+    }
+}
+
+/// Values of the vault that need more room than the write-ahead log has already.
+async fn write_much(side: &Side) {
+    sleep(Duration::from_millis(500)).await;
+    let value = "v".repeat(1 << 20);
+    for number in 0..12 {
+        let path = format!("/api/v1/vault/keys/much-{number}");
+        let body = Some(json!({ "value": value }));
+        side.ask(0, "large value", Method::PUT, &path, Some(&side.owners[2]), body).await;
     }
 }
 
