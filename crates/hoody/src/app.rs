@@ -262,6 +262,21 @@ impl App {
         });
     }
 
+    /// What a server does with its databases before it serves them: [`Db::mark`]; the files that it marked.
+    pub(crate) async fn mark(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let mut marked = Vec::new();
+        for db in [&self.db, &self.activity.db] {
+            match db.mark().await {
+                Ok(file) => marked.extend(file),
+                Err(error) => {
+                    self.close().await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(marked)
+    }
+
     /// Closes every connection to the database, those that write last.
     pub(crate) async fn close(&self) {
         Db::close(&[&self.activity.db, &self.tail_db, &self.db]).await;
@@ -277,8 +292,10 @@ impl App {
     /// key in force.
     pub(crate) async fn flush_usage(&self) {
         self.grants.write_rekeys(&self.db).await;
-        let notes = self.notes.lock().await.drain();
-        usage::write(&self.db, &notes).await;
+        let mut waiting = self.notes.lock().await;
+        let notes = waiting.drain();
+        let unwritten = usage::write(&self.db, &notes).await;
+        waiting.put_back(unwritten);
     }
 
     /// Lets a test step in; otherwise nothing.

@@ -2,13 +2,14 @@
 
 use std::io::IsTerminal as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use hoody_core::host::Domain;
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output;
@@ -18,6 +19,7 @@ use crate::app::{App, Settings};
 use crate::audit;
 use crate::clock::Clock;
 use crate::config::{Config, ServerFlags, host_of};
+use crate::db::unmark;
 use crate::http::layers::Edge;
 use crate::http::server::{self, Limits};
 use crate::http::tls;
@@ -66,6 +68,8 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     telemetry::init_logs(&config.log, config.is_log_json)?;
+    // Heard, so that a limit on the size of files is an error like a full disk, and not the end.
+    let _too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
     keep_files_private();
     let _lock = lock_data_dir(&config.data_dir)?;
     let metrics =
@@ -88,6 +92,7 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let app = App::open(settings, Clock::system())
         .await
         .with_context(|| format!("the {engine} database cannot be used"))?;
+    let marked = app.mark().await.with_context(|| format!("the {engine} database cannot be used"))?;
     if let Some((address, handle)) = metrics {
         telemetry::serve_metrics(address, handle, &app).await?;
     }
@@ -118,7 +123,7 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     };
     let served = server::serve(listener, Edge::new(Arc::clone(&app)), tls, Limits::of_process(), stop);
     let is_orderly = tasks::survives(served).await;
-    write_last(&app).await;
+    write_last(&app, &marked).await;
     if let Some(name) = lost {
         bail!("the background task {name} panicked again and again: the log says why");
     }
@@ -131,13 +136,14 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
 
 /// Writes what is only in memory, each part whatever becomes of the others. A database that does not answer must
 /// not keep the process from ending in time.
-async fn write_last(app: &Arc<App>) {
+async fn write_last(app: &Arc<App>, marked: &[PathBuf]) {
     let last_writes = async {
         tasks::survives(app.flush_usage()).await;
         tasks::survives(activity::flush(app)).await;
         tasks::survives(audit::seal_last(app)).await;
         tasks::survives(nodes::leave(app)).await;
         app.close().await;
+        marked.iter().for_each(|file| unmark(file));
     };
     if tokio::time::timeout(LAST_WRITES, last_writes).await.is_err() {
         tracing::warn!("the database did not let go in time");

@@ -53,6 +53,14 @@ impl DbError {
         if !is_through && is_rolled_back(&error) { Self::from(error) } else { Self::Unknown(error) }
     }
 
+    /// The same error, where it is of the database in the words of this type: "damaged", not "malformed".
+    pub(super) fn within(error: anyhow::Error) -> anyhow::Error {
+        match error.downcast::<sqlx::Error>() {
+            Ok(error) => Self::from(error).into(),
+            Err(error) => error,
+        }
+    }
+
     /// Whether it tells of the database as a whole, and not of one statement.
     pub(super) fn is_of_database(&self) -> bool {
         match self {

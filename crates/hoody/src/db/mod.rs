@@ -13,7 +13,9 @@ mod open;
 mod row;
 mod server;
 mod tx;
+mod wal;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,6 +23,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, Pool, Postgres, SqlSafeStr as _, SqlStr, Sqlite};
 
+use crate::clock::entropy;
 pub(crate) use built::Built;
 pub(crate) use error::DbError;
 pub(crate) use health::Health;
@@ -30,6 +33,7 @@ pub(crate) use row::Row;
 use server::Server;
 use tx::Session;
 pub(crate) use tx::Tx;
+pub(crate) use wal::unmark;
 
 /// How many rows one transaction of a sweep removes.
 const SWEEP_BATCH: u32 = 1_000;
@@ -300,6 +304,21 @@ impl Db {
             Self::Sqlite { .. } => 0,
             Self::Postgres { made, .. } => made.load(Ordering::SeqCst),
         }
+    }
+
+    /// What a server does with a SQLite file when it starts: looks whether it is whole, and marks it, so that the
+    /// log beside it is known to be its own after a crash; where it is.
+    ///
+    /// # Errors
+    /// When the file is damaged or cannot be written.
+    pub(crate) async fn mark(&self) -> anyhow::Result<Option<PathBuf>> {
+        let Self::Sqlite { writer, .. } = self else { return Ok(None) };
+        let mut connection = writer.acquire().await?;
+        let marked = wal::mark(&mut connection, u32::from_be_bytes(entropy())).await;
+        if marked.is_err() {
+            Session::Sqlite(connection).close().await;
+        }
+        marked.map(Some).map_err(DbError::within)
     }
 
     /// Closes every connection of these databases, those that write last: of a SQLite file, the last to go

@@ -1,10 +1,12 @@
 //! Opening a database: its address, its pools with their settings, its schema.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use anyhow::bail;
+use rustix::fs::Access;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::PgConnectOptions;
@@ -12,7 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
 use super::server::{Server, Session};
-use super::{Arg, Db, DbError, Health, On, address, args, migrate};
+use super::{Arg, Db, DbError, Health, On, address, args, migrate, wal};
 
 /// Where the database is. Its text may hold a password, so it cannot be printed.
 #[derive(Clone)]
@@ -101,8 +103,7 @@ impl Location {
     pub(crate) async fn open(&self, entropy: [u8; 16]) -> anyhow::Result<Opened> {
         let (db, tail) = match self {
             Self::Sqlite(path) => {
-                let options = sqlite_options(path);
-                migrate::migrate_sqlite(&sqlite_migrator(), &options).await?;
+                let options = sqlite_at(path, &sqlite_migrator(), SqliteSynchronous::Full).await?;
                 let writer = pool(1).connect_with(options.clone()).await?;
                 let options = options.read_only(true);
                 let readers = pool(READERS).connect_with(options.clone()).await?;
@@ -131,17 +132,13 @@ impl Location {
     /// PostgreSQL the database itself, which [`Location::open`] brought to the current schema. A commit
     /// waits for the disk only if `is_durable`; otherwise it survives a crash of this process, not a loss
     /// of power.
-    pub(crate) async fn open_activity(
-        &self,
-        directory: &std::path::Path,
-        is_durable: bool,
-    ) -> anyhow::Result<Db> {
+    pub(crate) async fn open_activity(&self, directory: &Path, is_durable: bool) -> anyhow::Result<Db> {
         Ok(match self {
             Self::Sqlite(_) => {
                 let synchronous =
                     if is_durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
-                let options = sqlite_options(&directory.join("activity.db")).synchronous(synchronous);
-                migrate::migrate_sqlite(&activity_migrator(), &options).await?;
+                let path = directory.join("activity.db");
+                let options = sqlite_at(&path, &activity_migrator(), synchronous).await?;
                 let writer = pool(1).connect_with(options.clone()).await?;
                 let readers = pool(READERS).connect_with(options.read_only(true)).await?;
                 Db::Sqlite { writer, readers, health: Health::new() }
@@ -243,7 +240,33 @@ impl Pools<'_> {
     }
 }
 
-pub(super) fn sqlite_options(path: &std::path::Path) -> SqliteConnectOptions {
+/// How the file is opened, once the log beside it is known to be its own and its schema is current.
+async fn sqlite_at(
+    path: &Path,
+    migrations: &Migrator,
+    synchronous: SqliteSynchronous,
+) -> anyhow::Result<SqliteConnectOptions> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let may_write = |path: &Path| rustix::fs::access(path, Access::WRITE_OK).is_ok();
+    if path.exists() && !(may_write(directory) && may_write(path)) {
+        if wal::has_log(path) {
+            bail!(
+                "{} cannot be written, and part of the database is still in {}: copy both to a place that can",
+                path.display(),
+                wal::beside(path, "-wal").display()
+            );
+        }
+        // On a read-only medium, to be read alone: SQLite would want to make files beside it.
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(true);
+        return Ok(options.disable_statement_logging());
+    }
+    wal::refuse_foreign(path).await?;
+    let options = sqlite_options(path).synchronous(synchronous);
+    migrate::migrate_sqlite(migrations, &options).await.map_err(DbError::within)?;
+    Ok(options)
+}
+
+pub(super) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)

@@ -37,7 +37,11 @@ pub(crate) struct Recorder(mpsc::Sender<Note>);
 
 /// Where notes come out.
 #[derive(Debug)]
-pub(crate) struct Notes(mpsc::Receiver<Note>);
+pub(crate) struct Notes {
+    waiting: mpsc::Receiver<Note>,
+    /// Those that could not be written.
+    back: Vec<Note>,
+}
 
 impl Usage {
     pub(crate) fn last(at: Option<Timestamp>) -> Self {
@@ -53,7 +57,7 @@ fn second(at: Timestamp) -> u32 {
 impl Recorder {
     pub(crate) fn channel() -> (Self, Notes) {
         let (sender, receiver) = mpsc::channel(NOTES);
-        (Self(sender), Notes(receiver))
+        (Self(sender), Notes { waiting: receiver, back: Vec::new() })
     }
 
     /// Notes that `token` was used, if its last note is old enough.
@@ -74,21 +78,30 @@ impl Notes {
     /// Every note that waits now: the latest of each token, in the order of their ids, so that two nodes
     /// that write the same rows never wait for each other.
     pub(crate) fn drain(&mut self) -> Vec<Note> {
-        let mut notes: Vec<_> = std::iter::from_fn(|| self.0.try_recv().ok()).collect();
+        let mut notes = std::mem::take(&mut self.back);
+        notes.extend(std::iter::from_fn(|| self.waiting.try_recv().ok()));
         notes.sort_unstable_by_key(|note| (note.token, std::cmp::Reverse(note.at)));
         notes.dedup_by_key(|note| note.token);
         notes
     }
+
+    /// Takes up what could not be written, as much as there is room for: the next drain has it again.
+    pub(crate) fn put_back(&mut self, mut notes: Vec<Note>) {
+        notes.truncate(NOTES);
+        self.back = notes;
+    }
 }
 
-/// Writes notes, [`BATCH`] to a transaction. What cannot be written is lost with a warning: it is a
-/// convenience, not a record.
-pub(crate) async fn write(db: &Db, notes: &[Note]) {
+/// Writes notes, [`BATCH`] to a transaction; those that could not be written.
+pub(crate) async fn write(db: &Db, notes: &[Note]) -> Vec<Note> {
+    let mut unwritten = Vec::new();
     for batch in notes.chunks(BATCH) {
         if let Err(error) = store::update_usage(db, batch).await {
-            tracing::warn!(%error, notes = batch.len(), "the use of tokens could not be written");
+            tracing::debug!(%error, notes = batch.len(), "the use of tokens could not be written");
+            unwritten.extend_from_slice(batch);
         }
     }
+    unwritten
 }
 
 #[cfg(test)]
@@ -107,5 +120,21 @@ mod tests {
             written.extend(notes.drain().iter().map(|note| note.at.millis()));
         }
         assert_eq!(written, [0, 30_001]);
+    }
+
+    #[test]
+    fn what_could_not_be_written_comes_again_and_yields_to_what_is_newer() {
+        let (recorder, mut notes) = Recorder::channel();
+        let (one, two) = (TokenId::from_bytes([1; 12]), TokenId::from_bytes([2; 12]));
+        let address = IpAddr::from([203, 0, 113, 1]);
+        let note = |token, at| recorder.note(&Usage::last(None), token, Timestamp::from_millis(at), address);
+        note(one, 1);
+        note(two, 1);
+        let drained = notes.drain();
+        notes.put_back(drained);
+        note(two, 40_000);
+        let again: Vec<_> = notes.drain().iter().map(|note| (note.token, note.at.millis())).collect();
+        assert_eq!(again, [(one, 1), (two, 40_000)]);
+        assert!(notes.drain().is_empty());
     }
 }

@@ -14,6 +14,7 @@ mod caution;
 mod cli;
 mod cluster;
 mod crash;
+mod disk;
 mod events;
 mod faults;
 mod keys;

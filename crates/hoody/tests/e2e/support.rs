@@ -372,10 +372,15 @@ impl Server {
         self.base.rsplit(':').next().unwrap().parse().unwrap()
     }
 
+    /// The process.
+    pub(crate) fn pid(&self) -> Pid {
+        let id = self.child.0.as_ref().unwrap().id();
+        Pid::from_raw(id.try_into().unwrap()).unwrap()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let id = self.child.0.as_ref().unwrap().id();
-        kill_process(Pid::from_raw(id.try_into().unwrap()).unwrap(), signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
     }
 
     /// The most memory that it held at once, in KiB.
