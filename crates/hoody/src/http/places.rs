@@ -14,6 +14,7 @@ use hoody_core::address::neighbourhood;
 use tokio::sync::Notify;
 
 use super::connection::{Connection, End, Look};
+use super::server::LEAVING;
 
 /// The part of all places that a neighbourhood may have: an eighth. As much is kept for who is known.
 const SHARE: usize = 8;
@@ -88,8 +89,10 @@ pub(super) enum Taken {
     Place(Place),
     /// The address or its network has its share.
     Refused,
-    /// All are taken, and nobody can be put out: one may become free.
-    Full,
+    /// All are taken: one may become free, and does so soon if somebody was asked to leave.
+    Full {
+        is_soon: bool,
+    },
 }
 
 /// After how many sweeps a connection is asked to end.
@@ -168,10 +171,10 @@ impl Places {
         let is_known = is_exempt || state.known.contains(&near);
         let limit = if is_known { all } else { all - all / SHARE };
         if state.held.len() - state.leaving >= limit && state.put_out(near, wide, is_known) == 0 {
-            return Taken::Full;
+            return Taken::Full { is_soon: state.leaving > 0 };
         }
         if state.held.len() >= all + self.0.most_leaving {
-            return Taken::Full;
+            return Taken::Full { is_soon: true };
         }
         let connection = Connection::new(peer);
         let id = state.next;
@@ -199,10 +202,25 @@ impl Places {
         loop {
             let freed = self.0.freed.notified();
             match self.take(peer, is_exempt) {
-                Taken::Full => freed.await,
+                Taken::Full { .. } => freed.await,
                 taken => return taken,
             }
         }
+    }
+
+    /// The same, but no longer than those take that leave.
+    pub(super) async fn wait_for_leaving(&self, peer: SocketAddr, is_exempt: bool) -> Taken {
+        let leaving = async {
+            loop {
+                let freed = self.0.freed.notified();
+                match self.take(peer, is_exempt) {
+                    Taken::Full { is_soon: true } => freed.await,
+                    taken => return taken,
+                }
+            }
+        };
+        let taken = tokio::time::timeout(2 * LEAVING, leaving).await;
+        taken.unwrap_or(Taken::Full { is_soon: false })
     }
 
     /// Asks those to leave on which nothing happened for too long.

@@ -47,7 +47,7 @@ const OPEN_FILES: usize = 96;
 const MOST_WAITING: usize = 32;
 const PLACE: Duration = Duration::from_secs(5);
 /// How long a connection that must leave may take for its farewell.
-const LEAVING: Duration = Duration::from_secs(1);
+pub(super) const LEAVING: Duration = Duration::from_secs(1);
 /// How often it is told that connections cannot be accepted.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 /// The first byte of everything that speaks TLS: a handshake record (RFC 8446, 5.1).
@@ -161,7 +161,7 @@ pub(crate) async fn serve(
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, peer)) => server.accept(stream, peer, &graceful),
+            Ok((stream, peer)) => server.accept(stream, peer, &graceful).await,
             Err(error) => {
                 failures.tell(&error);
                 // Out of file descriptors, most likely: one that idles gives its own back.
@@ -200,14 +200,19 @@ impl Failures {
 }
 
 impl Server {
-    /// Gives a connection its place and serves it, or closes it. Waits for nothing.
-    fn accept(&self, stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown) {
+    /// Gives a connection its place and serves it, or closes it. Waits for those that are about to leave only:
+    /// meanwhile further ones stay in the kernel's queue.
+    async fn accept(&self, stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown) {
         let is_proxy = self.edge.is_proxy(peer.ip());
-        match self.places.take(peer, is_proxy) {
+        let mut taken = self.places.take(peer, is_proxy);
+        if matches!(taken, Taken::Full { is_soon: true }) && self.waiting.available_permits() == 0 {
+            taken = self.places.wait_for_leaving(peer, is_proxy).await;
+        }
+        match taken {
             Taken::Place(place) => {
                 tasks::once("connection", self.clone().serve(stream, place, graceful.watcher()));
             }
-            Taken::Full => {
+            Taken::Full { .. } => {
                 let Ok(wait) = Arc::clone(&self.waiting).try_acquire_owned() else { return refused(peer) };
                 let (server, watcher) = (self.clone(), graceful.watcher());
                 tasks::once("connection", async move {
