@@ -55,7 +55,7 @@ pub(crate) async fn look(app: &App, trims: bool) -> Result<(), DbError> {
             }
         }
         Err(Stop::Refused(why)) => {
-            if app.audit.set_refusal(Some(why.clone())) {
+            if app.audit.set_refusal(Some(&why)) {
                 tracing::error!("{why}");
             }
             return Ok(());

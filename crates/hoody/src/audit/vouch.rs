@@ -51,9 +51,10 @@ impl Vouched {
     }
 
     /// Remembers it; whether it is another than before.
-    pub(super) fn set_refusal(&self, refusal: Option<String>) -> bool {
+    pub(super) fn set_refusal(&self, refusal: Option<&str>) -> bool {
         metrics::gauge!("hoody_audit_vouched").set(f64::from(u8::from(refusal.is_none())));
-        std::mem::replace(&mut *self.lock(), refusal.clone()) != refusal
+        let before = std::mem::replace(&mut *self.lock(), refusal.map(str::to_owned));
+        before.as_deref() != refusal
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<String>> {

@@ -32,6 +32,13 @@ struct Stage {
 }
 
 impl Stage {
+    /// Not now.
+    fn refuse_refresh(&self) -> Response {
+        let (status, code) = self.refuses_refresh.lock().unwrap().unwrap();
+        let body = json!({"statusCode": 0, "error": "", "message": "not now", "code": code});
+        (status, [("retry-after", "1800")], body.to_string()).into_response()
+    }
+
     async fn open() -> (Arc<Self>, String) {
         let stage = Arc::new(Self::default());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -190,9 +197,7 @@ async fn play(
         }
         ("POST", "/api/v1/users/auth/2fa/verify") => refuse("INVALID_OTP_CODE"),
         ("POST", "/api/v1/users/auth/refresh") if stage.refuses_refresh.lock().unwrap().is_some() => {
-            let (status, code) = stage.refuses_refresh.lock().unwrap().unwrap();
-            let body = json!({"statusCode": 0, "error": "", "message": "not now", "code": code});
-            (status, [("retry-after", "1800")], body.to_string()).into_response()
+            stage.refuse_refresh()
         }
         ("POST", "/api/v1/users/auth/refresh") if body["refreshToken"] == format!("refresh-{current}") => {
             stage.refreshes.fetch_add(1, Ordering::SeqCst);

@@ -75,7 +75,7 @@ impl DbError {
 }
 
 fn code(error: &sqlx::Error) -> Option<std::borrow::Cow<'_, str>> {
-    error.as_database_error().and_then(|error| error.code())
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code)
 }
 
 /// Whether a server or SQLite said that it did not commit. A session that is ended, an answer that was lost,
@@ -125,7 +125,7 @@ pub(super) fn is_of_connection(error: &sqlx::Error) -> bool {
 /// Whether what changed nothing may be done again on another connection: this one was dead or leads to a
 /// standby, or the server gave up one of two that were in each other's way.
 pub(super) fn may_repeat(error: &sqlx::Error) -> bool {
-    let is_conflict = || error.as_database_error().and_then(|error| error.code());
+    let is_conflict = || error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     is_of_connection(error)
         || server::is_refusal(error)
         || is_conflict().is_some_and(|code| ["40001", "40P01"].contains(&&*code))

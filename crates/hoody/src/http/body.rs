@@ -1,6 +1,7 @@
 //! Request bodies: read up to a limit, taken as JSON under any content type.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::FromRequest;
@@ -22,6 +23,9 @@ use crate::work;
 pub(crate) const MAX_BODY: usize = 2 * 1024 * 1024;
 /// The largest body of a request without a credential that is known: a name and a password need 1 KiB.
 pub(crate) const MAX_ANONYMOUS: usize = 16 * 1024;
+
+/// How long the rest of a body that is too large is read.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// For a client that sends more than its share at a time. Nothing was done for the request.
 const CROWDED: Error =
@@ -64,18 +68,36 @@ pub(super) async fn read(request: Request<Body>) -> Result<(Bytes, Held), Error>
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
+        let is_drained = announced.is_some_and(|length| length <= MAX_BODY);
+        if is_drained {
+            drain(request.into_body()).await;
+        }
         return Err(Error::TooLarge { limit });
     }
     let held = visit.memory().hold(announced.unwrap_or(limit)).ok_or(CROWDED)?;
-    let read = Limited::new(request.into_body(), limit).collect().await;
-    let bytes = read.map_err(|error| {
-        if error.downcast_ref::<LengthLimitError>().is_some() {
-            Error::TooLarge { limit }
-        } else {
-            Invalid::validation("The body could not be read to its end").into()
+    let mut body = request.into_body();
+    match Limited::new(&mut body, limit).collect().await {
+        Ok(bytes) => Ok((bytes.to_bytes(), held)),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            drain(body).await;
+            Err(Error::TooLarge { limit })
         }
-    })?;
-    Ok((bytes.to_bytes(), held))
+        Err(_) => Err(Invalid::validation("The body could not be read to its end").into()),
+    }
+}
+
+/// Reads the rest of a body and keeps nothing of it: a client that first sends everything would see a broken
+/// connection instead of the answer. It ends after [`MAX_BODY`] bytes or [`DRAIN_LIMIT`].
+async fn drain(mut body: Body) {
+    let rest = async {
+        let mut left = MAX_BODY;
+        while let Some(Ok(frame)) = body.frame().await {
+            let Some(less) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+            left = less;
+        }
+    };
+    // The answer is given all the same.
+    let _ = tokio::time::timeout(DRAIN_LIMIT, rest).await;
 }
 
 /// Counts a body of so many bytes as held by the client of `request`; nobody's where there is no client.

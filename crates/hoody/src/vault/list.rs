@@ -110,8 +110,8 @@ mod tests {
                 updated_at: at.plus(1),
             };
             let mut out = Vec::new();
-            let json = metadata.as_ref().map(|metadata| metadata.to_string());
-            entry.write(json.as_ref().map(|json| json.as_bytes()), &mut out);
+            let json = metadata.as_ref().map(ToString::to_string);
+            entry.write(json.as_ref().map(String::as_bytes), &mut out);
             let read: wire::VaultKey = serde_json::from_slice(&out).unwrap();
             let expected = wire::VaultKey {
                 key: entry.name.clone(),

@@ -280,7 +280,7 @@ async fn the_settings_are_shown_with_their_sources_and_no_password() {
     std::fs::write(place.path("hoody.toml"), "log = \"warn\"\ndomain = \"file.test\"\n").unwrap();
     let mut command =
         place.hoody(&["serve", "--print-config", "--listen", "127.0.0.1:9", "--config", "hoody.toml"]);
-    command.env("HOODY_DATABASE_URL", "postgres://ada:geheim@db.test/hoody?sslpassword=geheim");
+    command.env("HOODY_DATABASE_URL", "postgres://ada:geheim@db.test/hoody?password=geheim");
     command.env("HOODY_DOMAIN", "env.test").env("HOODY_MASTER_KEY", "5a".repeat(32));
     let ran = finish(command, "").await;
     ran.ended(0);

@@ -76,6 +76,16 @@ impl Terminal {
         self.read = found.await;
     }
 
+    /// Types what is not shown, once the command has stopped the echo: what is typed before that is thrown away.
+    async fn types_hidden(&mut self, text: &str) {
+        eventually("the echo is off", PATIENCE, async || {
+            let modes = rustix::termios::tcgetattr(&self.keyboard).unwrap().local_modes;
+            (!modes.contains(rustix::termios::LocalModes::ECHO)).then_some(())
+        })
+        .await;
+        self.types(text);
+    }
+
     fn types(&mut self, text: &str) {
         self.keyboard.write_all(format!("{text}\n").as_bytes()).unwrap();
     }
@@ -168,7 +178,7 @@ async fn login_asks_how_and_takes_a_name_and_a_password() {
     login.shows("Username or e-mail: ").await;
     login.types("ada");
     login.shows("Password").await;
-    login.types(PASSWORD);
+    login.types_hidden(PASSWORD).await;
     let (code, out, screen) = login.ended().await;
     assert_eq!((code, out.as_str()), (0, format!("Signed in to {} as ada.\n", server.base).as_str()));
     assert!(!screen.contains(PASSWORD), "{screen}");
@@ -191,7 +201,7 @@ async fn login_asks_how_and_takes_a_token() {
     login.shows(WHICH).await;
     login.types(" 3 ");
     login.shows("Token").await;
-    login.types(&token);
+    login.types_hidden(&token).await;
     let (code, out, screen) = login.ended().await;
     assert_eq!((code, out.as_str()), (0, format!("Using a token of ada at {}.\n", server.base).as_str()));
     assert!(!screen.contains(&token), "{screen}");
@@ -201,7 +211,7 @@ async fn login_asks_how_and_takes_a_token() {
     login.shows(WHICH).await;
     login.types("3");
     login.shows("Token").await;
-    login.types("hdy_nobody");
+    login.types_hidden("hdy_nobody").await;
     let (code, _, screen) = login.ended().await;
     assert!(code == 1 && screen.contains("INVALID_TOKEN"), "{code} {screen}");
     assert_eq!(stored(&place)["token"], token, "what is stored is not replaced by what does not work");
@@ -291,15 +301,15 @@ async fn login_asks_for_the_second_factor_three_times_at_most() {
     let to_code = async || {
         let mut login = Terminal::hoody(&place, &server, &["login", "--username", "ada"]);
         login.shows("Password").await;
-        login.types(PASSWORD);
+        login.types_hidden(PASSWORD).await;
         login
     };
     let mut login = to_code().await;
     login.shows("Code of the app").await;
-    login.types("AAAAA-AAAAA");
+    login.types_hidden("AAAAA-AAAAA").await;
     login.shows("try again").await;
     login.shows("Code of the app").await;
-    login.types(&backup_code);
+    login.types_hidden(&backup_code).await;
     let (code, out, screen) = login.ended().await;
     assert_eq!((code, out.as_str()), (0, format!("Signed in to {} as ada.\n", server.base).as_str()));
     assert!(!screen.contains(&backup_code), "{screen}");
@@ -307,7 +317,7 @@ async fn login_asks_for_the_second_factor_three_times_at_most() {
     let mut login = to_code().await;
     for tried in 1..=3 {
         login.shows("Code of the app").await;
-        login.types("AAAAA-AAAAA");
+        login.types_hidden("AAAAA-AAAAA").await;
         if tried < 3 {
             login.shows("try again").await;
         }

@@ -192,7 +192,7 @@ on_both! {
         assert!(!app.service.poll().await);
         let ready = there.get("/readyz").await;
         ready.expect(StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(ready.body, json!({ "ready": false, "database": false, "writes": true, "feed": true, "keys": true, "warnings": [] }));
+        assert_eq!(ready.body, json!({ "ready": false, "database": false, "writes": true, "feed": true, "keys": true, "tasks": true, "warnings": [] }));
     }
 
     async fn a_read_that_lands_when_the_node_is_stale_is_read_again(app: TestApp) {

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::openapi::{filled, operations};
-use crate::support::{Client, HERE, PASSWORD, REALM_A, REALM_B, Reply, on_both};
+use crate::support::{Client, HERE, PASSWORD, REALM_A, REALM_B, Reply, TestApp, on_both};
 
 const TOKENS: &str = "/api/v1/auth/tokens";
 const LOGIN: &str = "/api/v1/users/auth/login";
@@ -50,6 +50,35 @@ fn is_of_sign_up(path: &str) -> bool {
     path.strip_prefix("/api/v1/auth/").is_some_and(|rest| NAMES.contains(&rest))
 }
 
+/// Signs ada in and refreshes her session, with `extra` in both bodies: the session is of the account `own`.
+async fn signs_in_as(app: &TestApp, extra: &Value, own: &str) {
+    let mut body = extra.clone();
+    body["username"] = json!("ada");
+    body["password"] = json!(PASSWORD);
+    let login = app.anon().post(LOGIN, body).await;
+    assert_eq!(login.data()["user"]["id"], own);
+    let mut body = extra.clone();
+    body["refreshToken"] = login.data()["refreshToken"].clone();
+    let refreshed = app.anon().post(REFRESH, body).await;
+    let session = app.with(refreshed.data()["token"].as_str().unwrap());
+    assert_eq!(session.account().await, own);
+}
+
+/// What looks like a Bearer credential and is none.
+fn misspelt(token: &str) -> [String; 9] {
+    [
+        format!("bearer{token}"),
+        format!("Bearer  {token}"),
+        format!("Bearer\t{token}"),
+        format!("Token {token}"),
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        String::new(),
+        format!("Bearer Bearer {token}"),
+        format!("Bearer {token}, Bearer {token}"),
+    ]
+}
+
 on_both! {
     /// Threat 15: whose account it is says the credential, never the body.
     async fn threat_15_a_body_cannot_act_for_another_account(app: TestApp) {
@@ -90,16 +119,7 @@ on_both! {
             body["alias"] = json!("Mine");
             let changed = user.put(&format!("/api/v1/users/{own}"), body).await;
             assert_eq!((&changed.data()["id"], &changed.data()["alias"]), (&json!(own), &json!("Mine")));
-            let mut body = extra.clone();
-            body["username"] = json!("ada");
-            body["password"] = json!(PASSWORD);
-            let login = app.anon().post(LOGIN, body).await;
-            assert_eq!(login.data()["user"]["id"], own);
-            let mut body = extra.clone();
-            body["refreshToken"] = login.data()["refreshToken"].clone();
-            let refreshed = app.anon().post(REFRESH, body).await;
-            let session = app.with(refreshed.data()["token"].as_str().unwrap());
-            assert_eq!(session.account().await, own);
+            signs_in_as(&app, extra, &own).await;
         }
         // No one makes themselves more than they are.
         let grand = json!({
@@ -220,23 +240,11 @@ on_both! {
                     "{name} is no road"
                 );
             }
-            let query = format!(
-                "{place}?token={0}&access_token={0}&api_key={0}&authorization=Bearer%20{0}",
-                full.secret
-            );
-            assert_eq!(ask(app.anon(), &query).await.text, missing.text, "a query is no road");
             let token = &full.secret;
-            for value in basics.iter().cloned().chain([
-                format!("bearer{token}"),
-                format!("Bearer  {token}"),
-                format!("Bearer\t{token}"),
-                format!("Token {token}"),
-                "Bearer".to_owned(),
-                "Bearer ".to_owned(),
-                String::new(),
-                format!("Bearer Bearer {token}"),
-                format!("Bearer {token}, Bearer {token}"),
-            ]) {
+            let query =
+                format!("{place}?token={token}&access_token={token}&api_key={token}&authorization=Bearer%20{token}");
+            assert_eq!(ask(app.anon(), &query).await.text, missing.text, "a query is no road");
+            for value in basics.iter().cloned().chain(misspelt(token)) {
                 let reply = ask(app.anon().header("authorization", &value), &place).await;
                 assert_eq!(
                     status_and_code(&reply),

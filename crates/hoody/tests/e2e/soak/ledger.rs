@@ -95,7 +95,6 @@ impl Known {
 /// Something with a text that changes: a project's name, a key's value in the vault.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Thing {
-    pub(super) owner: usize,
     /// What was acknowledged last; `None` when it was deleted.
     pub(super) text: Option<String>,
     /// What was asked for since and not answered: any of it may be so.

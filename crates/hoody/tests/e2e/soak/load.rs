@@ -378,7 +378,7 @@ async fn change_projects(side: &Side, at: usize, dice: &mut Dice) {
         let answer = side.ask(at, "project: make", Method::POST, PROJECTS, owner, body).await;
         note(side, "project: make", &answer, Some(alias.clone()));
         if let Some(id) = answer.text("/data/id") {
-            let thing = Thing { owner: 0, text: Some(alias), asked: Vec::new() };
+            let thing = Thing { text: Some(alias), asked: Vec::new() };
             side.ledger.projects.lock().unwrap().insert(id, thing);
         }
         return;

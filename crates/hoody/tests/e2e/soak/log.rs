@@ -101,6 +101,10 @@ fn follow(path: &Path, reader: &Mutex<Reader>, said: &Mutex<Said>) {
                 }
             }
         }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a thread of its own, for a pipe that nobody may block"
+        )]
         std::thread::sleep(PAUSE);
     }
 }

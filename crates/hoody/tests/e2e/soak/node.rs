@@ -100,7 +100,7 @@ impl Node {
             child: Mutex::new(Guarded(None)),
             log: Log::new(place.path(&format!("{port}.log"))),
             clients: Vec::new(),
-            patient: reqwest::Client::new(),
+            patient: reqwest::Client::builder().build().unwrap(),
             is_mortal: start.is_mortal,
             peak: Mutex::default(),
         };

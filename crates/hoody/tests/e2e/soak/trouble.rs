@@ -213,9 +213,9 @@ impl Trouble {
             Self::ServerRestarted | Self::ServerAway | Self::ServerCrashed => {
                 let mut primary = cluster.primary.lock().await;
                 if self == Self::ServerCrashed {
-                    primary.crash().await
+                    primary.crash().await;
                 } else {
-                    primary.stop().await
+                    primary.stop().await;
                 }
                 if self == Self::ServerAway {
                     seconds(2).await;
