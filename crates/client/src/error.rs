@@ -7,7 +7,9 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::base::BaseError;
-use crate::retry::OUTCOME_UNKNOWN;
+
+/// The code of a change that may have been made, or not.
+pub(crate) const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]

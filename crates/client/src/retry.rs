@@ -12,16 +12,13 @@ use std::time::Duration;
 use hoody_core::time::Timestamp;
 use http::{HeaderMap, StatusCode, header};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, OUTCOME_UNKNOWN};
 
 /// How often a request is sent at most.
 pub(crate) const TRIES: u32 = 3;
 /// The longest pause between two tries.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 const FIRST: Duration = Duration::from_millis(200);
-
-/// The code of a change that may have been made, or not.
-pub(crate) const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
 
 /// How long to wait before the next try after this refusal, or `None`: give it to the caller.
 /// `is_repeatable` when a second time does what the first did; `tried` counts the tries so far, from 1.

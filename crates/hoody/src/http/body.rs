@@ -67,9 +67,8 @@ pub(super) async fn read(request: Request<Body>) -> Result<(Bytes, Held), Error>
     let limit = if visit.has_credential() { MAX_BODY } else { MAX_ANONYMOUS };
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        let is_drained = announced.is_some_and(|length| length <= MAX_BODY);
-        if is_drained {
+    if let Some(length) = announced.filter(|length| *length > limit) {
+        if length <= MAX_BODY {
             drain(request.into_body()).await;
         }
         return Err(Error::TooLarge { limit });

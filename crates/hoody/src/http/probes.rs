@@ -20,7 +20,7 @@ pub(crate) async fn livez() -> Response {
 
 /// Can this node decide? 503 without the database, writes, the feed, the keys or a vital background task.
 #[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "probes", responses(
-    (status = 200, description = "Database and feed are in reach; `warnings` lists what the operator should mend"),
+    (status = 200, description = "Database and feed are in reach; `warnings` lists what the operator should fix"),
     (status = 503, description = "Not now")))]
 pub(crate) async fn readyz(State(app): State<Shared>) -> Response {
     let is_fresh = app.grants.is_fresh(app.clock.boot_millis());
