@@ -12,6 +12,7 @@ pub mod address;
 pub mod alert;
 pub mod audit;
 pub mod backoff;
+pub mod causes;
 pub mod device;
 pub mod event;
 pub mod expiry;

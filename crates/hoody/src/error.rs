@@ -77,16 +77,9 @@ const NEWER_CODES: [&str; 9] = [
     "EVENTS_HISTORY_RESET",
 ];
 
-/// An error with its causes. A driver that repeats a cause in its own words does not make it be said twice.
+/// An error with its causes.
 pub(crate) fn in_full(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |text, cause| {
-        let cause = cause.to_string();
-        match text.as_str() {
-            "" => cause,
-            said if said.ends_with(&cause) => text,
-            said => format!("{said}: {cause}"),
-        }
-    })
+    hoody_core::causes::in_full(error.as_ref())
 }
 
 /// On an answer: why somebody who was signing in was refused, in a word for the request log.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use hoody_cli::DEFAULT_BASE_URL;
 use hoody_core::host::Domain;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output;
-use super::settings::DEFAULT_BASE_URL;
 use crate::activity;
 use crate::app::{App, Settings};
 use crate::audit;

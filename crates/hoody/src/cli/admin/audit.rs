@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
+use hoody_cli::terminal::cell::{text_or, yes_no};
 use hoody_core::audit::{Entry, Link};
 use hoody_core::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use serde::Serialize;
@@ -14,7 +15,6 @@ use crate::app::App;
 use crate::audit::kept::{self, hex};
 use crate::audit::store;
 use crate::audit::verify::{Report, verify};
-use crate::cli::cell::{text_or, yes_no};
 use crate::cli::output::{self, View};
 use crate::config::{ServerFlags, WrongUsage};
 

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Subcommand;
+use hoody_cli::terminal::cell::yes_no;
+use hoody_cli::terminal::prompt;
 use hoody_core::keys::KeyId;
 use hoody_core::rotation::{Standing, standing};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::cli::cell::yes_no;
 use crate::cli::output::{self, View};
-use crate::cli::prompt;
 use crate::clock::{Clock, entropy};
 use crate::config::Config;
 use crate::db::Db;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Subcommand;
+use hoody_cli::terminal::cell::text_or;
 use hoody_core::id::JobId;
 use serde_json::json;
 
 use crate::app::App;
-use crate::cli::cell::text_or;
 use crate::cli::output::{self, View};
 use crate::jobs::store::{self, Listed};
 use crate::mail::KIND;

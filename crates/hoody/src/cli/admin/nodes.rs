@@ -1,10 +1,10 @@
 //! `hoody nodes`, also `hoody admin nodes`: who serves this database.
 
 use clap::Args;
+use hoody_cli::terminal::cell::yes_no;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::cli::cell::yes_no;
 use crate::cli::output::{self, View};
 use crate::config::ServerFlags;
 use crate::nodes::store;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use hoody_cli::terminal::prompt;
 use hoody_core::secret_text;
 use hoody_core::wire::Secret;
 use serde_json::json;
@@ -102,9 +103,7 @@ impl PasswordArgs {
         if !std::io::stdin().is_terminal() {
             bail!("there is no terminal to ask on: give the password with --password-stdin");
         }
-        let prompt = dialoguer::Password::new().with_prompt("Password (12 characters or more)");
-        let password = prompt.with_confirmation("Again", "The two differ").interact()?;
-        Ok(Zeroizing::new(password))
+        prompt::new_password("Password (12 characters or more)")
     }
 }
 
