@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::address::AddressList;
 use crate::id::{RealmId, SessionId, TokenId, UserId};
+use crate::memory::SHARED;
 use crate::permissions::{Permission, PermissionSet};
 use crate::time::Timestamp;
 
@@ -40,9 +41,6 @@ pub struct Descent(Option<Arc<Line>>);
 /// The root first and the token itself last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line(Box<[TokenId]>);
-
-/// What the counters of something shared take, in bytes.
-pub const SHARED: usize = 2 * size_of::<usize>();
 
 /// Which credential a grant belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

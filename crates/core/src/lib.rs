@@ -23,6 +23,7 @@ pub mod invalid;
 pub mod json;
 pub mod keys;
 pub mod lineage;
+pub mod memory;
 pub mod names;
 pub mod one_time;
 pub mod password;

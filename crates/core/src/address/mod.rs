@@ -20,9 +20,9 @@ pub use forwarded::{InvalidForwardedFor, TrustedProxies, client_address};
 use network::{Network, Ranges};
 pub use public::is_public;
 
-use crate::grant::SHARED;
 use crate::invalid::{Invalid, Violation};
 use crate::json::{MAX_VIOLATIONS, quoted};
+use crate::memory::SHARED;
 
 /// The most entries of a list.
 pub const MAX_ENTRIES: usize = 1000;

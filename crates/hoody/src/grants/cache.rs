@@ -10,7 +10,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hoody_core::grant::{Credential, Grant, SHARED};
+use hoody_core::grant::{Credential, Grant};
+use hoody_core::memory::SHARED;
 use hoody_core::secret::Digest;
 use hoody_core::session::Claims;
 use hoody_core::time::Timestamp;
