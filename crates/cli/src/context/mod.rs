@@ -156,19 +156,22 @@ impl Context {
         &self,
         run: impl AsyncFn(&Client) -> Result<T, hoody_client::Error>,
     ) -> Result<T, Failure> {
-        let Signed { client, stored } = self.signed_in().await?;
-        match run(&client).await {
-            Err(error) if error.is_unauthorized() => {
-                let Some(stale) = stored.filter(|stored| stored.refresh_token.is_some()) else {
-                    return Err(error.into());
-                };
-                if let Some(failure) = self.not_refreshed.take() {
-                    return Err(failure);
-                }
-                Ok(run(&self.renew(&client, &stale.token).await.map_err(Unrenewed::into_failure)?).await?)
-            }
+        let signed = self.signed_in().await?;
+        match run(&signed.client).await {
+            Err(error) if error.is_unauthorized() => Ok(run(&Box::pin(self.renewed(signed, error)).await?).await?),
             other => Ok(other?),
         }
+    }
+
+    /// The client with the next pair of the stored session, after the server refused `signed` with `error`.
+    async fn renewed(&self, signed: Signed, error: hoody_client::Error) -> Result<Client, Failure> {
+        let Some(stale) = signed.stored.filter(|stored| stored.refresh_token.is_some()) else {
+            return Err(error.into());
+        };
+        if let Some(failure) = self.not_refreshed.take() {
+            return Err(failure);
+        }
+        self.renew(&signed.client, &stale.token).await.map_err(Unrenewed::into_failure)
     }
 
     /// The same where the server also answers anyone: without a credential when there is none.
@@ -216,7 +219,8 @@ impl Context {
         if let Some(signed) = self.signed_in.borrow().clone() {
             return Ok(signed);
         }
-        let signed = self.sign_in().await?;
+        // Boxed: it is part of every call's future, and runs once.
+        let signed = Box::pin(self.sign_in()).await?;
         *self.signed_in.borrow_mut() = Some(signed.clone());
         Ok(signed)
     }
