@@ -6,7 +6,7 @@
 //! that was given. Any other change must leave the target within the caller in every dimension. So no sequence of changes by a token yields a right
 //! that its maker lacked.
 
-use crate::grant::{Credential, Grant, Limits};
+use crate::grant::{Bounds, Credential, Grant};
 use crate::id::TokenId;
 
 /// What is to be done to a token.
@@ -21,7 +21,7 @@ pub enum Act<'a> {
     /// Leave it with these limits.
     Change {
         /// Its limits afterwards.
-        after: &'a Limits,
+        after: &'a Bounds,
         /// Whether the change asks for it to be switched on.
         enables: bool,
     },
@@ -35,7 +35,7 @@ pub struct Target<'a> {
     /// The tokens it descends from, in any order, with or without itself.
     pub lineage: &'a [TokenId],
     /// Its own limits, as they are.
-    pub limits: &'a Limits,
+    pub limits: &'a Bounds,
 }
 
 /// Why not.
@@ -85,7 +85,7 @@ pub(crate) mod tests {
         TokenId::from_bytes([byte; 12])
     }
 
-    fn grant(own: u8, limits: Limits) -> Grant {
+    fn grant(own: u8, limits: Bounds) -> Grant {
         Grant {
             account: UserId::from_bytes([9; 12]),
             credential: Credential::Token(id(own)),
@@ -96,11 +96,11 @@ pub(crate) mod tests {
         }
     }
 
-    fn target(own: u8, limits: &Limits) -> Target<'_> {
+    fn target(own: u8, limits: &Bounds) -> Target<'_> {
         Target { id: id(own), lineage: &[], limits }
     }
 
-    pub(crate) fn limits() -> impl Strategy<Value = Limits> {
+    pub(crate) fn limits() -> impl Strategy<Value = Bounds> {
         let leaves: Vec<_> = Catalogue::hoody().leaves().map(|(leaf, _)| leaf).take(4).collect();
         let permissions = proptest::collection::vec(0..leaves.len(), 0..4).prop_map(move |chosen| {
             chosen.into_iter().fold(PermissionSet::EMPTY, |set, index| set.with(leaves[index]))
@@ -117,7 +117,7 @@ pub(crate) mod tests {
         ];
         let expiry = proptest::option::of(0_i64..4);
         (permissions, realms, addresses, expiry, any::<bool>(), any::<bool>()).prop_map(
-            |(permissions, realms, addresses, expiry, vault_access, event_access)| Limits {
+            |(permissions, realms, addresses, expiry, vault_access, event_access)| Bounds {
                 permissions,
                 realms,
                 addresses,
@@ -130,16 +130,16 @@ pub(crate) mod tests {
 
     #[test]
     fn a_session_may_do_everything_to_its_accounts_tokens() {
-        let mut caller = grant(1, Limits::of_session(Timestamp::MAX));
+        let mut caller = grant(1, Bounds::of_session(Timestamp::MAX));
         caller.credential = Credential::Session(SessionId::from_bytes([1; 12]));
-        let wide = Limits { expires_at: None, ..Limits::of_session(Timestamp::MAX) };
+        let wide = Bounds { expires_at: None, ..Bounds::of_session(Timestamp::MAX) };
         let act = Act::Change { after: &wide, enables: true };
         assert_eq!(may_act(&caller, true, target(2, &wide), act), Ok(()));
     }
 
     #[test]
     fn a_token_never_switches_itself_on_and_a_reading_one_changes_nothing() {
-        let own = Limits { expires_at: None, ..Limits::of_session(Timestamp::MAX) };
+        let own = Bounds { expires_at: None, ..Bounds::of_session(Timestamp::MAX) };
         let caller = grant(1, own.clone());
         let enable = Act::Change { after: &own, enables: true };
         assert_eq!(may_act(&caller, true, target(1, &own), enable), Err(Refusal::Forbidden));
@@ -153,7 +153,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_may_be_used_from_elsewhere_can_be_stopped_but_not_changed() {
-        let wide = Limits { expires_at: None, ..Limits::of_session(Timestamp::MAX) };
+        let wide = Bounds { expires_at: None, ..Bounds::of_session(Timestamp::MAX) };
         let mut here = wide.clone();
         here.addresses = AddressList::parse_entries(["10.0.0.0/8"]).unwrap();
         here.expires_at = Some(Timestamp::MAX);
@@ -166,8 +166,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_delegated_token_acts_on_its_subtree_and_on_nothing_else() {
-        let own = Limits { expires_at: None, ..Limits::of_session(Timestamp::MAX) };
-        let small = Limits { permissions: PermissionSet::EMPTY, vault_access: false, ..own.clone() };
+        let own = Bounds { expires_at: None, ..Bounds::of_session(Timestamp::MAX) };
+        let small = Bounds { permissions: PermissionSet::EMPTY, vault_access: false, ..own.clone() };
         let mut caller = grant(2, own.clone());
         caller.descent = Descent::of(Box::new([id(1), id(2)]));
         let change = Act::Change { after: &small, enables: false };
@@ -185,7 +185,7 @@ pub(crate) mod tests {
             }
         }
         // Its child stays its own when it was narrowed below what that was given, and may only shrink.
-        let narrow = Limits { vault_access: false, ..own.clone() };
+        let narrow = Bounds { vault_access: false, ..own.clone() };
         caller.limits = narrow.clone();
         let child = Target { id: id(3), lineage: &[id(1), id(2)], limits: &own };
         assert_eq!(may_act(&caller, true, child, Act::Delete), Ok(()));

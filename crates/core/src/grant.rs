@@ -31,7 +31,7 @@ pub struct Grant {
     /// Whether the account is banned.
     pub is_banned: bool,
     /// What it is limited to: for a token of a lineage, what its ancestors allow too.
-    pub limits: Limits,
+    pub limits: Bounds,
 }
 
 /// Which tokens a token descends from. That it descends from none takes no room beside itself.
@@ -53,7 +53,7 @@ pub enum Credential {
 
 /// The dimensions in which a credential is limited.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct Bounds {
     /// What it may do.
     pub permissions: PermissionSet,
     /// In which realms.
@@ -71,12 +71,12 @@ pub struct Limits {
 /// In which realms a credential works: everywhere, or where it is bound to. Everywhere takes no room
 /// beside itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Realms(Option<Arc<Bound>>);
+pub struct Realms(Option<Arc<Binding>>);
 
 /// What binds a credential. An empty list of a request means no list, so no set that was asked for is
 /// empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Bound {
+enum Binding {
     /// In every realm, but not on the base host.
     AnyRealm,
     /// In these realms only. Sorted, without duplicates. Empty only where a lineage leaves none: nowhere.
@@ -280,11 +280,11 @@ impl Realms {
     /// In every realm, but not on the base host.
     #[must_use]
     pub fn any_realm() -> Self {
-        Self(Some(Arc::new(Bound::AnyRealm)))
+        Self(Some(Arc::new(Binding::AnyRealm)))
     }
 
     fn only(realms: Box<[RealmId]>) -> Self {
-        Self(Some(Arc::new(Bound::Only(realms))))
+        Self(Some(Arc::new(Binding::Only(realms))))
     }
 
     /// What a token's list and its `allow_no_realm` flag mean (`contract/tokens.md` 8).
@@ -305,7 +305,7 @@ impl Realms {
     /// [`Deny::RealmRequired`] or [`Deny::Realm`].
     pub fn admit(&self, realm: Option<RealmId>, unscoped: bool) -> Result<(), Deny> {
         match (self.bound(), realm) {
-            (None, _) | (Some(Bound::AnyRealm), Some(_)) => Ok(()),
+            (None, _) | (Some(Binding::AnyRealm), Some(_)) => Ok(()),
             (_, None) => {
                 if unscoped {
                     Ok(())
@@ -313,7 +313,7 @@ impl Realms {
                     Err(Deny::RealmRequired)
                 }
             }
-            (Some(Bound::Only(realms)), Some(realm)) => {
+            (Some(Binding::Only(realms)), Some(realm)) => {
                 realms.binary_search(&realm).map(drop).map_err(|_| Deny::Realm(realm))
             }
         }
@@ -323,11 +323,11 @@ impl Realms {
     #[must_use]
     pub fn within(&self, other: &Self) -> bool {
         match (self.bound(), other.bound()) {
-            (_, None) | (Some(_), Some(Bound::AnyRealm)) => true,
-            (Some(Bound::Only(mine)), Some(Bound::Only(theirs))) => {
+            (_, None) | (Some(_), Some(Binding::AnyRealm)) => true,
+            (Some(Binding::Only(mine)), Some(Binding::Only(theirs))) => {
                 mine.iter().all(|realm| theirs.binary_search(realm).is_ok())
             }
-            (None | Some(Bound::AnyRealm), _) => false,
+            (None | Some(Binding::AnyRealm), _) => false,
         }
     }
 
@@ -335,7 +335,7 @@ impl Realms {
     #[must_use]
     pub fn meet(&self, other: &Self) -> Self {
         match (self.bound(), other.bound()) {
-            (Some(Bound::Only(mine)), Some(Bound::Only(_))) => {
+            (Some(Binding::Only(mine)), Some(Binding::Only(_))) => {
                 let both = mine.iter().copied().filter(|realm| other.admit(Some(*realm), false).is_ok());
                 Self::only(both.collect())
             }
@@ -347,25 +347,25 @@ impl Realms {
     /// Whether it holds in no place at all.
     #[must_use]
     pub fn is_nowhere(&self) -> bool {
-        matches!(self.bound(), Some(Bound::Only(realms)) if realms.is_empty())
+        matches!(self.bound(), Some(Binding::Only(realms)) if realms.is_empty())
     }
 
     /// Whether it is bound to realms by name.
     #[must_use]
     pub fn is_listed(&self) -> bool {
-        matches!(self.bound(), Some(Bound::Only(_)))
+        matches!(self.bound(), Some(Binding::Only(_)))
     }
 
     /// The realms it is bound to by name; empty when there is no list.
     #[must_use]
     pub fn listed(&self) -> &[RealmId] {
         match self.bound() {
-            Some(Bound::Only(realms)) => realms,
-            None | Some(Bound::AnyRealm) => &[],
+            Some(Binding::Only(realms)) => realms,
+            None | Some(Binding::AnyRealm) => &[],
         }
     }
 
-    fn bound(&self) -> Option<&Bound> {
+    fn bound(&self) -> Option<&Binding> {
         self.0.as_deref()
     }
 
@@ -374,7 +374,7 @@ impl Realms {
     }
 }
 
-impl Limits {
+impl Bounds {
     /// The limits of a session: none but its end.
     #[must_use]
     pub fn of_session(expires_at: Timestamp) -> Self {
@@ -443,7 +443,7 @@ mod tests {
             descent: Descent::default(),
             is_enabled: true,
             is_banned: false,
-            limits: Limits {
+            limits: Bounds {
                 permissions: PermissionSet::EMPTY,
                 realms: Realms::EVERYWHERE,
                 addresses: AddressList::any(),
@@ -582,7 +582,7 @@ mod tests {
         }
         let mut session = token();
         session.credential = Credential::Session(SessionId::from_bytes([3; 12]));
-        session.limits = Limits::of_session(NOW.plus(1));
+        session.limits = Bounds::of_session(NOW.plus(1));
         assert_eq!(decide(&session, &attempt, NOW), Ok(()));
     }
 

@@ -10,7 +10,7 @@
 #[cfg(test)]
 mod model;
 
-use crate::grant::{Credential, Descent, Grant, Limits};
+use crate::grant::{Bounds, Credential, Descent, Grant};
 use crate::id::{TokenId, UserId};
 
 /// The deepest that delegation can go on any server; what a server allows is a setting below this. A
@@ -27,7 +27,7 @@ pub struct Link {
     /// Its own switch.
     pub is_enabled: bool,
     /// Its own limits.
-    pub limits: Limits,
+    pub limits: Bounds,
 }
 
 /// A token and all that it descends from.
@@ -55,7 +55,7 @@ impl Lineage {
 
     /// What its ancestors allow all together; `None` for a root.
     #[must_use]
-    pub fn above(&self) -> Option<Limits> {
+    pub fn above(&self) -> Option<Bounds> {
         let (parent, further) = self.ancestors.split_first()?;
         Some(further.iter().fold(parent.limits.clone(), |met, link| met.meet(&link.limits)))
     }
@@ -98,7 +98,7 @@ impl Lineage {
 ///
 /// # Errors
 /// The field of which nothing would be left. Nothing is not the same as no list.
-pub fn clamp(asked: &Limits, above: &Limits) -> Result<Limits, &'static str> {
+pub fn clamp(asked: &Bounds, above: &Bounds) -> Result<Bounds, &'static str> {
     let limits = asked.meet(above);
     if limits.addresses.is_nothing() {
         return Err("ip_whitelist");
@@ -112,7 +112,7 @@ pub fn clamp(asked: &Limits, above: &Limits) -> Result<Limits, &'static str> {
 /// The first field in which a change from `before` to `after` would lift a token over `above`, if any.
 /// What it had before it may keep: an ancestor that was narrowed since holds it down all the same.
 #[must_use]
-pub fn raised(before: &Limits, after: &Limits, above: &Limits) -> Option<&'static str> {
+pub fn raised(before: &Bounds, after: &Bounds, above: &Bounds) -> Option<&'static str> {
     let permissions = before.permissions.union(above.permissions);
     [
         ("permissions", after.permissions.within(permissions)),
@@ -141,11 +141,11 @@ mod tests {
         TokenId::from_bytes([byte; 12])
     }
 
-    fn wide() -> Limits {
-        Limits { expires_at: None, ..Limits::of_session(Timestamp::MAX) }
+    fn wide() -> Bounds {
+        Bounds { expires_at: None, ..Bounds::of_session(Timestamp::MAX) }
     }
 
-    fn link(own: u8, creator: Option<u8>, limits: Limits) -> Link {
+    fn link(own: u8, creator: Option<u8>, limits: Bounds) -> Link {
         Link { id: id(own), creator: creator.map(id), is_enabled: true, limits }
     }
 
@@ -157,9 +157,9 @@ mod tests {
     fn a_grant_is_what_the_whole_lineage_allows() {
         let addresses = |entry| AddressList::parse_entries([entry]).unwrap();
         let read = PermissionSet::EMPTY.with(Catalogue::hoody().leaf("projects.read").unwrap());
-        let child = Limits { addresses: addresses("10.0.0.0/8"), ..wide() };
-        let middle = Limits { permissions: read, expires_at: Some(Timestamp::from_millis(5)), ..wide() };
-        let root = Limits { addresses: addresses("10.1.0.0/16"), vault_access: false, ..wide() };
+        let child = Bounds { addresses: addresses("10.0.0.0/8"), ..wide() };
+        let middle = Bounds { permissions: read, expires_at: Some(Timestamp::from_millis(5)), ..wide() };
+        let root = Bounds { addresses: addresses("10.1.0.0/16"), vault_access: false, ..wide() };
         let grant = grant(vec![link(3, Some(2), child), link(2, Some(1), middle), link(1, None, root)]);
         assert_eq!(grant.credential, Credential::Token(id(3)));
         assert_eq!(grant.lineage(), [id(1), id(2), id(3)]);
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_new_child_is_cut_to_its_parent_and_refused_where_nothing_is_left() {
         let realm = |byte| RealmId::from_bytes([byte; 12]);
-        let above = Limits {
+        let above = Bounds {
             realms: Realms::of(&[realm(1), realm(2)], true),
             addresses: AddressList::parse_entries(["10.0.0.0/8"]).unwrap(),
             expires_at: Some(Timestamp::from_millis(9)),
@@ -197,19 +197,19 @@ mod tests {
             ..wide()
         };
         assert_eq!(clamp(&wide(), &above).unwrap(), above, "what is not asked for is the parent's");
-        let later = Limits { expires_at: Some(Timestamp::MAX), ..wide() };
+        let later = Bounds { expires_at: Some(Timestamp::MAX), ..wide() };
         assert_eq!(clamp(&later, &above).unwrap().expires_at, above.expires_at);
-        let two = Limits { realms: Realms::of(&[realm(2), realm(3)], true), ..wide() };
+        let two = Bounds { realms: Realms::of(&[realm(2), realm(3)], true), ..wide() };
         assert_eq!(clamp(&two, &above).unwrap().realms.listed(), [realm(2)]);
-        let elsewhere = Limits { realms: Realms::of(&[realm(3)], true), ..wide() };
+        let elsewhere = Bounds { realms: Realms::of(&[realm(3)], true), ..wide() };
         assert_eq!(clamp(&elsewhere, &above), Err("realm_ids"));
-        let outside = Limits { addresses: AddressList::parse_entries(["192.0.2.1"]).unwrap(), ..wide() };
+        let outside = Bounds { addresses: AddressList::parse_entries(["192.0.2.1"]).unwrap(), ..wide() };
         assert_eq!(clamp(&outside, &above), Err("ip_whitelist"));
     }
 
     #[test]
     fn a_change_names_the_field_that_it_lifts_too_high() {
-        let small = Limits {
+        let small = Bounds {
             permissions: PermissionSet::EMPTY,
             realms: Realms::of(&[RealmId::from_bytes([1; 12])], true),
             addresses: AddressList::parse_entries(["10.0.0.0/8"]).unwrap(),
@@ -222,13 +222,13 @@ mod tests {
         // An ancestor was narrowed since: what it had it may keep, and nothing else.
         assert_eq!(raised(&wide(), &wide(), &small), None);
         for (field, after) in [
-            ("permissions", Limits { permissions: PermissionSet::ALL, ..small.clone() }),
-            ("realm_ids", Limits { realms: Realms::EVERYWHERE, ..small.clone() }),
-            ("realm_ids", Limits { realms: Realms::any_realm(), ..small.clone() }),
-            ("ip_whitelist", Limits { addresses: AddressList::any(), ..small.clone() }),
-            ("expires_at", Limits { expires_at: None, ..small.clone() }),
-            ("vault_access", Limits { vault_access: true, ..small.clone() }),
-            ("event_access", Limits { event_access: true, ..small.clone() }),
+            ("permissions", Bounds { permissions: PermissionSet::ALL, ..small.clone() }),
+            ("realm_ids", Bounds { realms: Realms::EVERYWHERE, ..small.clone() }),
+            ("realm_ids", Bounds { realms: Realms::any_realm(), ..small.clone() }),
+            ("ip_whitelist", Bounds { addresses: AddressList::any(), ..small.clone() }),
+            ("expires_at", Bounds { expires_at: None, ..small.clone() }),
+            ("vault_access", Bounds { vault_access: true, ..small.clone() }),
+            ("event_access", Bounds { event_access: true, ..small.clone() }),
         ] {
             assert_eq!(raised(&small, &after, &small), Some(field));
             assert_eq!(raised(&small, &after, &wide()), None);

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{Lineage, Link, MAX_DEPTH, clamp, raised};
 use crate::acting::tests::limits;
 use crate::acting::{Act, Target, may_act};
-use crate::grant::{Accepts, Attempt, Grant, Limits, Rule, decide};
+use crate::grant::{Accepts, Attempt, Bounds, Grant, Rule, decide};
 use crate::id::{RealmId, TokenId, UserId};
 use crate::permissions::{Catalogue, Permission};
 use crate::time::Timestamp;
@@ -26,14 +26,14 @@ struct Step {
 
 #[derive(Debug, Clone)]
 enum What {
-    Create(Limits),
+    Create(Bounds),
     Copy,
-    Change(Limits),
+    Change(Bounds),
     Switch(bool),
     Delete,
     TimePasses,
     /// Somebody writes to the database itself.
-    Tamper(Limits),
+    Tamper(Bounds),
     /// The same, and bends the tree.
     Bend(Option<usize>),
 }
@@ -92,13 +92,13 @@ impl Tree {
         may_act(&self.grant(by), true, target, act).is_ok()
     }
 
-    fn add(&mut self, by: Option<usize>, limits: Limits) {
+    fn add(&mut self, by: Option<usize>, limits: Bounds) {
         let link = Link { id: id(self.nodes.len()), creator: by.map(id), is_enabled: true, limits };
         self.nodes.push(Node { link, is_deleted: false });
     }
 
     /// Makes a token as `by` asks for it.
-    fn mint(&mut self, by: Option<usize>, asked: Limits) {
+    fn mint(&mut self, by: Option<usize>, asked: Bounds) {
         let Some(parent) = by else { return self.add(None, asked) };
         let grant = self.grant(parent);
         if !grant.limits.permissions.has(create_tokens()) || grant.lineage().len() > DEEPEST {
@@ -110,7 +110,7 @@ impl Tree {
         }
     }
 
-    fn change(&mut self, by: Option<usize>, on: usize, after: Limits) {
+    fn change(&mut self, by: Option<usize>, on: usize, after: Bounds) {
         let before = self.nodes[on].link.limits.clone();
         if !self.judge(by, on, Act::Change { after: &after, enables: false }) {
             return;
@@ -198,7 +198,7 @@ impl Tree {
 }
 
 /// An attempt that these limits let through, if any does: without a permission, from one of the places.
-fn anywhere(limits: &Limits) -> Attempt {
+fn anywhere(limits: &Bounds) -> Attempt {
     let address = ["10.1.2.3", "192.0.2.1"].map(|text| text.parse::<IpAddr>().unwrap());
     let address = address.into_iter().find(|at| limits.addresses.allows(*at)).unwrap_or(address[0]);
     let rule = Rule { unscoped: true, ..Rule::ANY };

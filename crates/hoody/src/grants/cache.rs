@@ -323,7 +323,7 @@ mod tests {
 
     use super::*;
     use hoody_core::address::AddressList;
-    use hoody_core::grant::{Descent, Limits};
+    use hoody_core::grant::{Bounds, Descent};
     use hoody_core::id::{TokenId, UserId};
     use hoody_core::time::Timestamp;
 
@@ -345,7 +345,7 @@ mod tests {
             descent: Descent::of(lineage.into()),
             is_enabled: true,
             is_banned: false,
-            limits: Limits::of_session(Timestamp::MAX),
+            limits: Bounds::of_session(Timestamp::MAX),
         };
         Found { grant, claims: None, digest: digest(n), last_used: None }
     }
@@ -544,7 +544,7 @@ mod tests {
                     descent: Descent::of(lineage),
                     is_enabled: true,
                     is_banned: false,
-                    limits: Limits::of_session(Timestamp::MAX),
+                    limits: Bounds::of_session(Timestamp::MAX),
                 };
                 let mut key = [0; 32];
                 key[..8].copy_from_slice(&u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());

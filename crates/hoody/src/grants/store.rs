@@ -2,7 +2,7 @@
 //! descends from.
 
 use hoody_core::address::AddressList;
-use hoody_core::grant::{Credential, Descent, Grant, Limits, Realms};
+use hoody_core::grant::{Bounds, Credential, Descent, Grant, Realms};
 use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::lineage::{Lineage, Link};
 use hoody_core::secret::Digest;
@@ -92,7 +92,7 @@ pub(crate) async fn find_session(on: impl Into<On<'_>>, claims: &Claims) -> Resu
         descent: Descent::default(),
         is_enabled: true,
         is_banned: session.is_banned,
-        limits: Limits::of_session(expires_at),
+        limits: Bounds::of_session(expires_at),
     }))
 }
 
@@ -114,11 +114,11 @@ fn read_lineage(rows: &[Row]) -> Result<Option<Lineage>, DbError> {
 }
 
 /// The limits in a row of `tokens`.
-pub(crate) fn read_limits(row: &Row) -> Result<Limits, DbError> {
+pub(crate) fn read_limits(row: &Row) -> Result<Bounds, DbError> {
     let realm_ids = row.parse("realm_ids", parse_realm_ids)?;
     let catalogue = crate::app::catalogue();
     let permissions = row.parse("permissions", |paths| Some(catalogue.parse_paths(paths)))?;
-    Ok(Limits {
+    Ok(Bounds {
         permissions: catalogue.grantable(permissions),
         realms: Realms::of(&realm_ids, row.get("allow_no_realm")?),
         addresses: row.parse("ip_whitelist", |entries| AddressList::parse_stored(entries).ok())?,

@@ -3,7 +3,7 @@
 
 use hoody_core::acting::{Act, Target, may_act};
 use hoody_core::address::MAX_ENTRIES;
-use hoody_core::grant::{Credential, Grant, Limits, Realms};
+use hoody_core::grant::{Bounds, Credential, Grant, Realms};
 use hoody_core::id::{TokenId, UserId};
 use hoody_core::invalid::Invalid;
 use hoody_core::lineage;
@@ -23,7 +23,7 @@ pub(super) struct Placed {
     /// What it descends from, the root first and itself last.
     pub(super) lineage: Box<[TokenId]>,
     /// What its ancestors allow all together; `None` for a token that a session made.
-    pub(super) above: Option<Limits>,
+    pub(super) above: Option<Bounds>,
 }
 
 impl Placed {
@@ -33,7 +33,7 @@ impl Placed {
     }
 
     /// What it may really do.
-    pub(super) fn effective(&self) -> Limits {
+    pub(super) fn effective(&self) -> Bounds {
         let own = &self.token.limits;
         self.above.as_ref().map_or_else(|| own.clone(), |above| own.meet(above))
     }
@@ -109,7 +109,7 @@ pub(super) fn place_below(grant: &Grant, deepest: u32, token: &mut Token) -> Res
 ///
 /// # Errors
 /// When the addresses that both have are more than a token can have.
-pub(super) fn clamp(token: &mut Token, above: &Limits) -> Result<Result<(), &'static str>, Error> {
+pub(super) fn clamp(token: &mut Token, above: &Bounds) -> Result<Result<(), &'static str>, Error> {
     let limits = match lineage::clamp(&token.limits, above) {
         Ok(limits) => limits,
         Err(field) => return Ok(Err(field)),

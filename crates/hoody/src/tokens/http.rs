@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use hoody_core::grant::{Limits, Realms};
+use hoody_core::grant::{Bounds, Realms};
 use hoody_core::id::{TokenId, noun};
 use hoody_core::invalid::Invalid;
 use hoody_core::names;
@@ -135,7 +135,7 @@ pub(crate) async fn create_token(
         realm_ids,
         allow_no_realm: new.allow_no_realm,
         permissions: new.permissions,
-        limits: Limits {
+        limits: Bounds {
             permissions: new.permissions,
             realms: Realms::EVERYWHERE,
             addresses: new.addresses,
@@ -194,7 +194,7 @@ pub(crate) async fn copy_token(
         // A key names one token, and a profile is that key's.
         public_key: None,
         public_storage: None,
-        limits: Limits { expires_at, ..source.limits },
+        limits: Bounds { expires_at, ..source.limits },
         is_enabled: true,
         created_by_token_id: None,
         delegation_depth: 0,

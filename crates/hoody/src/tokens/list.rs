@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use hoody_core::acting::{Act, Target, may_act};
-use hoody_core::grant::{Grant, Limits};
+use hoody_core::grant::{Bounds, Grant};
 use hoody_core::id::{RealmId, TokenId};
 use hoody_core::lineage;
 use hoody_core::time::Timestamp;
@@ -38,7 +38,7 @@ pub(super) struct Seen {
     pub(super) id: TokenId,
     pub(super) creator: Option<TokenId>,
     pub(super) realm_ids: Vec<RealmId>,
-    pub(super) limits: Limits,
+    pub(super) limits: Bounds,
 }
 
 /// Who looks: a caller, the realm that it asks in, and what descends from it.
@@ -162,7 +162,7 @@ impl Eye {
         self.realm.is_none_or(|realm| realm_ids.contains(&realm)) || self.own == Some(id)
     }
 
-    fn may_see(&self, id: TokenId, limits: &Limits) -> bool {
+    fn may_see(&self, id: TokenId, limits: &Bounds) -> bool {
         let lineage = self.own.filter(|_| self.below.contains(&id));
         let target = Target { id, lineage: lineage.as_slice(), limits };
         may_act(&self.grant, true, target, Act::See).is_ok()

@@ -9,7 +9,7 @@ pub(crate) mod list;
 pub(crate) mod profiles;
 pub(crate) mod store;
 
-use hoody_core::grant::{Limits, Realms};
+use hoody_core::grant::{Bounds, Realms};
 use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::invalid::Invalid;
 use hoody_core::permissions::PermissionSet;
@@ -43,7 +43,7 @@ pub(crate) struct Token {
     /// With leaves that grant nothing to a token, which its limits do not have.
     pub(crate) permissions: PermissionSet,
     /// Its own; what it may really do is also bounded by what it descends from.
-    pub(crate) limits: Limits,
+    pub(crate) limits: Bounds,
     pub(crate) is_enabled: bool,
     pub(crate) created_by_token_id: Option<TokenId>,
     pub(crate) delegation_depth: i64,
