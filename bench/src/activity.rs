@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hoody::testing::{Filler, Service};
+use hoody_service::testing::{Filler, Service};
 use hoody_core::activity::{HOUR, Method, Record, Series};
 use hoody_core::grant::Credential;
 use hoody_core::id::{RealmId, TokenId, UserId};

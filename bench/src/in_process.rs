@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Instant;
 
-use hoody::testing::Service;
+use hoody_service::testing::Service;
 use hoody_core::secret::TokenText;
 use hoody_core::time::Timestamp;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hoody::testing::Service;
+use hoody_service::testing::Service;
 use hoody_core::time::Timestamp;
 use serde_json::Value;
 use tokio::runtime::Runtime;

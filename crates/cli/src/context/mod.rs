@@ -158,7 +158,9 @@ impl Context {
     ) -> Result<T, Failure> {
         let signed = self.signed_in().await?;
         match run(&signed.client).await {
-            Err(error) if error.is_unauthorized() => Ok(run(&Box::pin(self.renewed(signed, error)).await?).await?),
+            Err(error) if error.is_unauthorized() => {
+                Ok(run(&Box::pin(self.renewed(signed, error)).await?).await?)
+            }
             other => Ok(other?),
         }
     }

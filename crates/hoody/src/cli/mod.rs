@@ -15,9 +15,9 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use hoody_cli::{ClientCommand, ClientFlags, Share, terminal};
 
-use crate::clock::entropy;
 use crate::config::WrongUsage;
-use crate::telemetry;
+use hoody_engine::clock::entropy;
+use hoody_engine::telemetry;
 
 /// The groups of the service, and which of the client's flags they have.
 const SERVER_GROUPS: [(&str, Share); 4] =
@@ -150,7 +150,7 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
             }
         },
         Err(error) => {
-            output::fail(&crate::error::in_full(&error));
+            output::fail(&hoody_engine::error::in_full(&error));
             ExitCode::from(if error.is::<WrongUsage>() { 2 } else { 1 })
         }
     }

@@ -8,7 +8,7 @@ use hoody_cli::terminal::output::{Format, Output};
 use hoody_core::wire::User;
 use serde::Serialize;
 
-use crate::telemetry;
+use hoody_engine::telemetry;
 
 pub(crate) use hoody_cli::terminal::output::View;
 

@@ -14,20 +14,19 @@ use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output;
-use crate::activity;
-use crate::app::{App, Settings};
-use crate::audit;
-use crate::clock::Clock;
 use crate::config::{Config, ServerFlags, host_of};
-use crate::db::unmark;
-use crate::http::layers::Edge;
-use crate::http::server::{self, Limits};
-use crate::http::tls;
-use crate::signup;
-use crate::tasks::{self, Need};
-use crate::telemetry;
-use crate::users::first::{self, Made, PasswordPlace};
-use crate::{keys, nodes};
+use hoody_engine::clock::Clock;
+use hoody_engine::db::unmark;
+use hoody_engine::engine;
+use hoody_engine::tasks::{self, Need};
+use hoody_engine::telemetry;
+use hoody_engine::web::server::{self, Limits};
+use hoody_engine::web::tls;
+use hoody_service::audit;
+use hoody_service::nouns::Nouns;
+use hoody_service::rotation;
+use hoody_service::signup;
+use hoody_service::users::first::{self, Made, PasswordPlace};
 
 /// How long the last writes may take, after the last requests.
 const LAST_WRITES: std::time::Duration = std::time::Duration::from_millis(1_500);
@@ -77,7 +76,7 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let metrics = metrics.transpose()?;
     // Of a clock of its own: the service's is not asked before it knows the database's time.
     let now = Clock::system().now();
-    let public_host = host_of(&config.settings.public_url).unwrap_or_default();
+    let public_host = host_of(&config.settings.engine.public_url).unwrap_or_default();
     let load = |source| tls::Tls::load(source, now).map(|tls| tls.with_strict_transport(&public_host));
     let tls = config.tls.map(load).transpose()?.map(Arc::new);
     // Bound before the first account is made: a port that is taken must not cost its password. And before
@@ -86,44 +85,46 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("listen: {} cannot be listened on", config.listen))?;
     let local = listener.local_addr()?;
-    let public_url = at_port(config.settings.public_url.clone(), local.port());
-    let settings = Settings { tls: tls.clone(), public_url, ..config.settings };
-    let engine = settings.database.engine();
-    let app = App::open(settings, Clock::system())
+    let public_url = at_port(config.settings.engine.public_url.clone(), local.port());
+    let mut settings = config.settings;
+    settings.engine = engine::Settings { tls: tls.clone(), public_url, ..settings.engine };
+    let engine = settings.engine.database.engine();
+    let nouns = Nouns::open(settings, Clock::system())
         .await
         .with_context(|| format!("the {engine} database cannot be used"))?;
-    let marked = app.mark().await.with_context(|| format!("the {engine} database cannot be used"))?;
+    let marked =
+        nouns.engine.mark().await.with_context(|| format!("the {engine} database cannot be used"))?;
     if let Some((address, handle)) = metrics {
-        telemetry::serve_metrics(address, handle, &app).await?;
+        telemetry::serve_metrics(address, handle, &nouns.engine.tasks, measured(&nouns)).await?;
     }
     // Heard from here on: who reads the lines below may also stop it.
     let stop = stop_signal()?;
-    let made = first::ensure(&app, config.first_account).await?;
+    let made = first::ensure(&nouns.users, config.first_account).await?;
     // Others know of it before it answers.
-    nodes::beat(&app).await.context("the database cannot be written")?;
+    nouns.engine.nodes.beat().await.context("the database cannot be written")?;
     // After that: a key that came into force before this node was listed is found missing here.
-    keys::watch::confirm(&app).await?;
-    app.start();
+    rotation::watch::confirm(&nouns.rotation).await?;
+    nouns.start();
     if let Some(tls) = &tls {
-        warn_of_names(tls, &public_host, &app.domain);
+        warn_of_names(tls, &public_host, &nouns.engine.domain);
         // Only here: without TLS a hang-up of the terminal ends the process, as it always does.
         let hangups = Arc::new(tokio::sync::Mutex::new(signal(SignalKind::hangup())?));
-        let tls = Arc::clone(tls);
-        let watch = move |app| tls::watch(Arc::clone(&tls), app, Arc::clone(&hangups));
-        app.supervise("tls", Need::Useful, watch);
+        let (tls, clock) = (Arc::clone(tls), nouns.engine.clock.clone());
+        let watch = move || tls::watch(Arc::clone(&tls), clock.clone(), Arc::clone(&hangups));
+        nouns.engine.tasks.supervise("tls", Need::Useful, watch);
     }
-    announce(&app, local, &app.public_url, made.as_ref());
+    announce(&nouns, local, &nouns.engine.public_url, made.as_ref());
     let mut lost = None;
     let stop = async {
         tokio::select! {
             () = stop => {}
-            name = app.tasks.lost() => lost = Some(name),
+            name = nouns.engine.tasks.lost() => lost = Some(name),
         }
-        app.live.stop();
+        nouns.events.stop_streams();
     };
-    let served = server::serve(listener, Edge::new(Arc::clone(&app)), tls, Limits::of_process(), stop);
+    let served = server::serve(listener, nouns.edge(), tls, Limits::of_process(), stop);
     let is_orderly = tasks::survives(served).await;
-    write_last(&app, &marked).await;
+    write_last(&nouns, &marked).await;
     if let Some(name) = lost {
         bail!("the background task {name} panicked again and again: the log says why");
     }
@@ -134,15 +135,25 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the metrics tell of.
+fn measured(nouns: &Nouns) -> telemetry::Measured {
+    telemetry::Measured {
+        grants: Arc::clone(&nouns.engine.grants),
+        clock: nouns.engine.clock.clone(),
+        activity: nouns.engine.activity.clone(),
+        tls: nouns.engine.tls.clone(),
+    }
+}
+
 /// Writes what is only in memory, each part whatever becomes of the others. A database that does not answer must
 /// not keep the process from ending in time.
-async fn write_last(app: &Arc<App>, marked: &[PathBuf]) {
+async fn write_last(nouns: &Nouns, marked: &[PathBuf]) {
     let last_writes = async {
-        tasks::survives(app.flush_usage()).await;
-        tasks::survives(activity::flush(app)).await;
-        tasks::survives(audit::seal_last(app)).await;
-        tasks::survives(nodes::leave(app)).await;
-        app.close().await;
+        tasks::survives(nouns.engine.flush_usage()).await;
+        tasks::survives(nouns.engine.activity.flush()).await;
+        tasks::survives(audit::seal_last(&nouns.audit)).await;
+        tasks::survives(nouns.engine.nodes.leave()).await;
+        nouns.close().await;
         marked.iter().for_each(|file| unmark(file));
     };
     if tokio::time::timeout(LAST_WRITES, last_writes).await.is_err() {
@@ -169,19 +180,20 @@ fn warn_of_names(tls: &tls::Tls, public_host: &str, domain: &Domain) {
 }
 
 /// One line that says where it listens, and the first command to try.
-fn announce(app: &App, local: std::net::SocketAddr, public_url: &str, made: Option<&Made>) {
-    if let Some(warning) = app.exposure_warning {
+fn announce(nouns: &Nouns, local: std::net::SocketAddr, public_url: &str, made: Option<&Made>) {
+    if let Some(warning) = nouns.engine.exposure_warning {
         tracing::warn!("{warning}");
     }
-    if let (Some(directory), true) = (app.mail.directory(), app.sign_up != signup::Mode::Closed) {
+    if let (Some(directory), true) = (nouns.mail.directory(), nouns.signup.mode() != signup::Mode::Closed) {
         let directory = directory.display();
         tracing::warn!(
             "signing up is possible, and mails are put into {directory}: --smtp-url has them sent"
         );
     }
-    let scheme = if app.tls.is_some() { "https" } else { "http" };
+    let scheme = if nouns.engine.tls.is_some() { "https" } else { "http" };
     output::note(&format!("hoody listens on {scheme}://{local} ({public_url})"));
-    let self_signed = app.tls.as_ref().and_then(|tls| Some((tls.pair(), tls.self_signed()?.display())));
+    let self_signed =
+        nouns.engine.tls.as_ref().and_then(|tls| Some((tls.pair(), tls.self_signed()?.display())));
     if let Some((pair, file)) = &self_signed {
         output::note(&format!("Its certificate is self-signed, in {file}; SHA-256 {}", pair.fingerprint));
     }

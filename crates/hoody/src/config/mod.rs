@@ -20,15 +20,17 @@ use zeroize::Zeroizing;
 pub(crate) use source::{Environment, ServerFlags, Source, WrongUsage, environment};
 use source::{Values, env_text};
 
-use crate::activity::ActivitySettings;
-use crate::app::Settings;
-use crate::db::Location;
-use crate::http::tls;
-use crate::keys::{self, KeySource, default_file};
-use crate::mail::{self, SmtpServer, Transport};
-use crate::signup;
-use crate::telemetry;
-use crate::users::first::FirstAccount;
+use hoody_engine::activity::ActivitySettings;
+use hoody_engine::db::Location;
+use hoody_engine::engine;
+use hoody_engine::keys::{self, KeySource, default_file};
+use hoody_engine::telemetry;
+use hoody_engine::web::tls;
+use hoody_service::mail::has_good_port;
+use hoody_service::mail::{self, SmtpServer, Transport};
+use hoody_service::nouns::Settings;
+use hoody_service::signup;
+use hoody_service::users::first::FirstAccount;
 
 /// The settings of a server.
 #[derive(Debug)]
@@ -114,21 +116,23 @@ impl Config {
                 password: env("HOODY_ADMIN_PASSWORD").map(|text| secret_text::password(&text).into()),
             },
             settings: Settings {
-                database,
-                keys,
-                data_dir: data_dir.clone(),
-                domain,
-                public_url,
+                engine: engine::Settings {
+                    database,
+                    keys,
+                    data_dir: data_dir.clone(),
+                    domain,
+                    public_url,
+                    trusted_proxies,
+                    grant_cache,
+                    exposure_warning,
+                    tls: None,
+                    activity,
+                },
                 redirect_hosts,
                 mail,
                 sign_up,
-                trusted_proxies,
                 webhook_allow,
                 max_delegation_depth,
-                grant_cache,
-                exposure_warning,
-                tls: None,
-                activity,
             },
             data_dir,
             shown,
@@ -142,9 +146,9 @@ impl Config {
     /// What `serve` would end with.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         check_data_dir(&self.data_dir)?;
-        let database = &self.settings.database;
+        let database = &self.settings.engine.database;
         let may_make = database.engine() == "sqlite" && !database.is_there();
-        keys::check(&self.settings.keys, may_make)?;
+        keys::check(&self.settings.engine.keys, may_make)?;
         self.first_account.check()
     }
 }
@@ -240,12 +244,6 @@ fn url(text: &str) -> Result<String, String> {
         }
         _ => Err("must be http:// or https:// with a host, optionally a port, and no path".to_owned()),
     }
-}
-
-/// Whether what stands where a port would is one, or nothing stands there.
-pub(crate) fn has_good_port(authority: &http::uri::Authority) -> bool {
-    let behind_host = authority.as_str().rsplit(']').next().unwrap_or_default();
-    behind_host.split_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 fn key_source(values: &Values, env: Environment<'_>, data_dir: &Path) -> anyhow::Result<KeySource> {

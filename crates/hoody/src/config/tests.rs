@@ -16,9 +16,9 @@ fn source(config: &Config, wanted: &str) -> Source {
 fn without_anything_the_defaults_of_the_design_hold() {
     let config = load(&ServerFlags::default(), &[]).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.settings.public_url, "http://api.localhost:8080");
+    assert_eq!(config.settings.engine.public_url, "http://api.localhost:8080");
     assert_eq!(config.data_dir, PathBuf::from("./hoody-data"));
-    assert!(config.settings.exposure_warning.is_none());
+    assert!(config.settings.engine.exposure_warning.is_none());
     assert!(config.shown.iter().all(|(_, _, source)| *source == Source::Default));
 }
 
@@ -34,7 +34,7 @@ fn flag_then_environment_then_file_then_default() {
     };
     let config = load(&flags, &[("HOODY_LISTEN", "127.0.0.1:2"), ("HOODY_DOMAIN", "env.test")]).unwrap();
     assert_eq!(config.listen.port(), 3);
-    assert_eq!(config.settings.domain.to_string(), "env.test");
+    assert_eq!(config.settings.engine.domain.to_string(), "env.test");
     assert_eq!(config.log, "warn");
     assert_eq!(source(&config, "listen"), Source::Flag);
     assert_eq!(source(&config, "domain"), Source::Environment);
@@ -125,9 +125,9 @@ fn a_size_has_a_unit_and_is_not_tiny() {
 #[test]
 fn listening_to_the_world_in_the_clear_is_warned_of() {
     let open = load(&ServerFlags::default(), &[("HOODY_LISTEN", "0.0.0.0:8080")]).unwrap();
-    assert!(open.settings.exposure_warning.is_some());
+    assert!(open.settings.engine.exposure_warning.is_some());
     let behind = [("HOODY_LISTEN", "0.0.0.0:8080"), ("HOODY_TRUSTED_PROXIES", "10.0.0.0/8")];
-    assert!(load(&ServerFlags::default(), &behind).unwrap().settings.exposure_warning.is_none());
+    assert!(load(&ServerFlags::default(), &behind).unwrap().settings.engine.exposure_warning.is_none());
 }
 
 #[test]
@@ -159,8 +159,9 @@ fn yes_and_no_are_taken_in_the_words_that_people_use() {
     for no in ["0", "false", "FALSE", "no", "off", "n", " ", ""] {
         assert!(!is_tls(no), "{no:?}");
     }
-    let is_on =
-        |text| load(&ServerFlags::default(), &[("HOODY_ACTIVITY", text)]).unwrap().settings.activity.is_on;
+    let is_on = |text| {
+        load(&ServerFlags::default(), &[("HOODY_ACTIVITY", text)]).unwrap().settings.engine.activity.is_on
+    };
     assert!(is_on("on") && is_on("true") && !is_on("off") && !is_on("OFF") && !is_on("0"));
     for (name, value) in
         [("HOODY_TLS_SELF_SIGNED", "maybe"), ("HOODY_ACTIVITY", "maybe"), ("HOODY_LOG", "nope=loud")]

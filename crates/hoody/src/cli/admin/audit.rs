@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
@@ -11,12 +10,12 @@ use hoody_core::audit::{Entry, Link};
 use hoody_core::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use serde::Serialize;
 
-use crate::app::App;
-use crate::audit::kept::{self, hex};
-use crate::audit::store;
-use crate::audit::verify::{Report, verify};
 use crate::cli::output::{self, View};
 use crate::config::{ServerFlags, WrongUsage};
+use hoody_service::audit::kept::{self, hex};
+use hoody_service::audit::store;
+use hoody_service::audit::verify::{Report, verify};
+use hoody_service::nouns::Nouns;
 
 /// Verifies and hands out the audit log
 ///
@@ -72,22 +71,22 @@ pub(crate) enum ExportFormat {
     Pretty,
 }
 
-pub(super) async fn run(app: &Arc<App>, command: &AuditCommand) -> anyhow::Result<()> {
+pub(super) async fn run(nouns: &Nouns, command: &AuditCommand) -> anyhow::Result<()> {
     match command {
-        AuditCommand::Verify { checkpoint } => run_verify(app, checkpoint.as_deref()).await,
+        AuditCommand::Verify { checkpoint } => run_verify(nouns, checkpoint.as_deref()).await,
         AuditCommand::Export { since, until, format } => {
-            export(app, range(*since, *until, app.now())?, *format).await
+            export(nouns, range(*since, *until, nouns.engine.clock.now())?, *format).await
         }
-        AuditCommand::Checkpoint => checkpoint(app).await,
+        AuditCommand::Checkpoint => checkpoint(nouns).await,
     }
 }
 
-async fn run_verify(app: &Arc<App>, file: Option<&Path>) -> anyhow::Result<()> {
+async fn run_verify(nouns: &Nouns, file: Option<&Path>) -> anyhow::Result<()> {
     // The one that this node keeps is there once a server has run here.
-    let own = kept::file(app);
+    let own = kept::file(&nouns.audit);
     let file = file.or_else(|| own.exists().then_some(own.as_path()));
-    let handed_out = file.map(|file| kept::read(app, file)).transpose()?;
-    let report = verify(app, handed_out.as_ref()).await?;
+    let handed_out = file.map(|file| kept::read(&nouns.audit, file)).transpose()?;
+    let report = verify(&nouns.audit, handed_out.as_ref()).await?;
     let count = report.problems.len();
     output::of_the_service(&report, || View::Details(details(&report)));
     for problem in &report.problems {
@@ -119,18 +118,18 @@ fn details(report: &Report) -> Vec<(&'static str, String)> {
     details
 }
 
-async fn checkpoint(app: &Arc<App>) -> anyhow::Result<()> {
-    let last = store::find_last_checkpoint(&app.db).await?;
+async fn checkpoint(nouns: &Nouns) -> anyhow::Result<()> {
+    let last = store::find_last_checkpoint(&nouns.engine.db).await?;
     let last = last.context("nothing is sealed yet: a running server does so within a second")?;
-    output::lines(&kept::text(app, &last)?);
+    output::lines(&kept::text(&nouns.audit, &last)?);
     Ok(())
 }
 
 /// A chunk at a time, so that the log may be of any length.
-async fn export(app: &Arc<App>, range: (Timestamp, Timestamp), format: ExportFormat) -> anyhow::Result<()> {
+async fn export(nouns: &Nouns, range: (Timestamp, Timestamp), format: ExportFormat) -> anyhow::Result<()> {
     let mut n = 0;
     loop {
-        let rows = store::list_between(&app.db, n, range.0, range.1).await?;
+        let rows = store::list_between(&nouns.engine.db, n, range.0, range.1).await?;
         let Some((last, _)) = rows.last() else { return Ok(()) };
         n = last.n;
         let mut text = String::with_capacity(rows.len() * 512);

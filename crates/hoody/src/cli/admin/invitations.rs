@@ -1,18 +1,16 @@
 //! `hoody admin invitations …`: who may sign up where `--sign-up invitation` is set.
 
-use std::sync::Arc;
-
 use anyhow::bail;
 use clap::Subcommand;
 use hoody_core::id::InvitationId;
 use hoody_core::time::DAY;
 use serde_json::json;
 
-use crate::app::App;
 use crate::cli::output::{self, View};
-use crate::feed::{Actor, Mutation};
-use crate::signup::invitations::{self, Invitation, NewInvitation};
-use crate::users::first::plain;
+use hoody_engine::feed::Actor;
+use hoody_service::nouns::Nouns;
+use hoody_service::signup::invitations::{self, Invitation, NewInvitation};
+use hoody_service::users::first::plain;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum InvitationsCommand {
@@ -41,18 +39,18 @@ pub(super) enum InvitationsCommand {
     },
 }
 
-pub(super) async fn run(app: &Arc<App>, command: &InvitationsCommand) -> anyhow::Result<()> {
+pub(super) async fn run(nouns: &Nouns, command: &InvitationsCommand) -> anyhow::Result<()> {
     match command {
         InvitationsCommand::Create { email, uses, days } => {
             let new = NewInvitation { email: email.as_deref(), max_uses: *uses, lifetime: days * DAY };
-            create(app, &new).await
+            create(nouns, &new).await
         }
         InvitationsCommand::List => {
-            list(app, &invitations::list(&app.db).await?);
+            list(nouns, &invitations::list(&nouns.engine.db).await?);
             Ok(())
         }
         InvitationsCommand::Revoke { id } => {
-            let mut mutation = Mutation::begin_as(app, Actor::Operator).await.map_err(plain)?;
+            let mut mutation = nouns.engine.feed.begin_as(Actor::Operator).await.map_err(plain)?;
             if !invitations::revoke(&mut mutation, *id).await? {
                 bail!("there is no invitation {id} that is in force");
             }
@@ -63,10 +61,10 @@ pub(super) async fn run(app: &Arc<App>, command: &InvitationsCommand) -> anyhow:
     }
 }
 
-async fn create(app: &Arc<App>, new: &NewInvitation<'_>) -> anyhow::Result<()> {
+async fn create(nouns: &Nouns, new: &NewInvitation<'_>) -> anyhow::Result<()> {
     output::expect_to_show()?;
-    let mut mutation = Mutation::begin_as(app, Actor::Operator).await.map_err(plain)?;
-    let (id, code, expires_at) = invitations::create(app, &mut mutation, new).await?;
+    let mut mutation = nouns.engine.feed.begin_as(Actor::Operator).await.map_err(plain)?;
+    let (id, code, expires_at) = invitations::create(&nouns.signup, &mut mutation, new).await?;
     mutation.commit().await.map_err(plain)?;
     output::note(&format!("Made the invitation {id}, good until {expires_at}. It is shown this once:"));
     let data = json!({ "id": id, "code": code, "expires_at": expires_at });
@@ -74,8 +72,8 @@ async fn create(app: &Arc<App>, new: &NewInvitation<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list(app: &App, all: &[Invitation]) {
-    let now = app.now();
+fn list(nouns: &Nouns, all: &[Invitation]) {
+    let now = nouns.engine.clock.now();
     let data: Vec<_> = all
         .iter()
         .map(|invitation| {

@@ -1,7 +1,6 @@
 //! `hoody admin keys …`: making, rotating and retiring master keys.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -13,14 +12,14 @@ use hoody_core::rotation::{Standing, standing};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::app::App;
 use crate::cli::output::{self, View};
-use crate::clock::{Clock, entropy};
 use crate::config::Config;
-use crate::db::Db;
-use crate::keys::bound::{Hanging, Kind, Named, count_each};
-use crate::keys::rotate::{self, Kept, Promotion};
-use crate::nodes::Node;
+use hoody_engine::clock::{Clock, entropy};
+use hoody_engine::db::Db;
+use hoody_engine::nodes::Node;
+use hoody_service::nouns::Nouns;
+use hoody_service::rotation::bound::{Hanging, Kind, Named, count_each};
+use hoody_service::rotation::rotate::{self, Kept, Promotion};
 
 /// For how long `--wait` waits.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -64,25 +63,25 @@ pub(super) enum KeysCommand {
 
 /// Makes the first key.
 pub(super) async fn init(config: Config) -> anyhow::Result<()> {
-    let opened = config.settings.database.open(entropy()).await?;
+    let opened = config.settings.engine.database.open(entropy()).await?;
     let now = Clock::system().now();
-    let made = crate::keys::init(&config.settings.keys, &opened.db, now).await;
+    let made = hoody_engine::keys::init(&config.settings.engine.keys, &opened.db, now).await;
     Db::close(&[&opened.tail, &opened.db]).await;
     let id = made?;
     output::note(&format!(
         "The database is under the master key {id} in {:?}. Back that file up, apart from the database.",
-        config.settings.keys
+        config.settings.engine.keys
     ));
     Ok(())
 }
 
 /// Runs a command on a database that has a key.
-pub(super) async fn run(app: &Arc<App>, command: &KeysCommand) -> anyhow::Result<()> {
+pub(super) async fn run(nouns: &Nouns, command: &KeysCommand) -> anyhow::Result<()> {
     match command {
         KeysCommand::Init => Ok(()),
-        KeysCommand::Status => status(app).await,
-        KeysCommand::Rotate { wait } => rotate(app, *wait).await,
-        KeysCommand::Retire { id, force, yes } => retire(app, *id, *force, *yes).await,
+        KeysCommand::Status => status(nouns).await,
+        KeysCommand::Rotate { wait } => rotate(nouns, *wait).await,
+        KeysCommand::Retire { id, force, yes } => retire(nouns, *id, *force, *yes).await,
     }
 }
 
@@ -107,11 +106,11 @@ struct Shown {
     hanging: String,
 }
 
-async fn status(app: &Arc<App>) -> anyhow::Result<()> {
-    let counted = count_each(&app.db, app.now()).await?;
+async fn status(nouns: &Nouns) -> anyhow::Result<()> {
+    let counted = count_each(&nouns.engine.db, &nouns.rotation.sealed, nouns.engine.clock.now()).await?;
     let known: Vec<_> = counted.iter().map(|(known, _)| *known).collect();
-    let nodes = rotate::live_nodes(app).await?;
-    let here = app.keys.ids();
+    let nodes = rotate::live_nodes(&nouns.rotation).await?;
+    let here = nouns.engine.keys.ids();
     let show = |(key, hanging): &(hoody_core::rotation::KnownKey, Hanging)| {
         let id = key.id.to_string();
         Shown {
@@ -162,9 +161,9 @@ fn state(standing: Option<Standing>) -> &'static str {
     }
 }
 
-async fn rotate(app: &Arc<App>, is_waiting: bool) -> anyhow::Result<()> {
-    let source = format!("{:?}", app.key_source);
-    let (id, is_new) = rotate::add(app).await?;
+async fn rotate(nouns: &Nouns, is_waiting: bool) -> anyhow::Result<()> {
+    let source = format!("{:?}", nouns.engine.key_source);
+    let (id, is_new) = rotate::add(&nouns.rotation).await?;
     if is_new {
         output::note(&format!(
             "Added the master key {id} to {source}: it opens and verifies from now on. Back that file up now, \
@@ -178,7 +177,7 @@ async fn rotate(app: &Arc<App>, is_waiting: bool) -> anyhow::Result<()> {
     let end = Instant::now() + PATIENCE;
     let mut said = Vec::new();
     loop {
-        match rotate::promote(app, id).await? {
+        match rotate::promote(&nouns.rotation, id).await? {
             Promotion::Done => break,
             Promotion::DoesNotWait if is_waiting => break,
             Promotion::DoesNotWait => {
@@ -198,9 +197,9 @@ async fn rotate(app: &Arc<App>, is_waiting: bool) -> anyhow::Result<()> {
             ),
         }
     }
-    rotate::put_in_front(&app.key_source, id)?;
+    rotate::put_in_front(&nouns.engine.key_source, id)?;
     if is_waiting {
-        wait_until_signing(app, id, end).await?;
+        wait_until_signing(nouns, id, end).await?;
     }
     output::note(&format!(
         "The master key {id} is in force: it seals and signs from now on. What hangs on those before it: \
@@ -210,21 +209,21 @@ async fn rotate(app: &Arc<App>, is_waiting: bool) -> anyhow::Result<()> {
 }
 
 /// Until every live node seals and signs with the key: each follows within a second.
-async fn wait_until_signing(app: &App, id: KeyId, end: Instant) -> anyhow::Result<()> {
+async fn wait_until_signing(nouns: &Nouns, id: KeyId, end: Instant) -> anyhow::Result<()> {
     let is_behind = |node: &Node| node.key_ids.first() != Some(&id.to_string());
-    while rotate::live_nodes(app).await?.iter().any(is_behind) && Instant::now() < end {
+    while rotate::live_nodes(&nouns.rotation).await?.iter().any(is_behind) && Instant::now() < end {
         tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }
 
-async fn retire(app: &Arc<App>, id: KeyId, is_forced: bool, is_confirmed: bool) -> anyhow::Result<()> {
-    let mut outcome = rotate::retire(app, id).await?;
+async fn retire(nouns: &Nouns, id: KeyId, is_forced: bool, is_confirmed: bool) -> anyhow::Result<()> {
+    let mut outcome = rotate::retire(&nouns.rotation, id).await?;
     if is_forced && let Err(Kept::Hanging(hanging)) = &outcome {
         if hanging.sealed_values() > 0 {
             bail!("{}", refusal(id, &Kept::Hanging(hanging.clone()), &[]));
         }
-        let named = rotate::list_named(app, id).await?;
+        let named = rotate::list_named(&nouns.rotation, id).await?;
         show_named(&named);
         if !is_confirmed {
             if !prompt::is_possible() {
@@ -233,19 +232,20 @@ async fn retire(app: &Arc<App>, id: KeyId, is_forced: bool, is_confirmed: bool) 
             let question = format!("End all of these, and retire the master key {id}?");
             prompt::confirm(&question).await.map_err(|failure| anyhow::anyhow!(failure.message))?;
         }
-        rotate::end(app, id, &named).await?;
-        outcome = rotate::retire(app, id).await?;
+        rotate::end(&nouns.rotation, id, &named).await?;
+        outcome = rotate::retire(&nouns.rotation, id).await?;
     }
     match outcome {
         Ok(()) => {}
         Err(Kept::Already) => output::note(&format!("The master key {id} was retired before.")),
         Err(kept) => {
-            let named = rotate::list_named(app, id).await?;
+            let named = rotate::list_named(&nouns.rotation, id).await?;
             bail!("{}", refusal(id, &kept, &named));
         }
     }
-    let was_here = rotate::take_out(&app.key_source, id)?;
-    let where_from = if was_here { format!(" and is out of {:?}", app.key_source) } else { String::new() };
+    let was_here = rotate::take_out(&nouns.engine.key_source, id)?;
+    let where_from =
+        if was_here { format!(" and is out of {:?}", nouns.engine.key_source) } else { String::new() };
     output::note(&format!(
         "The master key {id} is retired{where_from}. A backup of the database from before needs it still: keep \
          it beside those backups, and nowhere else."

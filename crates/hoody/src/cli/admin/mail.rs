@@ -1,18 +1,16 @@
 //! `hoody admin mail …`: mails that are on their way. Never what is in one.
 
-use std::sync::Arc;
-
 use anyhow::bail;
 use clap::Subcommand;
 use hoody_cli::terminal::cell::text_or;
 use hoody_core::id::JobId;
 use serde_json::json;
 
-use crate::app::App;
 use crate::cli::output::{self, View};
-use crate::jobs::store::{self, Listed};
-use crate::mail::KIND;
-use crate::users;
+use hoody_engine::jobs::store::{self, Listed};
+use hoody_service::mail::JOB;
+use hoody_service::nouns::Nouns;
+use hoody_service::users;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum MailCommand {
@@ -32,31 +30,31 @@ pub(super) enum MailCommand {
     },
 }
 
-pub(super) async fn run(app: &Arc<App>, command: &MailCommand) -> anyhow::Result<()> {
+pub(super) async fn run(nouns: &Nouns, command: &MailCommand) -> anyhow::Result<()> {
     match command {
-        MailCommand::List => list(app).await,
+        MailCommand::List => list(nouns).await,
         MailCommand::Retry { id: Some(id), .. } => {
-            if !store::retry(&app.db, KIND.name, *id, app.now()).await? {
+            if !store::retry(&nouns.engine.db, JOB, *id, nouns.engine.clock.now()).await? {
                 bail!("there is no mail {id} that waits or was given up");
             }
             output::note(&format!("The mail {id} is sent again within a second, where a server runs."));
             Ok(())
         }
         MailCommand::Retry { id: None, .. } => {
-            let count = store::retry_failed(&app.db, KIND.name, app.now()).await?;
+            let count = store::retry_failed(&nouns.engine.db, JOB, nouns.engine.clock.now()).await?;
             output::note(&format!("Mails to be sent again, where a server runs: {count}."));
             Ok(())
         }
     }
 }
 
-async fn list(app: &App) -> anyhow::Result<()> {
-    let mails = store::list_jobs(&app.db, KIND.name).await?;
+async fn list(nouns: &Nouns) -> anyhow::Result<()> {
+    let mails = store::list_jobs(&nouns.engine.db, JOB).await?;
     let mut rows = Vec::with_capacity(mails.len());
     let mut data = Vec::with_capacity(mails.len());
     for mail in mails {
         let username = match mail.account {
-            Some(id) => users::store::find_user(&app.db, id).await?.map(|user| user.username),
+            Some(id) => users::store::find_user(&nouns.engine.db, id).await?.map(|user| user.username),
             None => None,
         };
         data.push(json!({

@@ -17,10 +17,10 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use hoody_core::names;
 
-use crate::app::App;
-use crate::clock::Clock;
 use crate::config::{Config, ServerFlags};
-use crate::users::first::sentence;
+use hoody_engine::clock::Clock;
+use hoody_service::nouns::Nouns;
+use hoody_service::users::first::sentence;
 
 /// Works on the database directly, for the operator at the machine
 ///
@@ -65,13 +65,13 @@ pub(crate) async fn run(args: &AdminArgs) -> anyhow::Result<()> {
     let config = load(&args.server)?;
     match &args.command {
         AdminCommand::Users(command) => {
-            with_app(config, command.may_begin(), async |app| users::run(app, command).await).await
+            with_nouns(config, command.may_begin(), async |nouns| users::run(nouns, command).await).await
         }
         AdminCommand::Invitations(command) => {
-            with_app(config, false, async |app| invitations::run(app, command).await).await
+            with_nouns(config, false, async |nouns| invitations::run(nouns, command).await).await
         }
         AdminCommand::Mail(command) => {
-            with_app(config, false, async |app| mail::run(app, command).await).await
+            with_nouns(config, false, async |nouns| mail::run(nouns, command).await).await
         }
         AdminCommand::Nodes => list_nodes(config).await,
         AdminCommand::Audit(command) => run_audit_command(config, command).await,
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: &AdminArgs) -> anyhow::Result<()> {
             keys::init(config).await
         }
         AdminCommand::Keys(command) => {
-            with_app(config, false, async |app| keys::run(app, command).await).await
+            with_nouns(config, false, async |nouns| keys::run(nouns, command).await).await
         }
     }
 }
@@ -96,43 +96,43 @@ pub(crate) async fn run_audit(args: &AuditArgs) -> anyhow::Result<()> {
 }
 
 async fn run_audit_command(config: Config, command: &audit::AuditCommand) -> anyhow::Result<()> {
-    with_app(config, false, async |app| audit::run(app, command).await).await
+    with_nouns(config, false, async |nouns| audit::run(nouns, command).await).await
 }
 
 async fn list_nodes(config: Config) -> anyhow::Result<()> {
-    with_app(config, false, async |app| nodes::run(app).await).await
+    with_nouns(config, false, async |nouns| nodes::run(nouns).await).await
 }
 
 /// Runs `work` on the database and closes it, whatever came of it: nothing is left beside its file.
-async fn with_app(
+async fn with_nouns(
     config: Config,
     may_begin: bool,
-    work: impl AsyncFnOnce(&Arc<App>) -> anyhow::Result<()>,
+    work: impl AsyncFnOnce(&Nouns) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let app = open(config, may_begin).await?;
-    let result = work(&app).await;
-    app.close().await;
+    let nouns = open(config, may_begin).await?;
+    let result = work(&nouns).await;
+    nouns.close().await;
     result
 }
 
 fn load(server: &ServerFlags) -> anyhow::Result<Config> {
     let config = Config::of_process(server)?;
-    crate::telemetry::init_logs("warn", false)?;
+    hoody_engine::telemetry::init_logs("warn", false)?;
     super::serve::keep_files_private();
     Ok(config)
 }
 
 /// The service on its database, which is made only by a command that `may_begin`: a mistyped directory
 /// must not look like lost accounts.
-async fn open(config: Config, may_begin: bool) -> anyhow::Result<Arc<App>> {
-    if !config.settings.database.is_there() && !may_begin {
+async fn open(config: Config, may_begin: bool) -> anyhow::Result<Arc<Nouns>> {
+    if !config.settings.engine.database.is_there() && !may_begin {
         bail!(
             "there is no database in {}: is --data-dir right? `hoody serve` makes one",
             config.data_dir.display()
         );
     }
     super::serve::make_data_dir(&config.data_dir)?;
-    App::open(config.settings, Clock::system()).await
+    Nouns::open(config.settings, Clock::system()).await
 }
 
 /// An e-mail address as a flag gives it.

@@ -4,10 +4,10 @@ use clap::Args;
 use hoody_cli::terminal::cell::yes_no;
 use serde::Serialize;
 
-use crate::app::App;
 use crate::cli::output::{self, View};
 use crate::config::ServerFlags;
-use crate::nodes::store;
+use hoody_engine::nodes::store;
+use hoody_service::nouns::Nouns;
 
 /// Lists the processes that serve this database
 ///
@@ -35,10 +35,10 @@ struct Shown {
     lag_ms: i64,
 }
 
-pub(super) async fn run(app: &App) -> anyhow::Result<()> {
-    let head = app.db.head().await?;
-    let now = app.now();
-    let nodes = store::list(&app.db).await?.into_iter().map(|node| Shown {
+pub(super) async fn run(nouns: &Nouns) -> anyhow::Result<()> {
+    let head = nouns.engine.db.head().await?;
+    let now = nouns.engine.clock.now();
+    let nodes = store::list(&nouns.engine.db).await?.into_iter().map(|node| Shown {
         is_alive: node.is_alive(now),
         id: node.id.to_string(),
         name: node.name,

@@ -1,7 +1,6 @@
 //! `hoody admin users …`.
 
 use std::io::{BufRead as _, IsTerminal as _};
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -11,16 +10,17 @@ use hoody_core::wire::Secret;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::app::App;
 use crate::cli::output;
-use crate::feed::{Actor, Change, Mutation};
-use crate::grants::Forget;
-use crate::history::{self, Event};
-use crate::mail::{self, Letter};
-use crate::users::first::{check, create, forget_file, plain};
-use crate::users::queue::Asker;
-use crate::users::{User, store};
-use crate::{tokens, two_factor};
+use hoody_engine::feed::{Actor, Change};
+use hoody_engine::grants::Forget;
+use hoody_service::history::Event;
+use hoody_service::mail::{self, Letter};
+use hoody_service::nouns::Nouns;
+use hoody_service::sign_in::two_factor;
+use hoody_service::tokens;
+use hoody_service::users::first::{check, create, forget_file, plain};
+use hoody_service::users::queue::Asker;
+use hoody_service::users::{User, store};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UsersCommand {
@@ -107,45 +107,46 @@ impl PasswordArgs {
     }
 }
 
-pub(super) async fn run(app: &Arc<App>, command: &UsersCommand) -> anyhow::Result<()> {
+pub(super) async fn run(nouns: &Nouns, command: &UsersCommand) -> anyhow::Result<()> {
     match command {
         UsersCommand::Create { username, email, password } => {
             let password = password.read()?;
             check(username, email.as_deref(), &password)?;
-            let created = create(app, Actor::Operator, username, email.as_deref(), &password).await?;
+            let created =
+                create(&nouns.users, Actor::Operator, username, email.as_deref(), &password).await?;
             let id = created.context("an account with this username or e-mail address exists")?;
             output::note(&format!("Made the account {username} ({id})."));
         }
         UsersCommand::List => {
-            let users = store::list_users(&app.db).await?;
+            let users = store::list_users(&nouns.engine.db).await?;
             output::users(&users.into_iter().map(User::shown).collect::<Vec<_>>());
         }
-        UsersCommand::Ban { user } => set_ban(app, user, true).await?,
-        UsersCommand::Unban { user } => set_ban(app, user, false).await?,
+        UsersCommand::Ban { user } => set_ban(nouns, user, true).await?,
+        UsersCommand::Unban { user } => set_ban(nouns, user, false).await?,
         UsersCommand::SetPassword { user, password, end_tokens } => {
-            set_password(app, user, password, *end_tokens).await?;
+            set_password(nouns, user, password, *end_tokens).await?;
         }
-        UsersCommand::ResetTwoFactor { user } => reset_two_factor(app, user).await?,
+        UsersCommand::ResetTwoFactor { user } => reset_two_factor(nouns, user).await?,
     }
     Ok(())
 }
 
-async fn find(app: &App, name: &str) -> anyhow::Result<User> {
+async fn find(nouns: &Nouns, name: &str) -> anyhow::Result<User> {
     let by_id = match name.parse() {
-        Ok(id) => store::find_user(&app.db, id).await?,
+        Ok(id) => store::find_user(&nouns.engine.db, id).await?,
         Err(_) => None,
     };
     let found = match by_id {
         Some(user) => Some(user),
-        None if name.contains('@') => store::find_by_email(&app.db, name).await?,
-        None => store::find_by_username(&app.db, name).await?,
+        None if name.contains('@') => store::find_by_email(&nouns.engine.db, name).await?,
+        None => store::find_by_username(&nouns.engine.db, name).await?,
     };
     found.with_context(|| format!("there is no account {name:?}"))
 }
 
-async fn set_ban(app: &Arc<App>, name: &str, is_banned: bool) -> anyhow::Result<()> {
-    let user = find(app, name).await?;
-    let mut mutation = Mutation::begin_as(app, Actor::Operator).await.map_err(plain)?;
+async fn set_ban(nouns: &Nouns, name: &str, is_banned: bool) -> anyhow::Result<()> {
+    let user = find(nouns, name).await?;
+    let mut mutation = nouns.engine.feed.begin_as(Actor::Operator).await.map_err(plain)?;
     mutation.lock_account(user.id).await?;
     let now = mutation.now;
     store::update_ban(&mut mutation.tx, user.id, is_banned, now).await?;
@@ -157,9 +158,9 @@ async fn set_ban(app: &Arc<App>, name: &str, is_banned: bool) -> anyhow::Result<
     Ok(())
 }
 
-async fn reset_two_factor(app: &Arc<App>, name: &str) -> anyhow::Result<()> {
-    let user = find(app, name).await?;
-    if !two_factor::reset(app, user.id).await.map_err(plain)? {
+async fn reset_two_factor(nouns: &Nouns, name: &str) -> anyhow::Result<()> {
+    let user = find(nouns, name).await?;
+    if !two_factor::reset(&nouns.sign_in, user.id).await.map_err(plain)? {
         bail!("{} has no second factor", user.username);
     }
     output::note(&format!(
@@ -170,16 +171,16 @@ async fn reset_two_factor(app: &Arc<App>, name: &str) -> anyhow::Result<()> {
 }
 
 async fn set_password(
-    app: &Arc<App>,
+    nouns: &Nouns,
     name: &str,
     password: &PasswordArgs,
     ends_tokens: bool,
 ) -> anyhow::Result<()> {
-    let user = find(app, name).await?;
+    let user = find(nouns, name).await?;
     let password = password.read()?;
     check(&user.username, None, &password)?;
-    let hash = app.passwords.hash(&password, Asker::Operator).await.map_err(plain)?;
-    let mut mutation = Mutation::begin_as(app, Actor::Operator).await.map_err(plain)?;
+    let hash = nouns.users.passwords.hash(&password, Asker::Operator).await.map_err(plain)?;
+    let mut mutation = nouns.engine.feed.begin_as(Actor::Operator).await.map_err(plain)?;
     mutation.lock_account(user.id).await?;
     let now = mutation.now;
     store::set_password(&mut mutation.tx, user.id, &hash, now).await?;
@@ -187,13 +188,13 @@ async fn set_password(
         tokens::changes::disable_all(&mut mutation, user.id).await?;
     }
     let active_tokens = tokens::store::count_working(&mut mutation.tx, user.id, now).await?;
-    history::record(&mut mutation, user.id, Event::PasswordChanged, None).await?;
+    nouns.history.record(&mut mutation, user.id, Event::PasswordChanged, None).await?;
     let change = Change::new("account.updated", user.id, "account", user.id);
     mutation.tell(change.with(json!({ "password": true })).forgetting(Forget::Account(user.id)));
     let letter = Letter::PasswordChanged { active_tokens };
-    mail::notify(app, &mut mutation, &user, letter).await.map_err(plain)?;
+    mail::notify(&nouns.mail, &mut mutation, &user, letter).await.map_err(plain)?;
     mutation.commit().await.map_err(plain)?;
-    forget_file(app, user.id).await;
+    forget_file(&nouns.users, user.id).await;
     let left = match active_tokens {
         0 => String::new(),
         1 => " 1 API token still works: --end-tokens disables it, too.".to_owned(),

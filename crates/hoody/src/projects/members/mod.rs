@@ -1,5 +1,0 @@
-//! Members: the other accounts that a project is shared with, and what each may do with it. On the wire
-//! they are the project's permissions.
-
-pub(crate) mod http;
-pub(crate) mod store;

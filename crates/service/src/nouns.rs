@@ -1,0 +1,264 @@
+//! Every noun of the service on one screen: what each stands on, and what it brings.
+//!
+//! A noun that is not here does not exist. Its routes are in `openapi.json` and in the authorisation matrix; its
+//! sealed columns, jobs and loops are handed to the engine here.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use hoody_core::address::AddressList;
+use hoody_core::pkce::RedirectHosts;
+use hoody_engine::clock::Clock;
+use hoody_engine::engine::{self, Engine};
+use hoody_engine::error::Error;
+use hoody_engine::jobs;
+use hoody_engine::keys;
+use hoody_engine::keys::sealed::Sealed;
+use hoody_engine::web::Access;
+use hoody_engine::web::caller::note_who;
+use hoody_engine::web::layers::{Edge, EdgeParts};
+use http::request::Parts;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::account::{self, Account};
+use crate::activity::{self, ActivityLog};
+use crate::alerts::{self, Alerts};
+use crate::audit::Audit;
+use crate::document::finish;
+use crate::events::socket::Sockets;
+use crate::events::{self, Events};
+use crate::gate::hot::HotChecks;
+use crate::gate::{self, Gate};
+use crate::history::{self, History};
+use crate::mail::{self, Mail};
+use crate::parameters::{self, Parameters};
+use crate::probes::{self, Probes};
+use crate::projects::{self, Projects};
+use crate::realms::{self, Realms};
+use crate::rotation::Rotation;
+use crate::sign_in::{self, SignIn};
+use crate::signup::{self, SignUp};
+use crate::tokens::{self, Tokens};
+use crate::users::Users;
+use crate::utilities::{self, Utilities};
+use crate::vault::{self, Vault};
+use crate::webhooks::{self, Webhooks};
+
+/// The nouns that have routes, each with the field of [`Nouns`] that is their state.
+macro_rules! every_noun {
+    ($with:ident $(, $nouns:expr)?) => {
+        $with!(
+            $($nouns,)?
+            sign_in: sign_in, signup: signup, account: account, history: history,
+            tokens: tokens, projects: projects, realms: realms, vault: vault,
+            activity: activity_log, events: events, webhooks: webhooks, alerts: alerts,
+            gate: gate, utilities: utilities, probes: probes,
+        )
+    };
+}
+
+macro_rules! routes_of {
+    ($nouns:expr, $($noun:ident: $field:ident,)*) => {
+        OpenApiRouter::with_openapi(Document::openapi())
+            $(.merge($noun::routes().with_state(Arc::clone(&$nouns.$field))))*
+    };
+}
+
+macro_rules! documents_of {
+    ($($noun:ident: $field:ident,)*) => {{
+        let mut document = Document::openapi();
+        $(document.merge($noun::routes().into_openapi());)*
+        document
+    }};
+}
+
+/// What the service is made from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub engine: engine::Settings,
+    /// Where authorization codes may be sent.
+    pub redirect_hosts: RedirectHosts,
+    /// How emails leave.
+    pub mail: mail::Transport,
+    /// Who may make an account.
+    pub sign_up: signup::Mode,
+    /// Where webhooks may go besides the Internet.
+    pub webhook_allow: Option<AddressList>,
+    /// How deep tokens may make tokens.
+    pub max_delegation_depth: u32,
+}
+
+/// The running service. Only what puts things together holds it; a noun holds those that it stands on.
+#[derive(Debug)]
+pub struct Nouns {
+    pub engine: Engine,
+    pub history: Arc<History>,
+    pub realms: Arc<Realms>,
+    pub users: Arc<Users>,
+    pub mail: Arc<Mail>,
+    pub sign_in: Arc<SignIn>,
+    pub tokens: Arc<Tokens>,
+    pub projects: Arc<Projects>,
+    pub vault: Arc<Vault>,
+    pub signup: Arc<SignUp>,
+    pub account: Arc<Account>,
+    pub activity_log: Arc<ActivityLog>,
+    pub gate: Arc<Gate>,
+    pub events: Arc<Events>,
+    pub webhooks: Arc<Webhooks>,
+    pub alerts: Arc<Alerts>,
+    pub audit: Arc<Audit>,
+    pub rotation: Arc<Rotation>,
+    pub probes: Arc<Probes>,
+    pub utilities: Arc<Utilities>,
+}
+
+/// Every column of sealed values.
+pub(crate) fn sealed() -> Vec<&'static Sealed> {
+    let columns = keys::sealed::SEALED.iter().chain(&jobs::store::SEALED);
+    columns.chain(&sign_in::SEALED).chain(&vault::SEALED).chain(&webhooks::SEALED).collect()
+}
+
+impl Nouns {
+    /// Opens the database and puts everything together. Starts nothing.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn open(settings: Settings, clock: Clock) -> anyhow::Result<Arc<Self>> {
+        let engine = Engine::open(settings.engine.clone(), clock).await?;
+        let history = History::new(&engine);
+        let users = Users::new(&engine, &history);
+        let mail = Mail::new(&engine, &settings.mail)?;
+        let sign_in = SignIn::new(&engine, settings.redirect_hosts, &history, &users, &mail);
+        let tokens = Tokens::new(&engine, &sign_in, settings.max_delegation_depth);
+        let events = Events::new(&engine);
+        let audit = Audit::new(&engine);
+        let nouns = Self {
+            realms: Realms::new(&engine),
+            projects: Projects::new(&engine),
+            vault: Vault::new(&engine),
+            signup: SignUp::new(&engine, &history, &users, &mail, &sign_in, settings.sign_up),
+            account: Account::new(&engine, &history, &users, &mail, &tokens),
+            activity_log: ActivityLog::new(&engine, &tokens),
+            gate: Gate::new(&engine),
+            webhooks: Webhooks::new(&engine, &events, settings.webhook_allow)?,
+            alerts: Alerts::new(&engine, &mail, &tokens),
+            rotation: Rotation::new(&engine, sealed()),
+            probes: Probes::new(&engine, &audit),
+            utilities: Utilities::new(&engine),
+            history,
+            users,
+            mail,
+            sign_in,
+            tokens,
+            events,
+            audit,
+            engine,
+        };
+        nouns.alerts.begin().await?;
+        Ok(Arc::new(nouns))
+    }
+
+    /// Starts what runs beside the requests.
+    pub fn start(&self) {
+        let tasks = &self.engine.tasks;
+        self.engine.start();
+        self.rotation.start(tasks);
+        self.audit.start(tasks);
+        self.sign_in.start(tasks);
+        self.engine.jobs.start(tasks, self.jobs());
+        self.history.start(tasks);
+        self.events.start(tasks);
+        self.webhooks.start(tasks);
+        self.alerts.start(tasks);
+    }
+
+    /// Every kind of job.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<jobs::Kind> {
+        vec![self.mail.job(), self.signup.job()]
+    }
+
+    /// Pages for people: no part of the API.
+    fn pages(&self) -> Router {
+        Router::new()
+            .merge(sign_in::pages().with_state(Arc::clone(&self.sign_in)))
+            .merge(signup::pages().with_state(Arc::clone(&self.signup)))
+    }
+
+    /// What connections are given to.
+    #[must_use]
+    pub fn edge(&self) -> Edge {
+        Edge::new(EdgeParts {
+            router: self.router(),
+            access: Arc::clone(&self.engine.access),
+            activity: self.engine.activity.clone(),
+            nodes: self.engine.nodes.clone(),
+            fast_path: Box::new(HotChecks::new(&self.engine)),
+            branches: vec![Box::new(Sockets::new(&self.events))],
+        })
+    }
+
+    fn router(&self) -> Router {
+        let access = &self.engine.access;
+        let (router, document) = every_noun!(routes_of, self).split_for_parts();
+        let state = (Arc::clone(access), Parameters::of(&document));
+        let router = router.route_layer(from_fn_with_state(state, parameters::check));
+        // One copy, however many wait for it.
+        let document = axum::body::Bytes::from(finish(document).to_json().unwrap_or_default());
+        let (on_no_route, on_no_method) = (Arc::clone(access), Arc::clone(access));
+        router
+            .route(
+                "/openapi.json",
+                get(move || {
+                    let document = document.clone();
+                    async move { ([(http::header::CONTENT_TYPE, "application/json")], document) }
+                }),
+            )
+            .route("/", get(async || ([(http::header::CONTENT_TYPE, "text/plain; charset=utf-8")], WELCOME)))
+            .merge(self.pages())
+            .fallback(move |parts: Parts| async move { no_route(&on_no_route, &parts).await })
+            .method_not_allowed_fallback(
+                move |parts: Parts| async move { no_method(&on_no_method, &parts).await },
+            )
+    }
+
+    /// Closes every connection to the database.
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(info(
+    title = "hoody",
+    description = "Authentication for scripts, CI and AI agents. Errors come as \
+        `{statusCode, error, message, code, data?}`; clients branch on `code`."
+))]
+struct Document;
+
+/// What somebody sees who opens the address in a browser.
+const WELCOME: &str = "This is hoody, an authentication service for people, scripts and agents.\n\n\
+    The API begins at /api/v1; /openapi.json describes it.\n\
+    On the command line: hoody --base-url <this address> login\n\
+    Is it well? /livez, /readyz\n";
+
+async fn no_route(access: &Access, parts: &Parts) -> Error {
+    note_who(parts, access).await;
+    Error::NotFound { code: "RESOURCE_NOT_FOUND", message: "There is no such route" }
+}
+
+async fn no_method(access: &Access, parts: &Parts) -> Error {
+    note_who(parts, access).await;
+    Error::MethodNotAllowed
+}
+
+/// The OpenAPI document of this version, as it is committed.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    finish(every_noun!(documents_of))
+}
