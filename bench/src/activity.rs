@@ -12,7 +12,7 @@ use hoody_core::time::Timestamp;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::compare::Plan;
+use crate::plan::Plan;
 use crate::contest;
 use crate::in_process::call;
 use crate::load::cpu_seconds;
@@ -37,11 +37,11 @@ pub fn rates(runtime: &Runtime, plan: &Plan, report: &mut Report) {
         "Checks without a socket, as fast as they go in one process on both cores, for {} s:\n",
         plan.sustained
     ));
-    let directory = crate::compare::directory();
+    let directory = crate::plan::directory();
     let done = runtime.block_on(sustained("sqlite", directory.path(), plan.sustained));
     report.text(&format!("- SQLite: {done}"));
     if let Some(url) = &plan.postgres {
-        let directory = crate::compare::directory();
+        let directory = crate::plan::directory();
         let url = contest::new_database(url, "sustained");
         let done = runtime.block_on(sustained(&url, directory.path(), plan.sustained));
         report.text(&format!("- PostgreSQL, its server on the same cores: {done}"));

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::compare::directory;
+use crate::plan::directory;
 use crate::contest::{self, hoody};
 use crate::report::{Report, median};
 

@@ -1,42 +1,19 @@
 //! What `bench/run` measures, in the order of the report. A part is known by its name and can run alone.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::contest::{self, Server, hoody, make_tokens, pinned, write_lines};
+use crate::plan::{CHECK, CONNECTIONS, Plan, directory, load};
 use crate::report::{Report, median};
 use crate::scale;
 
 const TOKENS: usize = 1_000;
-const CONNECTIONS: usize = 64;
 /// How many make tokens at once, each on an account of its own.
 const CLIENTS: usize = 16;
-pub const CHECK: &str = "GET /api/v1/auth/check?permission=projects.read";
-
-/// How long and how much.
-pub struct Plan {
-    pub rounds: usize,
-    pub seconds: f64,
-    pub peers: Option<PathBuf>,
-    /// A program of another version, for the hot path.
-    pub against: Option<PathBuf>,
-    /// A server for the rate of issuing and the request log; `postgres://…`, databases are made on it.
-    pub postgres: Option<String>,
-    /// Where databases with many rows are kept, to be used again.
-    pub kept: PathBuf,
-    /// How long the request log is filled.
-    pub sustained: u64,
-    /// How many rows of the request log are asked, on SQLite and on PostgreSQL.
-    pub rows: [u64; 2],
-}
-
-/// `what` with the credentials in a file.
-pub fn load(target: &str, credentials: &Path, seconds: f64) -> Value {
-    json!({ "target": target, "credentials": credentials, "connections": CONNECTIONS, "seconds": seconds })
-}
 
 /// Measures one part and writes it down.
 pub fn run(runtime: &Runtime, plan: &Plan, part: &str) {
@@ -325,7 +302,7 @@ fn issuing(runtime: &Runtime, plan: &Plan, report: &mut Report) {
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--activity", "off", "--data-dir"])
             .arg(directory.path());
-        command.env("HOODY_ADMIN_USERNAME", "bench").env("HOODY_ADMIN_PASSWORD", contest::PASSWORD);
+        command.env("HOODY_ADMIN_USERNAME", "bench").env("HOODY_ADMIN_PASSWORD", crate::load::PASSWORD);
         if let Some(url) = &url {
             command.env("HOODY_DATABASE_URL", url);
             let init = std::process::Command::new(&own)
@@ -353,7 +330,7 @@ fn make_account(own: &Path, directory: &Path, url: Option<&str>, name: &str) {
     }
     let mut child = command.stdin(std::process::Stdio::piped()).spawn().expect("hoody runs");
     let mut stdin = child.stdin.take().expect("stdin");
-    std::io::Write::write_all(&mut stdin, contest::PASSWORD.as_bytes()).expect("a password");
+    std::io::Write::write_all(&mut stdin, crate::load::PASSWORD.as_bytes()).expect("a password");
     drop(stdin);
     assert!(child.wait().is_ok_and(|status| status.success()), "the account is made");
 }
@@ -430,8 +407,4 @@ fn peers(runtime: &Runtime, plan: &Plan, report: &mut Report) {
         contestants.iter().map(|contestant| contestant.name.as_str()).zip(&results),
     );
     warn(report, disturbed, plan);
-}
-
-pub fn directory() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
 }

@@ -204,14 +204,13 @@ pub fn hoody_of(program: &Path, directory: &Path, flags: &[&str]) -> Option<Serv
             .arg(directory)
             .args(flags)
             .env("HOODY_ADMIN_USERNAME", "bench")
-            .env("HOODY_ADMIN_PASSWORD", PASSWORD)
+            .env("HOODY_ADMIN_PASSWORD", load::PASSWORD)
             .env("TOKIO_WORKER_THREADS", "1"),
     )?;
     server.metrics = Some(free);
     Some(server)
 }
 
-pub const PASSWORD: &str = "correct horse battery";
 
 /// Signs in to hoody as the first account; the session.
 pub async fn sign_in(base: &str) -> String {
@@ -220,7 +219,7 @@ pub async fn sign_in(base: &str) -> String {
 
 /// Signs in to hoody; the session.
 pub async fn sign_in_as(base: &str, name: &str) -> String {
-    let login = json!({ "username": name, "password": PASSWORD });
+    let login = json!({ "username": name, "password": load::PASSWORD });
     let url = format!("{base}/api/v1/users/auth/login");
     let answer = reqwest::Client::new().post(url).json(&login).send().await.expect("a login");
     let session: Value = answer.json().await.expect("json");

@@ -67,7 +67,7 @@ async fn plant(directory: &std::path::Path) -> Service {
     let url = format!("sqlite:{}", directory.join("hoody.db").display());
     let now = Timestamp::from_millis(1_772_442_942_118);
     let service = Service::open_logging(&url, directory, "", now, None).await;
-    service.create_user("bench", None, crate::contest::PASSWORD).await;
+    service.create_user("bench", None, crate::load::PASSWORD).await;
     let (_, id) = first_token(&service).await;
     service.plant_like(&id, IN_USE[1]).await;
     service.poll().await;
@@ -103,7 +103,7 @@ fn draw(tokens: &[String]) -> Vec<String> {
 
 /// Signs in and makes a token: the session, and the token's id.
 pub async fn first_token(service: &Service) -> (String, String) {
-    let login = json!({ "username": "bench", "password": crate::contest::PASSWORD });
+    let login = json!({ "username": "bench", "password": crate::load::PASSWORD });
     let session = call(service, "POST", "/api/v1/users/auth/login", None, Some(login)).await;
     let session = session["data"]["token"].as_str().expect("a session").to_owned();
     let made = call(service, "POST", "/api/v1/auth/tokens", Some(&session), Some(json!({}))).await;

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 
 use crate::times::Times;
 
+/// The password of the account that is signed in to.
+pub const PASSWORD: &str = "correct horse battery";
+
 /// What to send, to whom, for how long.
 pub struct Load {
     pub address: SocketAddr,
@@ -208,7 +211,7 @@ impl Writer {
             Step::Read => ("GET /api/v1/users/auth/activity".to_owned(), None),
             Step::SignIn => (
                 "POST /api/v1/users/auth/login".to_owned(),
-                Some(json!({ "username": "bench", "password": crate::contest::PASSWORD }).to_string()),
+                Some(json!({ "username": "bench", "password": PASSWORD }).to_string()),
             ),
         };
         let body = body.unwrap_or_default();

@@ -8,6 +8,7 @@ mod compare;
 mod contest;
 mod in_process;
 mod load;
+mod plan;
 mod report;
 mod scale;
 mod server;
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
             let number = |name: &str, otherwise: u64| {
                 std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
             };
-            let plan = compare::Plan {
+            let plan = plan::Plan {
                 rounds: rounds.parse().expect("a number of rounds"),
                 seconds: seconds.parse().expect("seconds"),
                 peers: std::env::var_os("BENCH_PEERS").map(Into::into),

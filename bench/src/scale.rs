@@ -8,8 +8,8 @@ use hoody_core::time::Timestamp;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::compare::{CHECK, Plan, load};
-use crate::contest::{self, Server, hoody, write_lines};
+use crate::plan::{CHECK, Plan, load};
+use crate::contest::{Server, hoody, write_lines};
 use crate::load::Zipf;
 use crate::report::{Report, median};
 
@@ -130,7 +130,7 @@ async fn planted(directory: &PathBuf, count: u64) -> Service {
     let url = format!("sqlite:{}", directory.join("hoody.db").display());
     let service = Service::open(&url, directory, "", Timestamp::from_millis(NOW)).await;
     if !is_whole.exists() {
-        service.create_user("bench", None, contest::PASSWORD).await;
+        service.create_user("bench", None, crate::load::PASSWORD).await;
         let (_, id) = crate::in_process::first_token(&service).await;
         service.plant_like(&id, count).await;
         std::fs::write(is_whole, "").expect("a file");

@@ -121,7 +121,7 @@ fn imports_are_read_in_every_form() {
     assert_eq!(first_names("db::Db;"), ["db"]);
     assert_eq!(first_names("{a::{b, c}, d, e_1::*};"), ["a", "d", "e_1"]);
     assert_eq!(first_names("Error;"), [""]);
-    assert_eq!(code("use crate::a; // crate::b\n#[cfg(test)]\nuse crate::c;"), "use crate::a; \n");
+    assert_eq!(code("use crate::a; // crate::b\n#[cfg(test)]\nuse crate::c;"), "use crate::a; ");
 }
 
 /// A bare spawn is a task whose end nobody notices.
@@ -130,7 +130,7 @@ fn nothing_spawns_but_the_supervisor() {
     /// The end of each of these is awaited or of no matter.
     const ALLOWED: [(&str, &str); 7] = [
         ("cli/src/terminal/prompt.rs", "std::thread::spawn"),
-        ("cli/src/commands/web_login.rs", ".spawn()"),
+        ("cli/src/commands/sign_in/web_login.rs", ".spawn()"),
         ("engine/src/db/tx.rs", "runtime.spawn(session."),
         ("engine/src/jobs/runner.rs", "under_way.spawn("),
         ("engine/src/telemetry/lines.rs", "std::thread::Builder"),

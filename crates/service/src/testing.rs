@@ -167,15 +167,6 @@ impl Service {
     }
 }
 
-#[cfg(test)]
-impl Service {
-    /// A service on a new database of its own in `directory`, for tests of one part.
-    pub(crate) async fn for_test(directory: &Path, now: Timestamp) -> Self {
-        let url = format!("sqlite:{}", directory.join("hoody.db").display());
-        Self::open(&url, directory, "", now).await
-    }
-}
-
 /// With open sign-up, and a request log that is written in batches.
 fn settings(url: &str, directory: &Path) -> Settings {
     let from = mail::parse_sender("hoody@example.com").expect("an address");

@@ -154,14 +154,17 @@ pub trait Needs: 'static {
     const UNSCOPED: bool = false;
 }
 
-macro_rules! needs {
+/// Defines what routes ask of their callers: a type for each set of rules, which a noun gives to [`Caller`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __needs {
     ($($(#[$doc:meta])* $name:ident { $($item:ident = $value:expr),* $(,)? })*) => { $(
         $(#[$doc])*
         #[derive(Debug)]
         pub enum $name {}
-        impl Needs for $name { $(needs!(@ $item $value);)* }
+        impl $crate::web::caller::Needs for $name { $($crate::__needs!(@ $item $value);)* }
     )* };
-    (@ ACCEPTS $value:expr) => { const ACCEPTS: Accepts = $value; };
+    (@ ACCEPTS $value:expr) => { const ACCEPTS: hoody_core::grant::Accepts = $value; };
     (@ LEAF $value:expr) => { const LEAF: Option<&'static str> = Some($value); };
     (@ WRITES $value:expr) => { const WRITES: bool = $value; };
     (@ VAULT $value:expr) => { const VAULT: bool = $value; };
@@ -169,6 +172,7 @@ macro_rules! needs {
     (@ BANNED $value:expr) => { const BANNED: bool = $value; };
     (@ UNSCOPED $value:expr) => { const UNSCOPED: bool = $value; };
 }
+pub use __needs as needs;
 
 needs! {
     /// Any credential that is in force.
@@ -177,36 +181,10 @@ needs! {
     ValidOrBanned { BANNED = true }
     /// A session: what concerns the account itself.
     ASession { ACCEPTS = Accepts::Session }
-    /// A session, or a token that may make tokens.
-    Minting { ACCEPTS = Accepts::Minter, LEAF = "resources.create_tokens" }
     /// A token that asks about itself, also where it may do nothing else.
     ItselfAToken { ACCEPTS = Accepts::Token, UNSCOPED = true }
-    /// A token that changes its public profile.
-    OwnProfile { ACCEPTS = Accepts::Token, LEAF = "resources.auth_token_public_profile" }
     /// Reading the account.
     AccountRead { LEAF = "resources.read_account" }
-    /// Listing realms.
-    RealmsRead { LEAF = "resources.realms" }
-    /// Reading projects and their permissions.
-    ProjectsRead { LEAF = "projects.read" }
-    /// Making projects.
-    ProjectsCreate { LEAF = "projects.create" }
-    /// Changing projects.
-    ProjectsUpdate { LEAF = "projects.update" }
-    /// Deleting projects.
-    ProjectsDelete { LEAF = "projects.delete" }
-    /// Sharing projects.
-    MembersInvite { LEAF = "projects.members.invite" }
-    /// Changing what others may do in a project.
-    MembersChange { LEAF = "projects.members.change_roles" }
-    /// Ending a share.
-    MembersRemove { LEAF = "projects.members.remove" }
-    /// The vault, in all ways.
-    Vault { LEAF = "resources.vault", VAULT = true }
-    /// Reading events.
-    Events { LEAF = "resources.events", EVENTS = true }
-    /// Deleting events: reading them, and changing anything at all.
-    EventsDelete { LEAF = "resources.events", EVENTS = true, WRITES = true }
 }
 
 impl<R> std::ops::Deref for Caller<R> {

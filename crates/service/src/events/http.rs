@@ -15,7 +15,7 @@ use hoody_core::wire;
 use hoody_engine::error::Error;
 use hoody_engine::feed::Change;
 use hoody_engine::keys::Keys;
-use hoody_engine::web::caller::{self, AnyCaller, EventsDelete};
+use hoody_engine::web::caller::{AnyCaller, needs};
 use hoody_engine::web::query::{parse_date, parse_realm};
 use hoody_engine::web::{Answer, Caller, IdPath, JsonBody, Query, list};
 use serde_json::{Value, json};
@@ -23,6 +23,13 @@ use serde_json::{Value, json};
 use super::store::{self, Filter, Part};
 use super::{DELETED, Event, Events, RETENTION_DAYS, Scope};
 use crate::realms;
+
+needs! {
+    /// Reading events.
+    EventsRead { LEAF = "resources.events", EVENTS = true }
+    /// Deleting events: reading them, and changing anything at all.
+    EventsDelete { LEAF = "resources.events", EVENTS = true, WRITES = true }
+}
 
 const NOT_FOUND: Error = Error::NotFound { code: "EVENT_NOT_FOUND", message: "Event not found" };
 /// How many events one transaction deletes: others write in between.
@@ -63,7 +70,7 @@ const NOT_WITH_CURSOR: [&str; 10] = [
     (status = 410, body = wire::ErrorBody)))]
 pub async fn list_events(
     State(events): State<Arc<Events>>,
-    caller: Caller<caller::Events>,
+    caller: Caller<EventsRead>,
     query: Query,
 ) -> Result<Response, Error> {
     let limit = query.number("limit", 1..=500, 100)?;
@@ -240,7 +247,7 @@ pub async fn check_cursor(events: &Events, scope: Scope, cursor: Cursor) -> Resu
     (status = 400, body = wire::ErrorBody), (status = 403, body = wire::ErrorBody)))]
 pub async fn get_event_stats(
     State(events): State<Arc<Events>>,
-    caller: Caller<caller::Events>,
+    caller: Caller<EventsRead>,
     query: Query,
 ) -> Result<Answer<wire::EventStats>, Error> {
     let scope = scope(&caller, query.realm("realm_id")?)?;
@@ -264,7 +271,7 @@ pub async fn get_event_stats(
     (status = 404, body = wire::ErrorBody)))]
 pub async fn get_event(
     State(events): State<Arc<Events>>,
-    caller: Caller<caller::Events>,
+    caller: Caller<EventsRead>,
     IdPath(id): IdPath<noun::Event>,
 ) -> Result<Answer<wire::Event>, Error> {
     let event = store::find_event(&events.db, caller.account(), id).await?;

@@ -22,7 +22,7 @@ use hoody_core::wire;
 use hoody_engine::error::Error;
 use hoody_engine::shares::{Share, Shares};
 use hoody_engine::tasks;
-use hoody_engine::web::caller::{self, Head, denied, judge, origin, rule};
+use hoody_engine::web::caller::{Head, denied, judge, origin, rule};
 use hoody_engine::web::layers::Branch;
 use http::Request;
 use serde::{Deserialize, Serialize};
@@ -181,7 +181,8 @@ async fn open(events: &Arc<Events>, socket: &SocketRef, TryData(auth): TryData<A
     let auth = auth.map_err(|_| Invalid::validation("auth: an object with the text `token`"))?;
     let missing = || denied(Deny::Missing);
     let token = auth.token.filter(|token| !token.is_empty()).ok_or_else(missing)?;
-    let caller = judge(socket.req_parts(), token.expose(), &events.access, rule::<caller::Events>()?).await?;
+    let caller =
+        judge(socket.req_parts(), token.expose(), &events.access, rule::<super::http::EventsRead>()?).await?;
     let scope = Scope { account: caller.account(), realm: realms::select(&caller, auth.realm_id)? };
     let types = auth.event_type.as_deref().unwrap_or_default().split(',').filter(|text| !text.is_empty());
     let types = Patterns::parse(types).map_err(|why| Invalid::validation(format!("event_type: {why}")))?;

@@ -21,7 +21,7 @@ use hoody_core::id::RealmId;
 use hoody_core::invalid::Invalid;
 use hoody_core::wire;
 use hoody_engine::error::Error;
-use hoody_engine::web::caller::{self, Head, credential};
+use hoody_engine::web::caller::{Head, credential};
 use hoody_engine::web::{Caller, Query};
 use http::request::Parts;
 use http::{HeaderValue, header};
@@ -43,7 +43,7 @@ use super::stream::{self, End, Holder, Stream, Told, Wanted};
     (status = 410, body = wire::ErrorBody), (status = 429, body = wire::ErrorBody)))]
 pub async fn stream_events(
     State(events): State<Arc<Events>>,
-    caller: Caller<caller::Events>,
+    caller: Caller<super::http::EventsRead>,
     query: Query,
     parts: Parts,
 ) -> Result<Response, Error> {

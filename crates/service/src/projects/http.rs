@@ -16,9 +16,20 @@ use hoody_engine::clock::entropy;
 use hoody_engine::db::On;
 use hoody_engine::error::Error;
 use hoody_engine::feed::{Change, Mutation};
-use hoody_engine::web::caller::{AnyCaller, ProjectsCreate, ProjectsDelete, ProjectsRead, ProjectsUpdate};
+use hoody_engine::web::caller::{AnyCaller, needs};
 use hoody_engine::web::paging::Page;
 use hoody_engine::web::{Answer, Caller, IdPath, JsonBody, Query, list};
+
+needs! {
+    /// Reading projects and their permissions.
+    ProjectsRead { LEAF = "projects.read" }
+    /// Making projects.
+    ProjectsCreate { LEAF = "projects.create" }
+    /// Changing projects.
+    ProjectsUpdate { LEAF = "projects.update" }
+    /// Deleting projects.
+    ProjectsDelete { LEAF = "projects.delete" }
+}
 
 const NOT_FOUND: Error = Error::NotFound { code: "PROJECT_NOT_FOUND", message: "Project not found" };
 

@@ -8,8 +8,13 @@ use hoody_core::wire;
 
 use super::{Realms, store};
 use hoody_engine::error::Error;
-use hoody_engine::web::caller::RealmsRead;
+use hoody_engine::web::caller::needs;
 use hoody_engine::web::{Answer, Caller, Query, list};
+
+needs! {
+    /// Listing realms.
+    RealmsRead { LEAF = "resources.realms" }
+}
 
 /// The most realms that are listed.
 const MAX_LISTED: usize = 10_000;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use hoody_core::grant::{Bounds, Realms};
+use hoody_core::grant::{Accepts, Bounds, Realms};
 use hoody_core::id::{TokenId, noun};
 use hoody_core::invalid::Invalid;
 use hoody_core::names;
@@ -22,8 +22,13 @@ use hoody_engine::catalogue::catalogue;
 use hoody_engine::clock::entropy;
 use hoody_engine::error::Error;
 use hoody_engine::feed::{Change, Mutation};
-use hoody_engine::web::caller::{AnyCaller, ItselfAToken, Minting, Valid};
+use hoody_engine::web::caller::{AnyCaller, ItselfAToken, Valid, needs};
 use hoody_engine::web::{Answer, Caller, IdPath, JsonBody, list};
+
+needs! {
+    /// A session, or a token that may make tokens.
+    Minting { ACCEPTS = Accepts::Minter, LEAF = "resources.create_tokens" }
+}
 
 pub const NOT_FOUND: Error =
     Error::NotFound { code: "TOKEN_NOT_FOUND", message: "Authentication token not found" };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use hoody_core::acting::Act;
+use hoody_core::grant::Accepts;
 use hoody_core::names;
 use hoody_core::token::ProfileChange;
 use hoody_core::wire;
@@ -13,9 +14,14 @@ use super::changes::{judge, write};
 use super::http::NOT_FOUND;
 use super::{Tokens, delegation, store};
 use hoody_engine::error::Error;
-use hoody_engine::web::caller::{OwnProfile, Valid};
+use hoody_engine::web::caller::{Valid, needs};
 use hoody_engine::web::path::TextPath;
 use hoody_engine::web::{Answer, Caller, JsonBody};
+
+needs! {
+    /// A token that changes its public profile.
+    OwnProfile { ACCEPTS = Accepts::Token, LEAF = "resources.auth_token_public_profile" }
+}
 
 /// Changes the calling token's own public profile
 #[utoipa::path(method(put, patch), path = "/api/v1/auth/tokens/me/public-profile",

@@ -20,9 +20,14 @@ use super::{Entry, MAX_BYTES, Vault, mebibytes, percentage, store};
 use crate::realms;
 use hoody_engine::error::Error;
 use hoody_engine::feed::{Change, Mutation};
-use hoody_engine::web::caller;
+use hoody_engine::web::caller::needs;
 use hoody_engine::web::path::TextPath;
 use hoody_engine::web::{Answer, Caller, Query, list};
+
+needs! {
+    /// The vault, in all ways.
+    VaultOpen { LEAF = "resources.vault", VAULT = true }
+}
 
 const NOT_FOUND: Error = Error::NotFound { code: "VAULT_KEY_NOT_FOUND", message: "Vault key not found." };
 
@@ -47,7 +52,7 @@ impl FromRequestParts<Arc<Vault>> for KeyPath {
     (status = 403, body = wire::ErrorBody)))]
 pub async fn get_vault_stats(
     State(vault): State<Arc<Vault>>,
-    caller: Caller<caller::Vault>,
+    caller: Caller<VaultOpen>,
     query: Query,
 ) -> Result<Answer<wire::VaultStats>, Error> {
     let realm = realms::select(&caller, query.realm("realm_id")?)?;
@@ -71,7 +76,7 @@ pub async fn get_vault_stats(
     (status = 403, body = wire::ErrorBody)))]
 pub async fn list_vault_keys(
     State(vault): State<Arc<Vault>>,
-    caller: Caller<caller::Vault>,
+    caller: Caller<VaultOpen>,
     query: Query,
 ) -> Result<Response, Error> {
     let realm = realms::select(&caller, query.realm("realm_id")?)?;
@@ -89,7 +94,7 @@ pub async fn list_vault_keys(
     (status = 403, body = wire::ErrorBody), (status = 404, body = wire::ErrorBody)))]
 pub async fn get_vault_key(
     State(vault): State<Arc<Vault>>,
-    caller: Caller<caller::Vault>,
+    caller: Caller<VaultOpen>,
     KeyPath(name): KeyPath,
     query: Query,
 ) -> Result<Response, Error> {
@@ -111,7 +116,7 @@ pub async fn get_vault_key(
     (status = 403, body = wire::ErrorBody), (status = 413, body = wire::ErrorBody)))]
 pub async fn set_vault_key(
     State(vault): State<Arc<Vault>>,
-    caller: Caller<caller::Vault>,
+    caller: Caller<VaultOpen>,
     KeyPath(name): KeyPath,
     query: Query,
     request: Request<Body>,
@@ -181,7 +186,7 @@ async fn write_entry(mutation: &mut Mutation, entry: &Entry, before: Option<&Ent
     (status = 403, body = wire::ErrorBody), (status = 404, body = wire::ErrorBody)))]
 pub async fn delete_vault_key(
     State(vault): State<Arc<Vault>>,
-    caller: Caller<caller::Vault>,
+    caller: Caller<VaultOpen>,
     KeyPath(name): KeyPath,
     query: Query,
 ) -> Result<Answer<()>, Error> {
@@ -203,7 +208,7 @@ pub async fn delete_vault_key(
     (status = 403, body = wire::ErrorBody)))]
 pub async fn clear_vault(
     State(vault): State<Arc<Vault>>,
-    caller: Caller<caller::Vault>,
+    caller: Caller<VaultOpen>,
     query: Query,
 ) -> Result<Answer<wire::VaultCleared>, Error> {
     let realm = realms::select(&caller, query.realm("realm_id")?)?;

@@ -8,15 +8,24 @@ use hoody_core::id::{MemberId, ProjectId, noun};
 use hoody_core::wire::{self, PermissionLevel, ProjectMember};
 
 use super::super::body::{NewMember, parse_new_level};
-use super::super::http::{begin_on, find_target, find_visible, forbidden, limit_reached};
+use super::super::http::{ProjectsRead, begin_on, find_target, find_visible, forbidden, limit_reached};
 use super::super::{MAX_MEMBERS, Project, Projects};
 use super::store;
 use hoody_engine::error::Error;
 use hoody_engine::feed::{Change, Mutation};
-use hoody_engine::web::caller::{AnyCaller, MembersChange, MembersInvite, MembersRemove, ProjectsRead};
+use hoody_engine::web::caller::{AnyCaller, needs};
 use hoody_engine::web::paging::Page;
 use hoody_engine::web::path::TwoIds;
 use hoody_engine::web::{Answer, Caller, IdPath, JsonBody, Query};
+
+needs! {
+    /// Sharing projects.
+    MembersInvite { LEAF = "projects.members.invite" }
+    /// Changing what others may do in a project.
+    MembersChange { LEAF = "projects.members.change_roles" }
+    /// Ending a share.
+    MembersRemove { LEAF = "projects.members.remove" }
+}
 
 const NOT_FOUND: Error =
     Error::NotFound { code: "RESOURCE_NOT_FOUND", message: "Project permission not found" };
