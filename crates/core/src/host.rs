@@ -140,8 +140,11 @@ fn realm_label(name: &str) -> Option<(RealmId, &str)> {
 }
 
 /// The name of a host without port and trailing dot; an IPv6 address with its brackets; empty for the
-/// empty host that RFC 9110 allows.
-fn name_of(host: &str) -> Result<&str, HostError> {
+/// empty host that RFC 9110 allows. The case is left as it is.
+///
+/// # Errors
+/// [`HostError::Unreadable`] for what is no host.
+pub fn name_of(host: &str) -> Result<&str, HostError> {
     let (name, port) = match host.rfind([':', ']']) {
         Some(at) if host.as_bytes()[at] == b':' => (&host[..at], &host[at + 1..]),
         _ => (host, ""),

@@ -57,6 +57,8 @@ pub mod noun {
         Delivery,
         /// Something that its account should know.
         Alert,
+        /// What a proxy asks before it lets a request through to another service.
+        Gate,
     }
 }
 
@@ -82,6 +84,8 @@ pub type WebhookId = Id<noun::Webhook>;
 pub type DeliveryId = Id<noun::Delivery>;
 /// Something that its account should know.
 pub type AlertId = Id<noun::Alert>;
+/// What a proxy asks before it lets a request through.
+pub type GateId = Id<noun::Gate>;
 /// Whatever an event is about.
 pub type ResourceId = Id<noun::Resource>;
 /// One value of a key of the vault.

@@ -16,6 +16,8 @@ pub mod causes;
 pub mod device;
 pub mod event;
 pub mod expiry;
+pub mod explain;
+pub mod extras;
 pub mod grant;
 pub mod host;
 pub mod id;
@@ -31,6 +33,7 @@ pub mod permissions;
 pub mod pkce;
 #[doc(hidden)]
 pub mod properties;
+pub mod refusal;
 pub mod rotation;
 pub mod seal;
 pub mod secret;

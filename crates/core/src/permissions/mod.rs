@@ -6,9 +6,13 @@
 //! ([`Catalogue::to_paths`]), never as bits. What a missing path means is decided once: not granted.
 
 mod hoody;
+mod selection;
+
+pub mod own;
 
 use std::collections::HashMap;
 
+pub use selection::{AnyPermission, Catalogues, Named, Selected, Selection};
 use serde_json::{Map, Value};
 
 use crate::invalid::{Invalid, Violation};
