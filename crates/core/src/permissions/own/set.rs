@@ -112,6 +112,13 @@ impl OwnSet {
         self.ids().iter().chain(other.ids()).copied().collect()
     }
 
+    /// What this holds and `other` does not: what would be gained by going from `other` to this. Nothing for
+    /// [`OwnSet::ALL`], which names no leaf.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        self.ids().iter().copied().filter(|id| !other.has(*id)).collect()
+    }
+
     /// How many bytes it has beside itself if nothing shares them.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
@@ -222,6 +229,7 @@ pub(crate) mod tests {
                 prop_assert_eq!(both.has(leaf), a.has(leaf) && b.has(leaf));
                 prop_assert_eq!(either.has(leaf), a.has(leaf) || b.has(leaf));
             }
+            prop_assert_eq!(a.difference(&b).is_empty(), a.is_all() || a.within(&b));
             prop_assert!(both.within(&a) && both.within(&b) && a.within(&either) && b.within(&either));
             prop_assert_eq!(a.within(&b) && b.within(&a), a == b);
             prop_assert!(OwnSet::EMPTY.within(&a) && a.within(&OwnSet::ALL));
