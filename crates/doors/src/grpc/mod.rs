@@ -126,7 +126,7 @@ where
     };
     if path == HEALTH {
         return match service_of_health(message) {
-            Ok("" | SERVICE) => sent(health(server.is_serving)),
+            Ok("" | SERVICE) => sent(&health(server.is_serving)),
             Ok(_) => ended(Status::NotFound, "unknown service"),
             Err(_) => ended(Status::InvalidArgument, "the message cannot be read"),
         };
@@ -171,7 +171,7 @@ async fn checked<J: Judge>(judge: &J, server: Server<'_>, check: &Check<'_>) -> 
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect();
-    sent(allow(&set, &removed))
+    sent(&allow(&set, &removed))
 }
 
 /// The question of a call.
@@ -207,15 +207,15 @@ fn refuse(refusal: &Refusal, realm: &str, resource: Option<&str>) -> Response<Fr
     } else {
         Status::PermissionDenied
     };
-    sent(deny(status as u8, told.status().as_u16(), &headers, told.body()))
+    sent(&deny(status as u8, told.status().as_u16(), &headers, told.body()))
 }
 
 /// An answer with a message.
-fn sent(message: Vec<u8>) -> Response<Frames> {
+fn sent(message: &[u8]) -> Response<Frames> {
     let mut framed = BytesMut::with_capacity(PREFIX + message.len());
     framed.put_u8(0);
     framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
-    framed.put_slice(&message);
+    framed.put_slice(message);
     let mut response = ended(Status::Ok, "");
     response.body_mut().0.push_front(Frame::data(framed.freeze()));
     response

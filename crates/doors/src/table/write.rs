@@ -15,7 +15,7 @@ impl Definition {
             RealmRule::None => {}
             RealmRule::Fixed(realm) => drop(gate.insert("realm".into(), json!(realm))),
             RealmRule::Host(domain) => {
-                drop(gate.insert("realm".into(), json!(format!("{{realm}}.{domain}"))))
+                drop(gate.insert("realm".into(), json!(format!("{{realm}}.{domain}"))));
             }
         }
         if !self.strip.is_empty() {

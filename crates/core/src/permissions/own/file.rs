@@ -129,7 +129,7 @@ fn template(name: &str, entry: &Value, at: &str) -> Result<FileTemplate, Invalid
     for (index, entry) in listed.into_iter().flatten().enumerate() {
         match entry.as_str() {
             Some(path) if is_path(path.strip_suffix(".*").unwrap_or(path)) => {
-                permissions.push(path.to_owned())
+                permissions.push(path.to_owned());
             }
             _ if violations.len() == MAX_VIOLATIONS => break,
             _ => violations.push(Violation {
