@@ -1,7 +1,7 @@
-//! Why a credential is refused, and what would have to change: the decision itself, asked again and again.
+//! Explains a refusal: which rules fail, and what would have to change.
 //!
-//! [`decide`] names the first rule that fails. What would fail after it is found by deciding once more as if
-//! that rule held, so an explanation can never say another thing than the decision.
+//! [`decide`] names the first rule that fails. To find the next one, it decides again as if that rule held. So an
+//! explanation never contradicts the decision.
 
 use crate::address::AddressList;
 use crate::grant::{Accepts, Attempt, Credential, Deny, Grant, Realms, decide};

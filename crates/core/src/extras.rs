@@ -1,4 +1,4 @@
-//! What not every grant has, behind one pointer: lineage, own leaves, and the label that a gate tells.
+//! The parts of a grant that most grants lack, behind one pointer: lineage, own leaves, and label.
 //!
 //! Most cached grants have none of it and pay nothing. A grant of a token with own leaves and a label takes
 //! one allocation for all of it and one for the label's text; its own leaves are shared with every token

@@ -1,4 +1,4 @@
-//! What a proxy is answered: exactly 200, or 400 and above.
+//! Answers to a proxy: exactly 200, or 400 and above.
 //!
 //! A 200 has all six identity headers, empty where there is nothing, so that a client's own header of that
 //! name never survives. Proxies take other 2xx and 3xx in ways of their own, so those are never sent.
@@ -47,22 +47,33 @@ pub fn identity(holder: Option<&Holder>, realm: Option<RealmId>) -> HeaderMap {
         headers.insert(name, HeaderValue::from_static(""));
     }
     let Some(holder) = holder else { return headers };
-    headers.insert(USER_ID, hex(&holder.account.to_string()));
+    headers.insert(USER_ID, id(holder.account.bytes()));
     if let Some(token) = holder.token {
-        headers.insert(TOKEN_ID, hex(&token.to_string()));
+        headers.insert(TOKEN_ID, id(token.bytes()));
     }
-    headers.insert(TOKEN_ALIAS, hex(&encoded(holder.alias.as_bytes())));
-    headers.insert(EXTERNAL_ID, hex(&encoded(holder.external_id.as_bytes())));
+    headers.insert(TOKEN_ALIAS, visible(&encoded(holder.alias.as_bytes())));
+    headers.insert(EXTERNAL_ID, visible(&encoded(holder.external_id.as_bytes())));
     if let Some(realm) = realm {
-        headers.insert(REALM, hex(&realm.to_string()));
+        headers.insert(REALM, id(realm.bytes()));
     }
     headers.insert(PERMISSIONS, holder.permissions.clone());
     headers
 }
 
-/// Visible ASCII as a header has it; what is none stays away.
-fn hex(text: &str) -> HeaderValue {
+/// Text of visible ASCII as a header; anything else becomes an empty header.
+fn visible(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// An id as a header, without the formatter, which took half of the time of an answer.
+fn id(bytes: &[u8; 12]) -> HeaderValue {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |at: usize| {
+        let byte = bytes[at / 2];
+        DIGITS[usize::from(if at.is_multiple_of(2) { byte >> 4 } else { byte & 0xF })]
+    };
+    let digits: [u8; 24] = std::array::from_fn(digit);
+    HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// The value of `X-Hoody-Permissions`: paths joined by spaces, or `*truncated*` where they take more than 4 KB.
@@ -128,8 +139,8 @@ pub fn refused(refusal: &Refusal, realm: &str, resource: Option<&str>, body: boo
             // Rounded up by whoever measured it; never "now", which would be a loop.
             headers.extend(retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds.max(1)))));
             if let Some((policy, left)) = fields {
-                headers.insert(HeaderName::from_static("ratelimit-policy"), hex(policy));
-                headers.insert(HeaderName::from_static("ratelimit"), hex(left));
+                headers.insert(HeaderName::from_static("ratelimit-policy"), visible(policy));
+                headers.insert(HeaderName::from_static("ratelimit"), visible(left));
             }
         }
         _ => {}

@@ -1,7 +1,7 @@
-//! What a proxy asks: the URL that its operator wrote, and one family of forwarded headers.
+//! The question of a proxy, read from the URL that its operator wrote and one family of forwarded headers.
 //!
-//! What must hold comes from the URL alone. `X-Original-*`, `X-Real-IP`, `Forwarded` and `Host` are never read:
-//! proxies hand on what clients send there.
+//! The URL alone says what must hold. `X-Original-*`, `X-Real-IP`, `Forwarded` and `Host` are never read, since
+//! proxies pass on what clients send there.
 
 use std::net::IpAddr;
 

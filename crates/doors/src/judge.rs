@@ -1,8 +1,7 @@
-//! The question that a door puts, and the one decision about it.
+//! The question that a door asks, and the one decision about it.
 //!
-//! Which credential it is, whether it is in force and where, is [`hoody_core::grant::decide`]'s. The gate adds
-//! whose credentials it lets in and what its row needs. Every door asks [`decide`], so none has an answer of
-//! its own.
+//! [`hoody_core::grant::decide`] judges the credential itself. The gate adds two rules: the accounts that it lets
+//! in, and the permission that its row needs. Every door calls [`decide`], so all doors give the same answer.
 
 use std::future::Future;
 use std::net::IpAddr;

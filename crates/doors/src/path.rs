@@ -2,7 +2,7 @@
 //! same resource.
 //!
 //! Proxies and services decode, merge slashes, resolve dots and cut parameters, each in its own way. A target
-//! is accepted only where all of them agree. What is left of it is decoded once and compared by bytes.
+//! is accepted only where all of them agree. Its segments are then decoded once and compared by bytes.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Why a gate lets a request not through, and how that is told.
+//! The reasons why a gate refuses a request, each with its status, code and message.
 
 use std::borrow::Cow;
 

@@ -194,6 +194,53 @@ mod tests {
         );
     }
 
+    /// A template is a list of paths and no rule: a leaf that is added later is in none of them.
+    #[test]
+    fn the_paths_of_every_template_are_those_that_were_published() {
+        const CONTAINERS: &str = "containers.create,containers.read,containers.update,containers.delete,\
+                                  containers.actions.start,containers.actions.stop,containers.actions.restart,\
+                                  containers.actions.exec,containers.actions.logs,containers.features.ai,\
+                                  containers.features.hoody_kit,containers.features.snapshots,\
+                                  containers.features.networking";
+        const FINANCIAL: &str = "financial.wallet.read,financial.wallet.transfer,financial.wallet.withdraw,\
+                                 financial.billing.read,financial.billing.manage_payment_methods,\
+                                 financial.billing.download_invoices,financial.server_rental.view_marketplace,\
+                                 financial.server_rental.rent_servers,financial.server_rental.extend_rentals,\
+                                 financial.server_rental.terminate_rentals,financial.subscriptions.purchase";
+        const SHARED: &str = "resources.ssh_keys,resources.storage_shares,resources.proxy_aliases,\
+                              resources.firewalls,resources.realms,resources.auth_token_public_profile";
+        let pinned = [
+            (
+                "full_access",
+                format!(
+                    "{CONTAINERS},containers.features.kvm,projects.create,projects.read,projects.update,\
+                     projects.delete,projects.members.invite,projects.members.remove,\
+                     projects.members.change_roles,{FINANCIAL},resources.vault,resources.events,{SHARED},\
+                     resources.read_account"
+                ),
+            ),
+            ("external_customer", format!("{CONTAINERS},projects.read,resources.events,resources.realms")),
+            (
+                "dev_team",
+                format!(
+                    "{CONTAINERS},containers.features.kvm,projects.read,projects.update,resources.events,{SHARED}"
+                ),
+            ),
+            ("finance_team", format!("containers.read,projects.read,{FINANCIAL}")),
+            (
+                "read_only",
+                "containers.read,containers.actions.logs,projects.read,financial.wallet.read,\
+                 financial.billing.read,resources.events"
+                    .to_owned(),
+            ),
+        ];
+        let catalogue = Catalogue::hoody();
+        assert_eq!(catalogue.templates().len(), pinned.len());
+        for (name, paths) in pinned {
+            assert_eq!(catalogue.to_paths(catalogue.template(name).unwrap()), paths, "{name}");
+        }
+    }
+
     #[test]
     fn external_customers_cannot_create_projects() {
         let catalogue = Catalogue::hoody();

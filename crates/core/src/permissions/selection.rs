@@ -1,8 +1,8 @@
-//! What a request selects and a token stores: leaves of hoody's tree and of the operator's together.
+//! The permissions that a request selects and a token stores, from hoody's tree and the operator's catalogue.
 //!
 //! Hoody's leaves are stored as paths and the operator's as numbers, so that renaming one of the operator's
-//! is one row. `*` is expanded when it is stored: leaves that are added later are not in it. `**` is the one
-//! form that grows, and only a session may ask for it.
+//! is one row. `*` is expanded when it is stored, so it never includes leaves that are added later. `**` is the
+//! one form that grows, and only a session may ask for it.
 
 use std::fmt::Write as _;
 
@@ -27,7 +27,7 @@ pub enum AnyPermission {
     Own(OwnId),
 }
 
-/// What a path names, and what whoever uses it is told.
+/// The leaf that a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Named {
     /// The leaf.
@@ -46,7 +46,7 @@ pub struct Selected {
     grows: Vec<Box<str>>,
 }
 
-/// All that a token is given.
+/// All permissions of a token, as they are stored.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
     /// Of hoody's leaves.

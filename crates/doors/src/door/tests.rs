@@ -161,6 +161,22 @@ fn ask(judge: &Fake, headers: &HeaderMap, query: &str) -> Response<Bytes> {
     answer(judge, server, peer, headers, Some(query)).now_or_never().unwrap()
 }
 
+#[test]
+fn a_listener_can_move_its_answers_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    let (judge, headers) = (Fake::new(), HeaderMap::new());
+    let trusted = TrustedProxies::default();
+    let server = Server { issuer: "", realm: "", trusted: &trusted };
+    let answering = answer(&judge, server, "127.0.0.1".parse().unwrap(), &headers, None);
+    is_send(&answering);
+    assert_eq!(answering.now_or_never().unwrap().status(), 400);
+    let call = http::Request::post("/").body(http_body_util::Empty::<Bytes>::new()).unwrap();
+    let server = crate::grpc::Server { issuer: "", realm: "", is_serving: true };
+    let answering = crate::grpc::answer(&judge, server, call);
+    is_send(&answering);
+    assert_eq!(answering.now_or_never().unwrap().status(), 415);
+}
+
 fn asked(method: &str, target: &str, credential: Option<&str>) -> Response<Bytes> {
     ask(&Fake::new(), &headers(method, target, credential), &format!("gate={GATE}"))
 }

@@ -23,7 +23,8 @@ pub(super) fn conflicts(routes: &[Route]) -> Vec<Violation> {
 }
 
 fn conflict(routes: &[Route], route: &Route, (earlier, other): (usize, &Route)) -> Option<String> {
-    if !shares_method(route, other) {
+    // Most pairs have nothing in common, and cost nothing.
+    if !route.pattern.overlaps(&other.pattern) || !shares_method(route, other) {
         return None;
     }
     let met = route.pattern.meet(&other.pattern)?;

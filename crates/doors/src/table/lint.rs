@@ -1,4 +1,4 @@
-//! What is allowed in a table, and probably not meant.
+//! Warnings about rows that are valid but probably a mistake.
 
 use std::fmt;
 
@@ -107,11 +107,12 @@ fn is_shadowed(routes: &[Route], row: usize) -> bool {
 fn redundant(routes: &[Route], row: usize) -> Option<usize> {
     let route = &routes[row];
     let meets = |other: &Route| route.pattern.meet(&other.pattern);
-    let others = || routes.iter().enumerate().filter(move |(at, _)| *at != row);
+    let is_near = |other: &Route| route.pattern.overlaps(&other.pattern);
+    let others = || routes.iter().enumerate().filter(move |(at, other)| *at != row && is_near(other));
     // Rows that match some of its requests and not all: which one would decide depends on the path.
     let is_wider = |other: &Route| meets(other).is_some_and(|met| met == route.pattern);
     let is_narrower = |other: &Route| meets(other).is_some_and(|met| met == other.pattern);
-    let crosses = |other: &Route| meets(other).is_some() && !is_wider(other) && !is_narrower(other);
+    let crosses = |other: &Route| !is_wider(other) && !is_narrower(other);
     if others().any(|(_, other)| crosses(other)) {
         return None;
     }

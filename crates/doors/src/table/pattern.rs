@@ -105,6 +105,22 @@ impl Pattern {
         }
     }
 
+    /// Whether some path matches both. Allocates nothing.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let mut at = 0;
+        loop {
+            match (self.0.get(at), other.0.get(at)) {
+                (Some(Segment::Tail), _) | (_, Some(Segment::Tail)) | (None, None) => return true,
+                (None, Some(_)) | (Some(_), None) => return false,
+                (Some(Segment::Literal(mine)), Some(Segment::Literal(theirs))) if mine != theirs => {
+                    return false;
+                }
+                _ => at += 1,
+            }
+        }
+    }
+
     /// Whether it comes before `other` where both match: at the first segment that differs it is the more
     /// literal. A path that ends is more literal than `**`.
     #[must_use]
@@ -212,6 +228,7 @@ mod tests {
             let both = pattern(a).meet(&pattern(b));
             assert_eq!(both.as_ref().map(Pattern::to_text).as_deref(), met, "{a} {b}");
             assert_eq!(both, pattern(b).meet(&pattern(a)));
+            assert_eq!(both.is_some(), pattern(a).overlaps(&pattern(b)));
         }
     }
 
