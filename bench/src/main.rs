@@ -20,6 +20,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 fn main() -> ExitCode {
+    // reqwest is built without a TLS provider. It can be set only once: an error means that one is set.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if words.first() == Some(&"serve") || words.first() == Some(&"admin") {

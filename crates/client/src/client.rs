@@ -169,6 +169,9 @@ impl ClientBuilder {
     /// # Errors
     /// When the address, the proxy, a header or a certificate cannot be used, or TLS cannot be set up.
     pub fn build(self) -> Result<Client, BuildError> {
+        // reqwest is built without a TLS provider and uses the process's. It can be set only once: an error
+        // means that the program has chosen its own.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let wrong_base = |source| BuildError::Base { address: without_secrets(&self.address), source };
         let given = Base::parse(&self.address).map_err(wrong_base)?;
         let base = match self.realm {

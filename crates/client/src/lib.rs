@@ -3,6 +3,7 @@
 //! A [`Client`] speaks to one base address with one credential. It asks again by itself where that is
 //! safe: surely nothing was done, or doing it twice is doing it once. [`Error::is_outcome_unknown`] tells
 //! when a change may have been made all the same. It follows no redirect, and never logs or prints a secret.
+//! TLS is done by the program's default rustls provider, or else by ring, which becomes the default.
 //! Everything it sends and gets is in [`wire`]; the calls are grouped as the routes are:
 //! [`Client::tokens`], [`Client::projects`], [`Client::users`], [`Client::realms`], [`Client::vault`],
 //! [`Client::two_factor`], [`Client::device`], [`Client::activity`], [`Client::events`],

@@ -10,7 +10,7 @@ use hoody_core::totp::{TotpSecret, step_at};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Client, PASSWORD, Place, Server, eventually, on_both};
+use crate::support::{Client, PASSWORD, Place, Server, eventually, http, on_both};
 
 /// How long a browser may take to start or to show a page. The machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ impl Browser {
         let mut command = place.command(DRIVER);
         command.arg(format!("--port={port}"));
         let driver = Server::spawn(command);
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let http = http().timeout(PATIENCE).build().unwrap();
         let status = format!("http://127.0.0.1:{port}/status");
         eventually("the driver answers", PATIENCE, async || {
             http.get(&status).send().await.ok().filter(|answer| answer.status().is_success())

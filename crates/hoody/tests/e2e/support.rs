@@ -288,6 +288,12 @@ impl Drop for Guarded {
     }
 }
 
+/// What HTTP clients are built with. reqwest brings no TLS provider; an error means that one is set.
+pub(crate) fn http() -> reqwest::ClientBuilder {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy()
+}
+
 /// A running server. Killed when dropped.
 pub(crate) struct Server {
     child: Guarded,
@@ -328,7 +334,7 @@ impl Server {
                 }
             }
         });
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let http = http().timeout(PATIENCE).build().unwrap();
         Self { child: Guarded(Some(child)), said, base: String::new(), http }
     }
 
@@ -347,7 +353,7 @@ impl Server {
     /// Starts `command`, which listens on `address`, and whose standard error is not for this to read.
     pub(crate) fn unheard(mut command: Command, address: &str) -> Self {
         let child = Guarded(Some(command.stdout(Stdio::null()).spawn().unwrap()));
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let http = http().timeout(PATIENCE).build().unwrap();
         Self { child, said: Arc::default(), base: format!("http://{address}"), http }
     }
 
@@ -417,7 +423,7 @@ impl Server {
     /// From now on clients trust these certificates, and no others.
     pub(crate) fn trust(&mut self, pem: &str) {
         let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).unwrap();
-        let builder = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
+        let builder = http().timeout(PATIENCE);
         self.http = builder.tls_certs_only(certificates).build().unwrap();
     }
 

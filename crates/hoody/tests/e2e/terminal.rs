@@ -12,7 +12,7 @@ use rustix::pty::OpenptFlags;
 use serde_json::{Value, json};
 
 use crate::browser::protect;
-use crate::support::{Guarded, PASSWORD, PATIENCE, Place, Server, eventually};
+use crate::support::{Guarded, PASSWORD, PATIENCE, Place, Server, eventually, http};
 
 /// A command at a terminal of its own. What it prints on standard output is kept apart, as a pipe would.
 struct Terminal {
@@ -125,7 +125,7 @@ async fn nothing_that_others_wrote_steers_the_terminal() {
     let set = ["vault", "set", "k", "--value", HOSTILE, "--metadata", &meta];
     crate::support::finish(hoody(&set), "").await.ended(0);
     let agent = "x\u{202e}\u{9b}y";
-    let ask = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = http().build().unwrap();
     let asked = ask.get(format!("{}/api/v1/projects", server.base)).bearer_auth(&token);
     let header = reqwest::header::HeaderValue::from_bytes(agent.as_bytes()).unwrap();
     asked.header("user-agent", header).send().await.unwrap();
@@ -236,7 +236,7 @@ async fn login_asks_how_and_waits_for_a_browser() {
 
 /// What the page of the device flow does for `ada`.
 async fn approve(server: &Server, code: &str) {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = http().build().unwrap();
     let post = async |path: &str, body: Value, cookie: &str| {
         let request = http.post(format!("{}/api/v1/auth/device/{path}", server.base)).json(&body);
         request.header("cookie", cookie).send().await.unwrap()

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::support::{Place, Server, eventually, finish};
+use crate::support::{Place, Server, eventually, finish, http};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const GET: &[u8] = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -73,7 +73,7 @@ async fn connect(
     for pair in trusted {
         roots.add(pair.der().into()).unwrap();
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -262,8 +262,7 @@ async fn a_new_certificate_is_taken_under_load_and_nothing_is_dropped() {
                     client.try_get("/livez").await.is_ok_and(|reply| reply.status == 200)
                 } else {
                     let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).unwrap();
-                    let fresh =
-                        reqwest::Client::builder().no_proxy().tls_certs_only(certificates).http1_only();
+                    let fresh = http().tls_certs_only(certificates).http1_only();
                     let answer = fresh.build().unwrap().get(format!("{base}/livez")).send().await;
                     answer.is_ok_and(|answer| answer.status() == 200)
                 };

@@ -94,6 +94,9 @@ impl Egress {
             Arc::new(|name| Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }));
         let lookup = Arc::new(Mutex::new(system));
         let allowed = Arc::new(Mutex::new(allowed));
+        // reqwest is built without a TLS provider and uses the process's. It can be set only once: an error
+        // means that one is set.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = |is_plain| {
             let guard = Guard { allowed: Arc::clone(&allowed), is_plain, lookup: Arc::clone(&lookup) };
             reqwest::Client::builder()

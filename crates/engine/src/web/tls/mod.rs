@@ -1,6 +1,6 @@
 //! TLS: the certificate in use, its exchange while connections run, and what is to be said of it.
 //!
-//! Versions 1.2 and 1.3 by rustls with aws-lc-rs. The pair is read again when one of its files changed
+//! Versions 1.2 and 1.3 by rustls with ring. The pair is read again when one of its files changed
 //! (looked at every two seconds, through symbolic links) and on SIGHUP. One that cannot be used is
 //! warned of, and the one before stays. Connections that run are never touched.
 
@@ -15,7 +15,7 @@ use std::time::Duration;
 use hoody_core::time::{SECOND, Timestamp};
 use http::HeaderValue;
 use rustls::ServerConfig;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::signal::unix::Signal;
@@ -211,7 +211,7 @@ pub async fn watch(tls: Arc<Tls>, clock: Clock, hangups: Arc<Mutex<Signal>>) -> 
 }
 
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+    Arc::new(ring::default_provider())
 }
 
 #[cfg(test)]

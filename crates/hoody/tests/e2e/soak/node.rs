@@ -9,7 +9,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use super::log::Log;
 use super::streams::Target;
-use crate::support::{Guarded, PATIENCE, Place, binary, eventually};
+use crate::support::{Guarded, PATIENCE, Place, binary, eventually, http};
 
 /// What a process holds.
 #[derive(Debug, Clone, Default)]
@@ -100,7 +100,7 @@ impl Node {
             child: Mutex::new(Guarded(None)),
             log: Log::new(place.path(&format!("{port}.log"))),
             clients: Vec::new(),
-            patient: reqwest::Client::builder().build().unwrap(),
+            patient: http().build().unwrap(),
             is_mortal: start.is_mortal,
             peak: Mutex::default(),
         };
@@ -203,7 +203,7 @@ impl Node {
 
     async fn tasks(&self) -> Option<u64> {
         let url = format!("http://127.0.0.1:{}/metrics", self.metrics);
-        let text = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap().get(url).send();
+        let text = http().timeout(LIMIT).build().unwrap().get(url).send();
         let text = text.await.ok()?.text().await.ok()?;
         let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("hoody_tasks_alive")).collect();
         let alive = lines.iter().filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
@@ -220,7 +220,7 @@ fn field(status: &str, name: &str) -> u64 {
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
 fn client(trusted: Option<&[u8]>, is_http2: bool, limit: Option<Duration>) -> reqwest::Client {
-    let mut builder = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(5));
+    let mut builder = http().pool_idle_timeout(Duration::from_secs(5));
     if let Some(limit) = limit {
         builder = builder.timeout(limit);
     }
