@@ -12,7 +12,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 use self::log_limit::LogLimit;
 use crate::activity::Activity;
@@ -29,7 +30,7 @@ const PROPAGATION_BUCKETS: [f64; 9] = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25
 /// # Errors
 /// A sentence.
 pub fn check_filter(filter: &str) -> Result<String, String> {
-    let read = EnvFilter::try_new(filter);
+    let read: Result<Targets, _> = filter.parse();
     read.map(|_| filter.to_owned())
         .map_err(|error| format!("must be a filter such as info or hoody=debug: {error}"))
 }
@@ -38,18 +39,16 @@ pub fn check_filter(filter: &str) -> Result<String, String> {
 pub fn init_logs(filter: &str, is_json: bool) -> anyhow::Result<()> {
     // The driver repeats every notice of the server, and tells of each refused connection; whoever wants that says so.
     let quiet = format!("sqlx=warn,sqlx_core::pool=off,{filter}");
-    let filter = EnvFilter::try_new(quiet).with_context(|| format!("log: {filter:?} is no filter"))?;
+    let filter: Targets = quiet.parse().with_context(|| format!("log: {filter:?} is no filter"))?;
     let lines = lines::start().context("logs cannot be set up")?;
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).log_internal_errors(false);
+    let layer = tracing_subscriber::fmt::layer().with_writer(lines).log_internal_errors(false);
+    let registry = tracing_subscriber::registry();
     let result = if is_json {
-        builder.json().flatten_event(true).map_event_format(LogLimit::new).try_init()
+        let layer = layer.json().flatten_event(true).map_event_format(LogLimit::new);
+        registry.with(layer).with(filter).try_init()
     } else {
-        builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_target(false)
-            .map_event_format(LogLimit::new)
-            .try_init()
+        let layer = layer.with_ansi(std::io::stderr().is_terminal()).with_target(false);
+        registry.with(layer.map_event_format(LogLimit::new)).with(filter).try_init()
     };
     result.map_err(|error| anyhow::anyhow!("logs cannot be set up: {error}"))?;
     // The default one writes to stderr itself, and waits for whoever reads it.
