@@ -19,6 +19,10 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+/// The product's own: `serve` is the product.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     // reqwest is built without a TLS provider. It can be set only once: an error means that one is set.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -22,6 +22,8 @@ use hoody_engine::telemetry;
 /// The groups of the service, and which of the client's flags they have.
 const SERVER_GROUPS: [(&str, Share); 4] =
     [("serve", Share::None), ("admin", Share::Output), ("nodes", Share::All), ("audit", Share::Output)];
+/// How long a thread of the blocking pool waits for more work. Shorter than the interval of anything periodic.
+const IDLE_THREADS: Duration = Duration::from_secs(1);
 /// How long the end waits for threads that read or write.
 const LAST_THREADS: Duration = Duration::from_secs(1);
 /// How long it waits for whoever reads the log.
@@ -109,7 +111,9 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // Waiting threads take turns: with tokio's 10 s, work every 2 s would keep five threads alive forever.
+    let runtime = match runtime.enable_all().thread_keep_alive(IDLE_THREADS).build() {
         Ok(runtime) => runtime,
         Err(error) => return ended(Err(error.into())),
     };
