@@ -1,0 +1,1507 @@
+"""What callers send and what the server answers.
+
+Written by sdk/emit from openapi.json and sdk/names.json. Do not edit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, TypedDict, Union
+
+from ._secret import Secret
+
+
+class PermissionsContainersActions(TypedDict, total=False):
+    start: bool
+    stop: bool
+    restart: bool
+    exec: bool
+    logs: bool
+
+
+class PermissionsContainersFeatures(TypedDict, total=False):
+    ai: bool
+    hoody_kit: bool
+    snapshots: bool
+    networking: bool
+    kvm: bool
+
+
+class PermissionsContainers(TypedDict, total=False):
+    create: bool
+    read: bool
+    update: bool
+    delete: bool
+    actions: PermissionsContainersActions
+    features: PermissionsContainersFeatures
+
+
+class PermissionsProjectsMembers(TypedDict, total=False):
+    invite: bool
+    remove: bool
+    change_roles: bool
+
+
+class PermissionsProjects(TypedDict, total=False):
+    create: bool
+    read: bool
+    update: bool
+    delete: bool
+    members: PermissionsProjectsMembers
+
+
+class PermissionsFinancialWallet(TypedDict, total=False):
+    read: bool
+    transfer: bool
+    withdraw: bool
+
+
+class PermissionsFinancialBilling(TypedDict, total=False):
+    read: bool
+    manage_payment_methods: bool
+    download_invoices: bool
+
+
+class PermissionsFinancialServerRental(TypedDict, total=False):
+    view_marketplace: bool
+    rent_servers: bool
+    extend_rentals: bool
+    terminate_rentals: bool
+
+
+class PermissionsFinancialSubscriptions(TypedDict, total=False):
+    purchase: bool
+
+
+class PermissionsFinancial(TypedDict, total=False):
+    wallet: PermissionsFinancialWallet
+    billing: PermissionsFinancialBilling
+    server_rental: PermissionsFinancialServerRental
+    subscriptions: PermissionsFinancialSubscriptions
+
+
+class PermissionsResources(TypedDict, total=False):
+    vault: bool
+    events: bool
+    ssh_keys: bool
+    storage_shares: bool
+    proxy_aliases: bool
+    firewalls: bool
+    realms: bool
+    auth_token_public_profile: bool
+    create_tokens: bool
+    read_account: bool
+
+
+class PermissionsAdmin(TypedDict, total=False):
+    users: bool
+    servers: bool
+    system: bool
+    billing: bool
+    monitoring: bool
+
+
+class Permissions(TypedDict, total=False):
+    """A tree of permissions: `True` grants a leaf, a leaf left out is not granted. For leaves of your own,
+    subclass it.
+    """
+    containers: PermissionsContainers
+    projects: PermissionsProjects
+    financial: PermissionsFinancial
+    resources: PermissionsResources
+    admin: PermissionsAdmin
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ActivityPage:
+    """A page of the request log."""
+
+    data: Sequence[ActivityRow]
+    """The rows, the latest first."""
+    message: str
+    """What was done, for people."""
+    metadata: PageMetadata
+    """Where the page stands."""
+    status_code: int = field(metadata={"wire": "statusCode"})
+    """The HTTP status, again."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ActivityRow:
+    """One request of the account. Fields after `user_agent` up to `created_at` are this server's own."""
+
+    created_at: datetime
+    """When it was answered."""
+    id: str
+    """Its id."""
+    ip_address: str
+    """Where it came from."""
+    method: str
+    """The method; `OTHER` for one that is no route's."""
+    path: str
+    """The path, without the query; `[redacted]` stands for a part that looks like a credential."""
+    status_code: int
+    """The status of the answer; 499 when the client left before it."""
+    user_id: str
+    """The account."""
+    deny_reason: str | None = None
+    """The rule that refused it, e.g. `expired`, `address`, `permission`; `credentials` for a failed login."""
+    duration_us: int | None = None
+    """How long it took, in microseconds."""
+    permission: str | None = None
+    """The permission that it needed."""
+    realm_id: str | None = None
+    """The realm that the host named."""
+    session_id: str | None = None
+    """The session that asked."""
+    token_id: str | None = None
+    """The token that asked."""
+    user_agent: str | None = None
+    """What the client calls itself."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ActivityStats:
+    """How much there is in the request log."""
+
+    retention_days: int
+    """After how many days a row is dropped."""
+    total_records: int
+    """How many rows there are."""
+    total_size_bytes: int
+    """What the rows take, packed as they are stored."""
+    newest_record: datetime | None = None
+    """The instant of the newest."""
+    oldest_record: datetime | None = None
+    """The instant of the oldest."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class AddressUses:
+    """How often an address came."""
+
+    ip_address: str
+    """The address."""
+    total: int
+    """How often."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Alert:
+    """Something that the account should know."""
+
+    count: int
+    """How often it happened."""
+    details: Mapping[str, Any]
+    """What else there is to say, by kind: `addresses`, `reason`, `expires_at`, `days`, …."""
+    explanation: str
+    """Why it is told, and what to do."""
+    first_at: datetime
+    """When it began."""
+    id: str
+    """Its id."""
+    is_muted: bool
+    """Whether the kind was muted when it began: it was told to nobody."""
+    kind: str
+    """`token_new_address`, `refusal_burst`, `dead_token_used`, `login_new_address`, `two_factor_disabled`,
+    `failed_logins`, `token_expiring`, `token_unused` or `webhook_disabled`. There may be more at any time.
+    """
+    last_at: datetime
+    """When it happened last."""
+    message: str
+    """What happened, in a sentence."""
+    severity: str
+    """`info`, `warning` or `critical`."""
+    state: str
+    """`open`, `acknowledged` or `dismissed`."""
+    subject_type: str
+    """What it is about: `token`, `account` or `webhook`."""
+    title: str
+    """The kind in a few words."""
+    ip_address: str | None = None
+    """From where, the last time."""
+    settled_at: datetime | None = None
+    """When it was acknowledged or dismissed."""
+    subject_id: str | None = None
+    """Which one; `null` where the caller may not see it."""
+    subject_name: str | None = None
+    """What that was called then."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class AlertPage:
+    """A page of alerts: the whole answer, since `metadata` stands beside `data`."""
+
+    data: Sequence[Alert]
+    """The latest first."""
+    message: str
+    """What was done, for people."""
+    metadata: PageMetadata
+    """Which page it is."""
+    status_code: int = field(metadata={"wire": "statusCode"})
+    """The HTTP status, again."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class AlertSetting:
+    """A kind of alerts, and what the account wants of it."""
+
+    default_threshold: int
+    """Unless told."""
+    explanation: str
+    """Why it is told, and what to do."""
+    is_enabled: bool
+    """Whether there are alerts of it."""
+    kind: str
+    """The kind."""
+    mail: bool
+    """Whether a mail tells of it, to an address that is verified."""
+    max_threshold: int
+    """The most."""
+    min_threshold: int
+    """The least that may be set."""
+    severity: str
+    """`info`, `warning` or `critical`."""
+    threshold: int
+    """From when on."""
+    threshold_unit: str
+    """What the threshold counts."""
+    title: str
+    """The kind in a few words."""
+    webhook: bool
+    """Whether webhooks tell of it, those that want `alert.raised`."""
+    disables: bool | None = None
+    """Of `token_unused`: whether such tokens are disabled. `null` for every other kind."""
+    muted_until: datetime | None = None
+    """Until when its alerts are kept and told to nobody."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class AuthConfig:
+    """What a sign-in page needs to know of the server."""
+
+    app_name: str = field(metadata={"wire": "appName"})
+    """What the server calls itself."""
+    github_enabled: bool = field(metadata={"wire": "githubEnabled"})
+    """Signing in through GitHub: not here."""
+    google_enabled: bool = field(metadata={"wire": "googleEnabled"})
+    """Signing in through Google: not here."""
+    invite_required: bool = field(metadata={"wire": "inviteRequired"})
+    """Whether an invitation is asked for."""
+    signup_enabled: bool = field(metadata={"wire": "signupEnabled"})
+    """Whether anybody, or who is invited, may sign up."""
+    logo_url: str | None = field(default=None, metadata={"wire": "logoUrl"})
+    """Its picture; always `null` here."""
+    primary_color: str | None = field(default=None, metadata={"wire": "primaryColor"})
+    """Its colour; always `null` here."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class AuthToken:
+    """A token as every answer shows it. `token` is there once: when it was made."""
+
+    alias: str
+    """Its name, unique in the account."""
+    created_at: datetime
+    """When it was made."""
+    id: str
+    """Its id."""
+    ip_whitelist: Sequence[str]
+    """Addresses it may be used from, canonical; `*` is any."""
+    is_enabled: bool
+    """Whether it can be used at all."""
+    prefix: str
+    """What its secret starts with: `hdy_`."""
+    updated_at: datetime
+    """When it was last changed."""
+    allow_no_realm: bool | None = None
+    """Whether it may be used on the base host when it has no list."""
+    created_by_token_id: str | None = None
+    """The token that made it; `null` when a session did."""
+    delegation_depth: int | None = None
+    """How many tokens stand between it and a session."""
+    event_access: bool | None = None
+    """Whether it may reach the event stream."""
+    expires_at: datetime | None = None
+    """When it ends; `null` is never."""
+    last_used_at: datetime | None = None
+    """When it was last used, to about half a minute."""
+    last_used_ip: str | None = None
+    """Where it was last used from."""
+    permissions: Permissions | None = None
+    """The leaves it holds, as a tree of `true`."""
+    public_key: str | None = None
+    """Ed25519 key shown in its public profile: 64 hex digits."""
+    public_storage: Mapping[str, Any] | None = None
+    """What its public profile holds."""
+    realm_ids: Sequence[str] | None = None
+    """Realms it is bound to; none listed means no list."""
+    token: Secret | None = None
+    """The secret itself; only in the answers to create and copy."""
+    vault_access: bool | None = None
+    """Whether it may reach the vault, beside the permission."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class AuthorizationCode:
+    """An authorization code."""
+
+    code: Secret
+    """64 hex digits, good once within 60 seconds."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class BackupCodes:
+    """New backup codes; the old ones open nothing any more."""
+
+    backup_codes: Sequence[Secret]
+    """Shown this once."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Challenge:
+    """The second factor is asked for: send a code with the token to `POST /users/auth/2fa/verify`."""
+
+    method: str
+    """What is asked for: `totp`, or a backup code in its place."""
+    requires_2fa: bool
+    """Always true."""
+    temp_token: Secret
+    """Good for five minutes, and for nothing but this."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class CleanedEvents:
+    """What a clean-up deleted."""
+
+    cutoff_date: datetime
+    """What is older than this was deleted."""
+    deleted_count: int
+    """So many events are gone."""
+    retention_days: int
+    """As asked for."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class CreatedToken:
+    """A new token, with its secret. The server shows the secret once."""
+
+    alias: str
+    """Its name, unique in the account."""
+    created_at: datetime
+    """When it was made."""
+    id: str
+    """Its id."""
+    ip_whitelist: Sequence[str]
+    """Addresses it may be used from, canonical; `*` is any."""
+    is_enabled: bool
+    """Whether it can be used at all."""
+    prefix: str
+    """What its secret starts with: `hdy_`."""
+    updated_at: datetime
+    """When it was last changed."""
+    token: Secret
+    """The secret itself. Store it now."""
+    allow_no_realm: bool | None = None
+    """Whether it may be used on the base host when it has no list."""
+    created_by_token_id: str | None = None
+    """The token that made it; `null` when a session did."""
+    delegation_depth: int | None = None
+    """How many tokens stand between it and a session."""
+    event_access: bool | None = None
+    """Whether it may reach the event stream."""
+    expires_at: datetime | None = None
+    """When it ends; `null` is never."""
+    last_used_at: datetime | None = None
+    """When it was last used, to about half a minute."""
+    last_used_ip: str | None = None
+    """Where it was last used from."""
+    permissions: Permissions | None = None
+    """The leaves it holds, as a tree of `true`."""
+    public_key: str | None = None
+    """Ed25519 key shown in its public profile: 64 hex digits."""
+    public_storage: Mapping[str, Any] | None = None
+    """What its public profile holds."""
+    realm_ids: Sequence[str] | None = None
+    """Realms it is bound to; none listed means no list."""
+    vault_access: bool | None = None
+    """Whether it may reach the vault, beside the permission."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class CurrentToken:
+    """What a token is told about itself (`GET /auth/tokens/me`)."""
+
+    restrictions: Restrictions
+    """Where it may be used."""
+    token: AuthToken
+    """The token, without its secret."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DeletedContainer:
+    """A container that went with its project."""
+
+    id: str
+    """Its id."""
+    name: str
+    """Its name."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DeletedCounts:
+    """How many things went with a deleted project."""
+
+    aliases: int
+    """Its proxy aliases."""
+    containers: int
+    """Its containers."""
+    permissions: int
+    """Its members' permissions."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DeletedEvents:
+    """What was deleted."""
+
+    deleted_count: int
+    """So many events are gone."""
+    skipped_count: int | None = None
+    """So many were left: on a realm's host, those that belong to another realm too."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DeletedItems:
+    """Which things went with a deleted project."""
+
+    containers: Sequence[DeletedContainer]
+    """Its containers."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DeletedProject:
+    """What went with a deleted project."""
+
+    deleted: DeletedCounts
+    """How many of each."""
+    deleted_items: DeletedItems | None = None
+    """Which; only with `include_deleted_items=true`."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DeviceCode:
+    """A code to show, and one to poll with."""
+
+    device_code: Secret
+    """To poll with: 64 hex digits."""
+    user_code: str
+    """To show: `XXXX-XXXX`."""
+    verification_uri: str
+    """Where the person types it."""
+    verification_uri_complete: str
+    """The same with the code filled in."""
+    expires_in: int | None = None
+    """For how many seconds the codes are good."""
+    interval: int | None = None
+    """How many seconds to wait between two polls."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DeviceStatus:
+    """Where a request of a device stands: `approved` or `denied`."""
+
+    status: str
+    """`approved` or `denied`."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class EffectiveLimits:
+    """What a token and all that it descends from allow together; its realms are beside this."""
+
+    event_access: bool
+    """Whether it may read events."""
+    ip_whitelist: Sequence[str]
+    """Addresses and networks; empty is none at all."""
+    permissions: Permissions
+    """The tree, granted leaves only."""
+    vault_access: bool
+    """Whether it may open the vault, with the permission to."""
+    expires_at: datetime | None = None
+    """When it ends; null is never."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class EnabledTwoFactor:
+    """The second factor is on, every session before is over, and this is the new one."""
+
+    refresh_token: Secret = field(metadata={"wire": "refreshToken"})
+    """Gets the next pair, once."""
+    token: Secret
+    """The access token: goes into `Authorization: Bearer`."""
+    sessions_revoked: bool
+    """Always true."""
+    enabled: bool
+    """Always true."""
+    enabled_at: datetime
+    """Since when."""
+    expires_at: datetime | None = None
+    """When the access token ends."""
+    expires_in: int | None = None
+    """In how many seconds that is."""
+    refresh_expires_at: datetime | None = None
+    """When the refresh token ends."""
+    refresh_expires_in: int | None = None
+    """In how many seconds that is."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class EndedSessions:
+    """Every session before is over, and this is the new one."""
+
+    refresh_token: Secret = field(metadata={"wire": "refreshToken"})
+    """Gets the next pair, once."""
+    token: Secret
+    """The access token: goes into `Authorization: Bearer`."""
+    sessions_revoked: bool
+    """Always true."""
+    expires_at: datetime | None = None
+    """When the access token ends."""
+    expires_in: int | None = None
+    """In how many seconds that is."""
+    refresh_expires_at: datetime | None = None
+    """When the refresh token ends."""
+    refresh_expires_in: int | None = None
+    """In how many seconds that is."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Event:
+    """Something that happened."""
+
+    created_at: datetime
+    """When it happened."""
+    event_type: str
+    """What happened, e.g. `auth.token.created`."""
+    id: str
+    """Its id: the same on every node, in the history and in a stream."""
+    payload: Mapping[str, Any]
+    """More about it; never a secret."""
+    resource_id: str
+    """The thing."""
+    resource_type: str
+    """What kind of thing it happened to, e.g. `auth_token`."""
+    user_id: str
+    """The account that it belongs to."""
+    actor: EventActor | None = None
+    """Who did it."""
+    cursor: str | None = None
+    """The place after it: what `after` and `Last-Event-ID` take."""
+    ephemeral: bool | None = None
+    """True for what is told live and not kept."""
+    project_id: str | None = None
+    """The project that it concerns, if any."""
+    realm_ids: Sequence[str] | None = None
+    """Realms of the thing, as far as the caller may know of them."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class EventActor:
+    """Who did something."""
+
+    kind: str
+    """`user` for the account's sessions and tokens, `system` for the operator and the server itself."""
+    id: str | None = None
+    """The session or token, if it was one."""
+    via: str | None = None
+    """`session`, `token`, `operator` or `nobody`."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class EventList:
+    """A part of the history."""
+
+    events: Sequence[Event]
+    """The events, in the order that was asked for."""
+    pagination: EventPagination
+    """Where they stand."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class EventPagination:
+    """Where a part of the history stands."""
+
+    has_more: bool
+    """Whether there are more."""
+    limit: int
+    """The most that are given at once."""
+    offset: int
+    """How many were skipped; 0 with a cursor."""
+    total: int
+    """How many there are in all; -1 with a cursor."""
+    latest_cursor: str | None = None
+    """The end of the history; only with a cursor."""
+    next_cursor: str | None = None
+    """What to send as `after` to go on; only with a cursor."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class EventStats:
+    """How many events there are."""
+
+    by_resource: Mapping[str, int]
+    """By what kind of thing it happened to."""
+    by_type: Mapping[str, int]
+    """By what happened."""
+    total_events: int
+    """All of them."""
+    newest_event: datetime | None = None
+    """When the newest happened."""
+    oldest_event: datetime | None = None
+    """When the oldest happened."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Intent:
+    """What a login answers to `response_mode: intent`: proof that it succeeded, to be turned into a code."""
+
+    auth_intent_token: Secret
+    """Goes as Bearer to `POST /auth/authorize`: once, within 60 seconds."""
+    user: User
+    """Who signed in."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class IpInfo:
+    """What the server sees of the caller (`GET /ip`)."""
+
+    headers: Mapping[str, str]
+    """As sent, without anything that signs in."""
+    ip: str
+    """The address that lists of addresses are compared with."""
+    is_logged: bool
+    """Whether it carried a credential that holds."""
+    protocol: str
+    """`http` or `https`."""
+    timestamp: datetime
+    """When the request was read."""
+    ip_info: Mapping[str, Any] | None = None
+    """Where the address is; `null` without a database of places."""
+    referer: str | None = None
+    """As sent."""
+    user_agent: str | None = None
+    """As sent."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class LoginAddress:
+    """An address that signed in, and when."""
+
+    ip: str
+    """The address."""
+    timestamp: datetime
+    """When it last signed in."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class LoginData:
+    """A new session."""
+
+    refresh_token: Secret = field(metadata={"wire": "refreshToken"})
+    """Gets the next pair, once."""
+    token: Secret
+    """The access token: goes into `Authorization: Bearer`."""
+    user: User
+    """Whose session it is."""
+    auth_token_count: int | None = None
+    """How many live tokens the account has."""
+    client_ip: str | None = None
+    """The address that signed in."""
+    container: Mapping[str, Any] | None = None
+    """Of the hosted service; always `null` here."""
+    expires_at: datetime | None = None
+    """When the access token ends."""
+    expires_in: int | None = None
+    """In how many seconds that is."""
+    project: LoginProject | None = None
+    """The project to start in, if the server names one."""
+    recent_login_ips: Sequence[LoginAddress] | None = None
+    """The last five distinct addresses that did, newest first."""
+    refresh_expires_at: datetime | None = None
+    """When the refresh token ends."""
+    refresh_expires_in: int | None = None
+    """In how many seconds that is."""
+    server: Mapping[str, Any] | None = None
+    """Of the hosted service; always `null` here."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class LoginProject:
+    """The project that a session starts in."""
+
+    alias: str
+    """Its name."""
+    id: str
+    """Its id."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Me:
+    """The caller's account (`GET /users/auth/me`), and the token that asks, if one does."""
+
+    alias: str
+    """The name to show."""
+    created_at: datetime
+    """When it was made."""
+    id: str
+    """Its id."""
+    is_banned: bool
+    """Whether the account is shut out."""
+    updated_at: datetime
+    """When it was last changed."""
+    username: str
+    """The name to sign in with."""
+    avatar_url: str | None = None
+    """Where its picture is."""
+    email: str | None = None
+    """The address to sign in with."""
+    email_verified: bool | None = None
+    """Whether the address is known to be the owner's."""
+    free_tier_unlock_source: str | None = None
+    """Of the hosted service; always `null` here."""
+    free_tier_unlocked: bool | None = None
+    """Of the hosted service; always `false` here."""
+    free_tier_unlocked_at: datetime | None = None
+    """Of the hosted service; always `null` here."""
+    metadata: Mapping[str, Any] | None = None
+    """Whatever the account keeps with itself."""
+    onboarding: Mapping[str, datetime] | None = None
+    """Milestones and when they were first reached."""
+    public_key: str | None = None
+    """Ed25519 key: 64 hex digits."""
+    signup_method: str | None = None
+    """How it came to be: `email`, `github`, `google`, or `null`: made by the operator."""
+    auth_token: CurrentToken | None = None
+    """The calling token; absent for a session."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class MemberUser:
+    """As much of an account as those who share a project with it may know."""
+
+    alias: str
+    """The name to show."""
+    id: str
+    """Its id."""
+    username: str
+    """The name to sign in with."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class PageMetadata:
+    """Where a page of a log stands."""
+
+    limit: int
+    """How many a page holds at most."""
+    page: int
+    """This page, from 1."""
+    pages: int
+    """How many pages there are; 0 when there is nothing."""
+    total: int
+    """How many there are in all."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Pagination:
+    """Where a page stands in its list."""
+
+    limit: int
+    """How many a page holds at most."""
+    page: int
+    """This page, from 1."""
+    total: int
+    """How many there are in all."""
+    total_pages: int = field(metadata={"wire": "totalPages"})
+    """How many pages there are; 0 when there is nothing."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class PasswordReset:
+    """What a reset left: sessions are ended, and tokens go on unless they were to end."""
+
+    active_tokens: int
+    """How many API tokens of the account still work."""
+    disabled_tokens: int
+    """How many were disabled now."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class PendingDevice:
+    """A request that waits for somebody to sign in."""
+
+    device_verify_ticket: Secret
+    """Goes with the cookie that comes with this answer."""
+    expires_in: int
+    """For how many seconds still."""
+    status: str
+    """Always `pending`."""
+    client_ip: str | None = None
+    """The address that asked."""
+    client_name: str | None = None
+    """What asks, as it calls itself."""
+    requested_at: datetime | None = None
+    """When it asked."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class PermissionList:
+    """A page of those who may reach a project."""
+
+    pagination: Pagination
+    """Where the page stands."""
+    permissions: Sequence[ProjectMember]
+    """The members of this page."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class PermissionTemplate:
+    """A named set of permissions."""
+
+    description: str
+    """What it is for."""
+    name: str
+    """What `permission_template` takes."""
+    permissions: Permissions
+    """What it grants, as a tree of `true`."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class PermissionUses:
+    """How often a permission was needed."""
+
+    permission: str
+    """The permission's path."""
+    total: int
+    """How often, whether it was held or not."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Project:
+    """A project."""
+
+    alias: str
+    """Its name, unique in the account."""
+    color: str
+    """`#` and three or six upper-case hex digits."""
+    created_at: datetime
+    """When it was made."""
+    id: str
+    """Its id."""
+    updated_at: datetime
+    """When it was last changed."""
+    user_id: str
+    """Its owner."""
+    is_default: bool | None = None
+    """Whether it is the account's first project, which cannot be deleted."""
+    max_containers: int | None = None
+    """How many containers it may hold; `null` is no limit."""
+    permissions: Sequence[ProjectMember] | None = None
+    """Who else may reach it; only with `include_permissions=true`."""
+    realm_ids: Sequence[str] | None = None
+    """Realms it belongs to."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ProjectList:
+    """A page of projects: the caller's own and those shared with it."""
+
+    pagination: Pagination
+    """Where the page stands."""
+    projects: Sequence[Project]
+    """The projects of this page."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ProjectMember:
+    """Another account's access to a project."""
+
+    created_at: datetime
+    """When it was given."""
+    id: str
+    """The access's own id."""
+    permission_level: PermissionLevel
+    """What it may do."""
+    project_id: str
+    """The project."""
+    updated_at: datetime
+    """When it was last changed."""
+    user_id: str
+    """The account."""
+    user: MemberUser | None = None
+    """Who that is."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ProjectStats:
+    """What runs in a project."""
+
+    stats: Sequence[Mapping[str, Any]]
+    """One object a container."""
+    summary: ProjectSummary
+    """All of them together."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ProjectSummary:
+    """All of a project's containers together."""
+
+    container_count: int
+    """How many containers it has."""
+    project_id: str
+    """The project."""
+    project_name: str
+    """Its name."""
+    total_processing_time: float
+    """How long gathering this took, in milliseconds."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class PublicProfile:
+    """What anyone signed in may know of a token by its public key."""
+
+    public_key: str
+    """The key that was asked for: 64 lowercase hex digits."""
+    public_storage: Mapping[str, Any] | None = None
+    """What the token's owner published."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class RealmList:
+    """The realms that anything of the account carries."""
+
+    realm_ids: Sequence[str]
+    """Each once."""
+    total: int
+    """How many."""
+    usage: Mapping[str, RealmUsage] | None = None
+    """What carries them; only with `include_usage=true`."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class RealmUsage:
+    """How many things carry a realm."""
+
+    auth_tokens: int
+    """Tokens."""
+    containers: int
+    """Containers."""
+    projects: int
+    """Projects."""
+    servers: int
+    """Servers."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ReducedMe:
+    """The caller's account, as a token without `resources.read_account` sees it."""
+
+    alias: str
+    """The name to show."""
+    created_at: datetime
+    """When it was made."""
+    id: str
+    """Its id."""
+    updated_at: datetime
+    """When it was last changed."""
+    username: str
+    """The name to sign in with."""
+    public_key: str | None = None
+    """Ed25519 key: 64 hex digits."""
+    auth_token: CurrentToken | None = None
+    """The calling token."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ReducedUser:
+    """An account, as a token without `resources.read_account` sees it."""
+
+    alias: str
+    """The name to show."""
+    created_at: datetime
+    """When it was made."""
+    id: str
+    """Its id."""
+    updated_at: datetime
+    """When it was last changed."""
+    username: str
+    """The name to sign in with."""
+    public_key: str | None = None
+    """Ed25519 key: 64 hex digits."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class RefreshData:
+    """The next pair of a session."""
+
+    refresh_token: Secret = field(metadata={"wire": "refreshToken"})
+    """Gets the next pair, once."""
+    token: Secret
+    """The access token: goes into `Authorization: Bearer`."""
+    expires_at: datetime | None = None
+    """When the access token ends."""
+    expires_in: int | None = None
+    """In how many seconds that is."""
+    refresh_expires_at: datetime | None = None
+    """When the refresh token ends."""
+    refresh_expires_in: int | None = None
+    """In how many seconds that is."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Region:
+    """A region of the hosted service."""
+
+    available: bool
+    """Whether there is room."""
+    city: str
+    """The city it is in."""
+    country: str
+    """The country it is in."""
+    region: str
+    """Its name."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Regions:
+    """Where an account can be; a self-hosted server has no regions."""
+
+    regions: Sequence[Region]
+    """Always empty here."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Restrictions:
+    """Where the calling token may be used."""
+
+    allow_no_realm: bool
+    """As stored."""
+    allowed_realm_ids: Sequence[str]
+    """Its list of realms; empty is no list."""
+    has_realm_restrictions: bool
+    """It has a list of realms, or may not be used without one."""
+    requires_realm_scope: bool
+    """It must be used on a realm host."""
+    active_realm_id: str | None = None
+    """The realm of this request's host."""
+    effective: EffectiveLimits | None = None
+    """What it may really do, where tokens that it descends from bound it. Absent for a token that a session
+    made.
+    """
+    max_delegation_depth: int | None = None
+    """How deep tokens may make tokens on this server."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class SecurityEvent:
+    """One thing that happened to an account."""
+
+    created_at: datetime
+    """When."""
+    event: str
+    """`login`, `logout`, `login_failed`, `otp_verify_failed`, `password_failed`, `password_changed`,
+    `otp_enabled`, `otp_disabled`, `otp_reset`, `otp_gate_changed`, `backup_codes_regenerated`,
+    `device_approved`, `session_replayed`. There may be more at any time.
+    """
+    id: str
+    """Its id."""
+    outcome: str
+    """`success` or `failed`."""
+    client: str | None = None
+    """What the client called itself: `web`, `cli`, …; `null` where it did not say."""
+    country: str | None = None
+    """Always `null`: this server does not look addresses up."""
+    ip_address: str | None = None
+    """From where; `null`: the operator, at the machine."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class SecurityHistoryEnvelope:
+    """A page of the history: the whole answer, since `metadata` stands beside `data`."""
+
+    data: Sequence[SecurityEvent]
+    """The latest first."""
+    message: str
+    """What was done, for people."""
+    metadata: PageMetadata
+    """Which page it is."""
+    status_code: int = field(metadata={"wire": "statusCode"})
+    """The HTTP status, again."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class SignedUp:
+    """What signing up says, whether or not the address has an account."""
+
+    email: str
+    """The address, as it was given."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class TokenGateState:
+    """How the gate stands."""
+
+    require_for_tokens: bool
+    """Whether sessions need a code to make and change tokens."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class TokenListEnvelope:
+    """All tokens of the account, or those that the caller may see."""
+
+    data: Sequence[AuthToken]
+    """The tokens, newest first."""
+    message: str
+    """What was done, for people."""
+    status_code: int = field(metadata={"wire": "statusCode"})
+    """The HTTP status, again."""
+    truncated: bool | None = None
+    """The caller may not see all of the account's tokens, so some are left out. Absent is no."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class TokenUsage:
+    """What a token did. Numbers are of the last `days` days, but when it was seen is of the whole log."""
+
+    by_address: Sequence[AddressUses]
+    """Requests by address, the most first, at most 20 of them."""
+    by_day: Sequence[UsesInTime]
+    """The days on which it was used."""
+    by_hour: Sequence[UsesInTime]
+    """The last 48 hours in which it was used."""
+    by_permission: Sequence[PermissionUses]
+    """Requests by the permission that they needed, the most first. What is not here it did not use."""
+    by_status: Mapping[str, int]
+    """Requests by HTTP status."""
+    days: int
+    """How many days the numbers are of; today is one."""
+    errors: int
+    """Those that were answered with 400 or more."""
+    other_addresses: int
+    """Requests from other addresses. Of each hour, 32 addresses are told apart."""
+    token_id: str
+    """The token."""
+    total: int
+    """All requests."""
+    first_seen: datetime | None = None
+    """The first request in the log."""
+    last_seen: datetime | None = None
+    """The last request in the log, allowed or refused."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class TwoFactorSetup:
+    """A new secret, not in force until a code of it is shown."""
+
+    backup_codes: Sequence[Secret]
+    """Each is good once in place of a code."""
+    manual_entry_key: Secret
+    """The secret for typing: base32."""
+    qr_code: Secret
+    """A picture for the app to scan: a PNG as a data URI."""
+    otpauth_uri: Secret | None = None
+    """What the picture says."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class TwoFactorStatus:
+    """How the second factor stands."""
+
+    backup_codes_remaining: int
+    """How many backup codes are left."""
+    enabled: bool
+    """Whether it is on."""
+    require_for_tokens: bool
+    """Whether sessions need a code to make and change tokens."""
+    verified: bool
+    """Whether a code of it was shown: the same, because it is on from then."""
+    enabled_at: datetime | None = None
+    """Since when."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class User:
+    """An account, as its owner sees it."""
+
+    alias: str
+    """The name to show."""
+    created_at: datetime
+    """When it was made."""
+    id: str
+    """Its id."""
+    is_banned: bool
+    """Whether the account is shut out."""
+    updated_at: datetime
+    """When it was last changed."""
+    username: str
+    """The name to sign in with."""
+    avatar_url: str | None = None
+    """Where its picture is."""
+    email: str | None = None
+    """The address to sign in with."""
+    email_verified: bool | None = None
+    """Whether the address is known to be the owner's."""
+    free_tier_unlock_source: str | None = None
+    """Of the hosted service; always `null` here."""
+    free_tier_unlocked: bool | None = None
+    """Of the hosted service; always `false` here."""
+    free_tier_unlocked_at: datetime | None = None
+    """Of the hosted service; always `null` here."""
+    metadata: Mapping[str, Any] | None = None
+    """Whatever the account keeps with itself."""
+    onboarding: Mapping[str, datetime] | None = None
+    """Milestones and when they were first reached."""
+    public_key: str | None = None
+    """Ed25519 key: 64 hex digits."""
+    signup_method: str | None = None
+    """How it came to be: `email`, `github`, `google`, or `null`: made by the operator."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class UsesInTime:
+    """Requests in an hour or on a day (UTC)."""
+
+    errors: int
+    """Those that were answered with 400 or more."""
+    start: datetime
+    """When it begins."""
+    total: int
+    """All requests."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class VaultCleared:
+    """What `DELETE /vault` did."""
+
+    deleted_count: int
+    """How many keys there were."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class VaultKey:
+    """A key of the vault, without its value."""
+
+    created_at: datetime
+    """When it was made."""
+    key: str
+    """Its name, unique in the account and realm."""
+    realm_id: str
+    """The realm that it is in; on the wire the empty string where it is in none."""
+    size_bytes: int
+    """What it takes of the limit: value and metadata."""
+    updated_at: datetime
+    """When it was last set."""
+    metadata: Mapping[str, Any] | None = None
+    """Whatever belongs to it and is no secret."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class VaultRecord:
+    """A key of the vault with its value."""
+
+    created_at: datetime
+    """When it was made."""
+    key: str
+    """Its name, unique in the account and realm."""
+    realm_id: str
+    """The realm that it is in; on the wire the empty string where it is in none."""
+    size_bytes: int
+    """What it takes of the limit: value and metadata."""
+    updated_at: datetime
+    """When it was last set."""
+    value: Secret
+    """The value, as it was set."""
+    metadata: Mapping[str, Any] | None = None
+    """Whatever belongs to it and is no secret."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class VaultStats:
+    """How full the vault is."""
+
+    limit_mb: float
+    """What all realms together may take, in MiB."""
+    remaining_mb: float
+    """What is left for all of them, in MiB."""
+    total_keys: int
+    """How many keys there are in this realm."""
+    total_size_bytes: int
+    """What they take."""
+    total_size_mb: float
+    """The same in MiB."""
+    used_percentage: float
+    """How much of that they do."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Webhook:
+    """An endpoint that events are sent to."""
+
+    created_at: datetime
+    """When it was made."""
+    description: str
+    """What it is for."""
+    id: str
+    """Its id."""
+    is_enabled: bool
+    """Whether anything is sent to it."""
+    updated_at: datetime
+    """When it was last changed."""
+    url: str
+    """Where it is."""
+    disabled_reason: str | None = None
+    """Why the server switched it off, if it did."""
+    event_types: Sequence[str] | None = None
+    """Which events it gets: types, or families like `auth.token.*`; empty is all."""
+    failing_since: datetime | None = None
+    """Since when nothing arrives, if nothing does."""
+    previous_secret_until: datetime | None = None
+    """Until when messages carry a signature with the secret before the last rotation, too."""
+    realm_ids: Sequence[str] | None = None
+    """Of which realms; empty is all, and what is in none."""
+    secret: Secret | None = None
+    """`whsec_…`: shown once, when it is made or rotated."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class WebhookDelivery:
+    """An event on its way to an endpoint, or there."""
+
+    attempts: int
+    """How often it was sent."""
+    created_at: datetime
+    """When it was put on its way."""
+    event_id: str
+    """The event; the header `webhook-id` names it."""
+    event_type: str
+    """What happened."""
+    id: str
+    """Its id."""
+    state: str
+    """`waiting`, `delivered` or `failed`."""
+    webhook_id: str
+    """The endpoint."""
+    answer: str | None = None
+    """The beginning of what was answered."""
+    duration_ms: int | None = None
+    """How long that took."""
+    error: str | None = None
+    """Why it was not taken."""
+    last_attempt_at: datetime | None = None
+    """When it was last sent."""
+    next_attempt_at: datetime | None = None
+    """When it is sent next, if it waits."""
+    status: int | None = None
+    """The status that was answered then."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+DeviceLoginAnswer = Union[DeviceStatus, Challenge]
+"""What signing in for a device gives: never a session."""
+
+ExpiresAt = Union[str, datetime, int]
+"""When a token ends, in any of the forms of the API's contract but `null`."""
+
+IpWhitelist = Union[Sequence[str], str]
+"""Addresses, in either form of the API's contract."""
+
+LoginAnswer = Union[LoginData, Challenge, Intent]
+"""What signing in gives."""
+
+PermissionLevel = Literal["read", "edit", "delete"]
+"""What another account may do with a project; each level includes those before it."""
+
+Profile = Union[Me, ReducedMe]
+"""Either view of the caller's account."""
+
+UserCodeAnswer = Union[PendingDevice, DeviceStatus]
+"""What a user code is for."""
+
+UserProfile = Union[User, ReducedUser]
+"""Either view of an account (`GET /users/{id}`)."""
+
+VerifyAnswer = Union[LoginData, Intent, DeviceStatus]
+"""What the second factor gives."""
