@@ -145,7 +145,9 @@ def fields(node: dict[str, Any]) -> list[Field]:
 
 
 def description(node: dict[str, Any]) -> str:
-    return node.get("description") or next((one["description"] for one in node.get("oneOf", []) if "description" in one), "")
+    return node.get("description") or next(
+        (one["description"] for one in node.get("oneOf", []) if "description" in one), ""
+    )
 
 
 def type_of(node: dict[str, Any], name: str = "") -> Type:
@@ -174,7 +176,9 @@ def type_of(node: dict[str, Any], name: str = "") -> Type:
     return Type(kind)
 
 
-def operation(raw: dict[str, Any], names: dict[str, Any], id: str, method: str, path: str, node: dict[str, Any]) -> Operation:
+def operation(
+    raw: dict[str, Any], names: dict[str, Any], id: str, method: str, path: str, node: dict[str, Any]
+) -> Operation:
     said = names["operations"][id]
     resource, name = said["name"].split(".")
     parameters = node.get("parameters", [])
@@ -200,7 +204,9 @@ def body_of(node: dict[str, Any]) -> str | None:
 
 def answer_of(raw: dict[str, Any], said: dict[str, Any], node: dict[str, Any]) -> tuple[Type | None, str | None]:
     """What stands in `data`, and the name of an envelope that has more keys than the three."""
-    content = next((node["responses"][code].get("content") for code in ("200", "201") if code in node["responses"]), None)
+    content = next(
+        (node["responses"][code].get("content") for code in ("200", "201") if code in node["responses"]), None
+    )
     if not content:
         return None, None
     name = content["application/json"]["schema"]["$ref"].removeprefix(REF)

@@ -8,7 +8,8 @@ from typing import Any
 from .model import Field, Model, Operation, Schema, Type, all_fields, pascal, snake, tree
 
 PACKAGE = "sdk/python/src/hoody"
-HEAD = '"""{}\n\nWritten by sdk/emit from openapi.json and sdk/names.json. Do not edit.\n"""\n\nfrom __future__ import annotations\n\n'
+HEAD = '"""{}\n\nWritten by sdk/emit from openapi.json and sdk/names.json. Do not edit.\n"""\n\n'
+HEAD += "from __future__ import annotations\n\n"
 
 
 # Schemas that stand for themselves in Python.
@@ -25,7 +26,10 @@ def write(model: Model) -> dict[str, str]:
 
 def types(model: Model) -> str:
     out = [HEAD.format("What callers send and what the server answers.")]
-    out.append("from collections.abc import Mapping, Sequence\nfrom dataclasses import dataclass, field\nfrom datetime import datetime\n")
+    out.append(
+        "from collections.abc import Mapping, Sequence\nfrom dataclasses import dataclass, field\n"
+        "from datetime import datetime\n"
+    )
     out.append("from typing import Any, Literal, TypedDict, Union\n\nfrom ._secret import Secret\n\n")
     out += permissions(tree(model.leaves), "Permissions")
     named = [model.schemas[name] for name in sorted(model.inputs | model.outputs) if name not in PLAIN]
@@ -48,7 +52,12 @@ def permissions(node: dict[str, Any], name: str) -> list[str]:
             inner = f"{name}{pascal(key.title().replace('_', ''))}"
             out += permissions(below, inner)
             fields.append(f"    {key}: {inner}\n")
-    text = "A tree of permissions: `True` grants a leaf, a leaf left out is not granted. For leaves of your own, subclass it." if name == "Permissions" else ""
+    text = (
+        "A tree of permissions: `True` grants a leaf, a leaf left out is not granted. "
+        "For leaves of your own, subclass it."
+        if name == "Permissions"
+        else ""
+    )
     out.append(f"\nclass {name}(TypedDict, total=False):\n{doc(text, '    ')}{''.join(fields)}\n")
     return out
 
@@ -57,7 +66,8 @@ def dataclass_of(model: Model, one: Schema) -> str:
     fields = sorted(all_fields(model, one.name), key=lambda item: not item.is_required)
     lines = "".join(attribute(item) for item in fields)
     extra = "    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)\n"
-    return f"\n@dataclass(slots=True, frozen=True, kw_only=True)\nclass {one.name}:\n{doc(one.text, '    ')}\n{lines}{extra}\n"
+    head = "\n@dataclass(slots=True, frozen=True, kw_only=True)\n"
+    return f"{head}class {one.name}:\n{doc(one.text, '    ')}\n{lines}{extra}\n"
 
 
 def attribute(item: Field) -> str:
@@ -82,7 +92,9 @@ def doc(said: str, pad: str) -> str:
     return f'{pad}"""{lines[0]}\n' + "".join(f"{pad}{line}\n" for line in lines[1:]) + f'{pad}"""\n'
 
 
-def text(type: Type, is_input: bool, prefix: str = "", at_runtime: bool = False) -> str:
+def text(  # noqa: PLR0912 - one case a kind
+    type: Type, is_input: bool, prefix: str = "", at_runtime: bool = False
+) -> str:
     match type.kind:
         case "ref" if type.name == "Secret":
             return "str" if is_input else "Secret"
@@ -118,7 +130,9 @@ def text(type: Type, is_input: bool, prefix: str = "", at_runtime: bool = False)
         case "enum":
             return f"Literal[{', '.join(repr(value) for value in type.values).replace(chr(39), chr(34))}]"
         case "union":
-            parts = list(dict.fromkeys(part for item in type.items for part in text(item, is_input, prefix).split(" | ")))
+            parts = list(
+                dict.fromkeys(part for item in type.items for part in text(item, is_input, prefix).split(" | "))
+            )
             parts.sort(key=lambda part: part == "None")
             return f"Union[{', '.join(parts)}]" if at_runtime and len(parts) > 1 else " | ".join(parts)
     raise ValueError(type.kind)
@@ -128,8 +142,14 @@ def resources(model: Model, is_async: bool) -> str:
     kind = "asyncio or trio" if is_async else "threads"
     core, page, stream = ("AsyncCore", "AsyncPage", "AsyncEvents") if is_async else ("SyncCore", "Page", "SyncEvents")
     out = [HEAD.format(f"The resources of a client for {kind}.")]
-    out.append("import builtins\nfrom collections.abc import Mapping, Sequence\nfrom datetime import datetime\nfrom typing import Any\n\nfrom . import types as t\n")
-    out.append(f"from ._answer import Envelope\nfrom ._call import OMIT, Omit\nfrom .{'_async' if is_async else '_sync'} import {', '.join(sorted((core, page, stream)))}\n")
+    out.append(
+        "import builtins\nfrom collections.abc import Mapping, Sequence\nfrom datetime import datetime\n"
+        "from typing import Any\n\nfrom . import types as t\n"
+    )
+    out.append(
+        f"from ._answer import Envelope\nfrom ._call import OMIT, Omit\n"
+        f"from .{'_async' if is_async else '_sync'} import {', '.join(sorted((core, page, stream)))}\n"
+    )
     out.append("from ._secret import hide\n\n")
     names = list(dict.fromkeys(one.resource for one in model.operations))
     for name in names:
@@ -138,8 +158,10 @@ def resources(model: Model, is_async: bool) -> str:
         out.append(f"    def __init__(self, core: {core}) -> None:\n")
         out.append("        super().__init__(core)\n" if base else "        self._core = core\n")
         out += [method(model, one, is_async, page) for one in model.operations if one.resource == name]
-    out.append(f'\nclass Resources:\n    """All resources of a client."""\n\n    def __init__(self, core: {core}) -> None:\n')
-    out += [f"        self.{snake(name)} = {pascal(name)}(core)\n" for name in names]
+    out.append(
+        f'\nclass Resources:\n    """All resources of a client."""\n\n    def __init__(self, core: {core}) -> None:\n'
+    )
+    out += [f"        self.{snake(name)}: {pascal(name)} = {pascal(name)}(core)\n" for name in names]
     text = "".join(out).replace("\n\n\n    def", "\n\n    def")
     if "datetime" not in text.split("\n\n\n", 1)[1]:
         text = text.replace("from datetime import datetime\n", "")
@@ -182,7 +204,9 @@ def method(model: Model, one: Operation, is_async: bool, page: str) -> str:
     )
 
 
-def listed(one: Operation, is_async: bool, page: str, signature: list[str], answer: str, route: str, details: list[str]) -> str:
+def listed(
+    one: Operation, is_async: bool, page: str, signature: list[str], answer: str, route: str, details: list[str]
+) -> str:
     item = text(one.item, is_input=False, prefix="t.")
     rule = ", ".join(f'{key}="{value}"' for key, value in one.listed.items())
     call = [route, kind_of(answer), f"dict({rule})", *details]
@@ -220,7 +244,11 @@ def flags(one: Operation) -> list[str]:
 
 
 def is_secret(type: Type) -> bool:
-    return type.kind == "secret" or (type.kind == "ref" and type.name == "Secret") or any(is_secret(item) for item in type.items)
+    return (
+        type.kind == "secret"
+        or (type.kind == "ref" and type.name == "Secret")
+        or any(is_secret(item) for item in type.items)
+    )
 
 
 def parameter(item: Field) -> str:

@@ -11,7 +11,10 @@ HEAD = "// Written by sdk/emit from openapi.json and sdk/names.json. Do not edit
 
 def types(model: Model) -> str:
     out = [HEAD]
-    out.append("\n/** A machine code of docs/errors.md. Servers of a newer version may send others. */\nexport type ErrorCode =\n")
+    out.append(
+        "\n/** A machine code of docs/errors.md. Servers of a newer version may send others. */\n"
+        "export type ErrorCode =\n"
+    )
     out += [f"  | '{code}'\n" for code in model.codes]
     out.append("  | (string & {});\n")
     out.append(permissions(model))
@@ -118,10 +121,14 @@ def query_name(one: Operation) -> str:
 
 def resources(model: Model) -> str:
     out = [HEAD, "\nimport type { CallOptions, Core, Envelope } from './core.js';\n"]
-    out.append("import { EventsBase, Resource } from './resource.js';\nimport type { ListPromise, Paged } from './list.js';\n")
+    out.append(
+        "import { EventsBase, Resource } from './resource.js';\nimport type { ListPromise, Paged } from './list.js';\n"
+    )
     names = list(dict.fromkeys(one.resource for one in model.operations))
     bodies = {name: [one for one in model.operations if one.resource == name] for name in names}
-    aliases = {name: [one for one in model.operations if one.alias and one.alias.split(".")[0] == name] for name in names}
+    aliases = {
+        name: [one for one in model.operations if one.alias and one.alias.split(".")[0] == name] for name in names
+    }
     code = []
     for name in names:
         base = "EventsBase" if name == "events" else "Resource"
@@ -169,7 +176,9 @@ def method(model: Model, one: Operation) -> str:
         item = f"t.{one.item.name}"
         rule = ", ".join(f"{key}: '{value}'" for key, value in one.listed.items())
         call = f"return this.core.list({route}, {details}, {{ {rule} }} satisfies Paged, options);"
-        return f"{doc}  {one.name}({', '.join(required)}): ListPromise<{kind}, {item}> {{\n    {call}\n  }}\n" + more(one, required, item)
+        return f"{doc}  {one.name}({', '.join(required)}): ListPromise<{kind}, {item}> {{\n    {call}\n  }}\n" + more(
+            one, required, item
+        )
     call = f"return this.core.call({route}, {details}, options);"
     return f"{doc}  {one.name}({', '.join(required)}): Promise<{kind}> {{\n    {call}\n  }}\n"
 
@@ -179,9 +188,11 @@ def more(one: Operation, required: list[str], item: str) -> str:
     passed = ", ".join(part.split(":")[0].rstrip("?") for part in required)
     return (
         f"\n  /** All of `{one.name}`, page after page. */\n"
-        f"  {one.name}All({', '.join(required)}): Promise<{item}[]> {{\n    return this.{one.name}({passed}).toArray();\n  }}\n"
+        f"  {one.name}All({', '.join(required)}): Promise<{item}[]> {{\n"
+        f"    return this.{one.name}({passed}).toArray();\n  }}\n"
         f"\n  /** Each of `{one.name}`, page after page. */\n"
-        f"  {one.name}Iterator({', '.join(required)}): AsyncIterable<{item}> {{\n    return this.{one.name}({passed});\n  }}\n"
+        f"  {one.name}Iterator({', '.join(required)}): AsyncIterable<{item}> {{\n"
+        f"    return this.{one.name}({passed});\n  }}\n"
     )
 
 

@@ -32,12 +32,14 @@ const GONE = ['EVENTS_CURSOR_EXPIRED', 'EVENTS_HISTORY_RESET'];
 
 /**
  * Events as they happen, for `for await`. When the connection is lost, or silent for 45 seconds, it is made anew and
- * goes on after the last event, without gap or double. It ends by an error, by `break`, or by the signal.
+ * goes on after the last event, without gap or double. It ends by an error, by `break`, or by the signal; also when the
+ * first connection fails.
  */
 export class EventStream implements AsyncIterable<Event> {
   readonly #core: Core;
   readonly #query: StreamQuery;
   readonly #options: StreamOptions;
+  #isOpened = false;
   #tried = 0;
   #retry: number | undefined;
   #renewed: string | undefined;
@@ -66,7 +68,8 @@ export class EventStream implements AsyncIterable<Event> {
           yield event;
         }
       } catch (error) {
-        if (this.#options.signal?.aborted || !isPassing(error)) throw error;
+        // An address that never answered is a mistake, not a pause.
+        if (this.#options.signal?.aborted || !this.#isOpened || !isPassing(error)) throw error;
       }
       this.#tried += 1;
       await sleep(this.#retry ?? backoff(this.#tried), this.#options.signal);
@@ -82,6 +85,7 @@ export class EventStream implements AsyncIterable<Event> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       const response = await this.#open(silent.signal);
+      this.#isOpened = true;
       const reader = response.body?.getReader();
       const decoder = new TextDecoder();
       const parser = new SseParser(LARGEST, this.lastEventId);

@@ -18,7 +18,7 @@ from ._errors import HoodyError, UnreadableAnswerError
 from ._list import items_of, next_query
 from ._secret import hide
 from ._sse import Message
-from ._stream import ENDED, StreamState, may_pass
+from ._stream import ENDED, StreamState
 from ._sync import request_of
 
 E = TypeVar("E")
@@ -196,7 +196,7 @@ class AsyncEventStream(StreamState):
             if isinstance(opened, HoodyError):
                 error = opened
             else:
-                self._response = opened
+                self._response, self._is_opened = opened, True
                 try:
                     async for message in self._messages(opened):
                         if message.event == "end":
@@ -205,7 +205,7 @@ class AsyncEventStream(StreamState):
                         yield self._event(message)
                 finally:
                     await self.aclose()
-            if error is not None and not may_pass(error):
+            if error is not None and not self._may_pass(error):
                 raise error
             await anyio.sleep(self._pause())
 
@@ -227,8 +227,7 @@ class AsyncEventStream(StreamState):
                     yield message
             except OverflowError:
                 break
-            self._retry = parser.retry
-            self.last_event_id = parser.id
+            self._read_to(parser)
         else:
             return
         raise UnreadableAnswerError("an event of the stream is too large")

@@ -127,7 +127,7 @@ class Plan:
                 raise ConfigurationError(f"the header {name!r} has a setting of its own: token, base_url or realm_id")
         self.base = base
         self.session = session
-        self.headers = {name.lower(): Secret(value) for name, value in headers.items()}
+        self.headers: dict[str, str] = {name.lower(): Secret(value) for name, value in headers.items()}
         self.settings = settings
 
     def with_base(self, base: Base) -> Plan:

@@ -18,7 +18,7 @@ class HoodyError(Exception):
     """Whether a change may have been made although the call failed. Read what it concerns before you repeat it."""
 
     def __init__(self, message: str) -> None:
-        self.message = mask(message)
+        self.message: str = mask(message)
         super().__init__(self.message)
 
 
@@ -31,9 +31,9 @@ class APIConnectionError(HoodyError):
 
     def __init__(self, message: str, method: str, path: str, is_outcome_unknown: bool) -> None:
         super().__init__(message)
-        self.method = method
-        self.path = path
-        self.is_outcome_unknown = is_outcome_unknown
+        self.method: str = method
+        self.path: str = path
+        self.is_outcome_unknown: bool = is_outcome_unknown
 
 
 class APITimeoutError(APIConnectionError):
@@ -49,8 +49,8 @@ class StreamEndedError(HoodyError):
 
     def __init__(self, message: str, code: str, resume_after: str | None) -> None:
         super().__init__(message)
-        self.code = code
-        self.resume_after = resume_after
+        self.code: str = code
+        self.resume_after: str | None = resume_after
 
 
 @dataclass(slots=True, frozen=True)
@@ -77,14 +77,14 @@ class APIError(HoodyError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.status = status
-        self.code = code
-        self.method = method
-        self.path = path
-        self.data = mask_all(data)
-        self.request_id = request_id
-        self.retry_after = retry_after
-        self.is_outcome_unknown = code == OUTCOME_UNKNOWN
+        self.status: int = status
+        self.code: str = code
+        self.method: str = method
+        self.path: str = path
+        self.data: Any = mask_all(data)
+        self.request_id: str | None = request_id
+        self.retry_after: float | None = retry_after
+        self.is_outcome_unknown: bool = code == OUTCOME_UNKNOWN
 
     @property
     def violations(self) -> list[Violation]:

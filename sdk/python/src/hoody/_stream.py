@@ -37,6 +37,7 @@ class StreamState:
 
     def __init__(self, query: Mapping[str, Any], after: str | None) -> None:
         self._query = query
+        self._is_opened = False
         self._tried = 0
         self._retry: float | None = None
         self._renewed: str | None = None
@@ -50,6 +51,10 @@ class StreamState:
 
     def _parser(self) -> SseParser:
         return SseParser(LARGEST, self.last_event_id)
+
+    def _read_to(self, parser: SseParser) -> None:
+        self._retry = parser.retry
+        self.last_event_id = parser.id
 
     def _pause(self) -> float:
         self._tried += 1
@@ -87,7 +92,10 @@ class StreamState:
             return GoneError(text, status=410, code=code, method="GET", path=PATH, data=said.get("data"))
         return StreamEndedError(text, code, resume if isinstance(resume, str) else None)
 
+    def _may_pass(self, error: HoodyError) -> bool:
+        """Whether opening the stream again may help. An address that never answered is a mistake, not a pause."""
+        return self._is_opened and _is_passing(error)
 
-def may_pass(error: HoodyError) -> bool:
-    """Whether opening the stream again may help."""
+
+def _is_passing(error: HoodyError) -> bool:
     return isinstance(error, APIConnectionError) or (isinstance(error, APIError) and error.status in (429, 503))

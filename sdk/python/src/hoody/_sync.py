@@ -15,7 +15,7 @@ from ._errors import HoodyError, UnreadableAnswerError
 from ._list import items_of, next_query
 from ._secret import hide
 from ._sse import Message
-from ._stream import ENDED, StreamState, may_pass
+from ._stream import ENDED, StreamState
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -202,7 +202,7 @@ class EventStream(StreamState):
         while True:
             token = self._core.plan.session.token
             error = yield from self._connection(token)
-            if error is not None and not may_pass(error):
+            if error is not None and not self._may_pass(error):
                 raise error
             time.sleep(self._pause())
 
@@ -216,7 +216,7 @@ class EventStream(StreamState):
         opened = self._core.open(self._call(self._silence))
         if isinstance(opened, HoodyError):
             return opened
-        self._response = opened
+        self._response, self._is_opened = opened, True
         try:
             for message in self._messages(opened):
                 if message.event == "end":
@@ -236,8 +236,7 @@ class EventStream(StreamState):
                 yield from parser.push(decoder.decode(chunk))
             except OverflowError:
                 break
-            self._retry = parser.retry
-            self.last_event_id = parser.id
+            self._read_to(parser)
         else:
             return
         raise UnreadableAnswerError("an event of the stream is too large")
