@@ -210,7 +210,7 @@ def listed(
     item = text(one.item, is_input=False, prefix="t.")
     rule = ", ".join(f'{key}="{value}"' for key, value in one.listed.items())
     call = [route, kind_of(answer), f"dict({rule})", *details]
-    how = "Await it for one page, or iterate it for all." if is_async else "It is one page, and iterating it gives all."
+    how = "Await it for one page, or iterate it for all." if is_async else "The result is one page; iterate it for all of them."
     return (
         f"\n    {spread(f'def {snake(one.name)}(', signature, f') -> {page}[{answer}, {item}]:', 4)}\n"
         f"{doc(f'{one.text}. {how} `{one.method} {one.path}`', '        ')}"
@@ -235,7 +235,7 @@ def kind_of(answer: str) -> str:
 def flags(one: Operation) -> list[str]:
     found = []
     if one.is_open and not one.credential:
-        found.append("is_open=True")
+        found.append("is_anonymous=True")
     if one.once:
         found.append("is_once=True" if one.once is True else f"is_once=not isinstance({one.once}, Omit)")
     if one.is_large:

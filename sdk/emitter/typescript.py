@@ -163,7 +163,7 @@ def method(model: Model, one: Operation) -> str:
         extra.append("query")
     required.append("options?: CallOptions")
     if one.is_open and not one.credential:
-        extra.append("open: true")
+        extra.append("anonymous: true")
     if one.once:
         extra.append("once: true" if one.once is True else f"once: data.{one.once} != null")
     if one.is_large:
@@ -201,7 +201,7 @@ def alias(one: Operation) -> str:
     return (
         f"  /** The same as `{one.resource}.{one.name}`. `{one.method} {one.path}` */\n"
         f"  {name}(data: t.{one.body}, options?: CallOptions): Promise<Envelope<t.{one.answer.name}>> {{\n"
-        f"    return this.core.call('{one.method} {one.path}', {{ body: data, open: true }}, options);\n  }}\n"
+        f"    return this.core.call('{one.method} {one.path}', {{ body: data, anonymous: true }}, options);\n  }}\n"
     )
 
 

@@ -107,7 +107,7 @@ def test_an_answer_that_lacks_a_field_names_its_place() -> None:
 
 
 def test_what_is_sent() -> None:
-    told_of: list[hoody.Told] = []
+    told_of: list[hoody.Attempt] = []
     with scripted({"answers": [REALMS, REALMS]}, TOKEN) as told:
         with Hoody(
             f"{told.base}/api/v1/", token=TOKEN, headers={"X-Team": "shop"}, on_response=told_of.append

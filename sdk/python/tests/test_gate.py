@@ -99,11 +99,11 @@ async def test_nobody_is_let_in_when_hoody_does_not_say_so() -> None:
         {"status": 500, "body": {}},
         {"status": 503, "headers": {"retry-after": "2"}, "body": {}},
         {"drop": True},
-        {"wait": 1000},
+        {"wait": 4000},
     ]
     pauses = []
     with scripted({"answers": answers}, "") as away:
-        app = HoodyMiddleware(service, away.base, timeout=0.3)
+        app = HoodyMiddleware(service, away.base, timeout=1.5)
         for answer in answers:
             refused = await ask(app, "Bearer hdy_x")
             assert (refused.status_code, refused.json()["code"]) == (503, "UNAVAILABLE"), answer

@@ -1,5 +1,5 @@
 import { Base } from './base.js';
-import { type CallOptions, Core, type Settings, type Told, userAgent } from './core.js';
+import { type CallOptions, Core, type Settings, type Attempt, userAgent } from './core.js';
 import { ConfigurationError } from './errors.js';
 import { Api } from './resources.js';
 import { type Credentials, Session, type TokenPair } from './session.js';
@@ -26,10 +26,10 @@ export interface ClientOptions {
   fetch?: typeof fetch | undefined;
   /** Headers of every request. `Authorization`, `Host` and `Cookie` are refused. */
   headers?: Record<string, string> | undefined;
-  /** Told before each try. */
-  onRequest?: ((told: Pick<Told, 'method' | 'path' | 'attempt'>) => void) | undefined;
-  /** Told after each try. */
-  onResponse?: ((told: Told) => void) | undefined;
+  /** Attempt before each try. */
+  onRequest?: ((told: Pick<Attempt, 'method' | 'path' | 'attempt'>) => void) | undefined;
+  /** Attempt after each try. */
+  onResponse?: ((told: Attempt) => void) | undefined;
 }
 
 /**

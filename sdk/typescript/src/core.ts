@@ -31,7 +31,7 @@ export interface CallOptions {
 }
 
 /** What hooks are told of each try. No header, query or body. */
-export interface Told extends Route {
+export interface Attempt extends Route {
   /** Counts the tries of a call, from 1. */
   attempt: number;
   /** Of the answer; 0 when there was none. */
@@ -47,8 +47,8 @@ export interface Settings {
   maxRetries: number;
   fetch: typeof fetch;
   userAgent: string | undefined;
-  onRequest: ((told: Pick<Told, 'method' | 'path' | 'attempt'>) => void) | undefined;
-  onResponse: ((told: Told) => void) | undefined;
+  onRequest: ((told: Pick<Attempt, 'method' | 'path' | 'attempt'>) => void) | undefined;
+  onResponse: ((told: Attempt) => void) | undefined;
 }
 
 /** What the generated classes say of a call. */
@@ -57,7 +57,7 @@ export interface Details {
   query?: object | undefined;
   body?: unknown;
   /** No credential is sent. */
-  open?: true;
+  anonymous?: true;
   /** Not to be sent again where it may have been done, whatever its method. */
   once?: boolean;
   /** The answer may be as large as a vault. */
@@ -85,7 +85,7 @@ export class Core {
   constructor(base: Base, session: Session, headers: Record<string, string>, settings: Settings) {
     for (const name of Object.keys(headers)) {
       if (/^(authorization|host|cookie)$/i.test(name)) {
-        throw new ConfigurationError(`the header ${JSON.stringify(name)} has a setting of its own: token, baseURL or realmId`);
+        throw new ConfigurationError(`the header ${JSON.stringify(name)} cannot be set here: use token, baseURL or realmId`);
       }
     }
     this.#base = base;
@@ -123,11 +123,11 @@ export class Core {
     return this.#session.renew(used, {
       refresh: async (refreshToken) => {
         const body = { refreshToken };
-        const answer = await this.call<Envelope<TokenPair>>('POST /api/v1/users/auth/refresh', { body, open: true });
+        const answer = await this.call<Envelope<TokenPair>>('POST /api/v1/users/auth/refresh', { body, anonymous: true });
         return answer.data;
       },
       login: async (credentials: Credentials) => {
-        const details: Details = { body: credentials, open: true };
+        const details: Details = { body: credentials, anonymous: true };
         const { data } = await this.call<Envelope<Partial<TokenPair>>>('POST /api/v1/users/auth/login', details);
         return data.token && data.refreshToken ? (data as TokenPair) : undefined;
       },
@@ -136,8 +136,8 @@ export class Core {
 
   /** With the client's credential, renewed once if the server says that it ended. */
   async #signed(route: Route, details: Details, options: CallOptions): Promise<unknown> {
-    if (details.open || details.token !== undefined) return this.#send(route, details, options, checked(details.token));
-    if (this.#session.isToBegin) await this.renew(undefined);
+    if (details.anonymous || details.token !== undefined) return this.#send(route, details, options, checked(details.token));
+    if (this.#session.needsLogin) await this.renew(undefined);
     const token = this.#session.current();
     try {
       return await this.#send(route, details, options, token);
@@ -170,20 +170,20 @@ export class Core {
 
   async #attempt(route: Route, details: Details, options: CallOptions, token: string | undefined, attempt: number): Promise<unknown> {
     const { onRequest, onResponse, timeout } = this.#settings;
-    const clock = new Clock(options.signal, options.timeout ?? timeout);
+    const deadline = new Deadline(options.signal, options.timeout ?? timeout);
     const began = Date.now();
-    const told: Told = { ...route, attempt, status: 0, ms: 0, requestId: undefined };
+    const told: Attempt = { ...route, attempt, status: 0, ms: 0, requestId: undefined };
     onRequest?.({ ...route, attempt });
     try {
-      const response = await this.#settings.fetch(this.#url(route, details), this.#init(route, details, token, clock.signal));
+      const response = await this.#settings.fetch(this.#url(route, details), this.#init(route, details, token, deadline.signal));
       told.status = response.status;
       told.requestId = response.headers.get('x-request-id') ?? undefined;
-      if (response.ok && details.stream) return clock.release(response);
+      if (response.ok && details.stream) return deadline.release(response);
       return await this.#read(route, details, response);
     } catch (error) {
-      throw this.#failure(route, error, clock, options.signal);
+      throw this.#failure(route, error, deadline, options.signal);
     } finally {
-      clock.stop();
+      deadline.stop();
       told.ms = Date.now() - began;
       onResponse?.(told);
     }
@@ -194,7 +194,7 @@ export class Core {
     const path = route.path.replace(/\{\w+\}/g, () => {
       const value = String(args.shift() ?? '');
       // These three would name another route.
-      if (value === '' || value === '.' || value === '..') throw new ConfigurationError(`${route.path}: an id is missing`);
+      if (value === '' || value === '.' || value === '..') throw new ConfigurationError(`${route.path}: an id is empty, "." or ".."`);
       return encodeURIComponent(value);
     });
     const query = new URLSearchParams();
@@ -243,22 +243,22 @@ export class Core {
   }
 
   /** Why there is no answer. What `fetch` threw may hold the request, so none of it but its code is kept. */
-  #failure(route: Route, error: unknown, clock: Clock, signal: AbortSignal | undefined): unknown {
+  #failure(route: Route, error: unknown, deadline: Deadline, signal: AbortSignal | undefined): unknown {
     if (error instanceof APIError || error instanceof UnreadableAnswerError || error instanceof ConfigurationError) return error;
     if (signal?.aborted) return signal.reason;
     const name = `${route.method} ${route.path}`;
     const isChange = route.method !== 'GET';
-    if (clock.isOver) return new APITimeoutError(`no answer from ${this.#base.origin} to ${name} in time`, route, isChange);
+    if (deadline.isOver) return new APITimeoutError(`no answer from ${this.#base.origin} to ${name} in time`, route, isChange);
     const { cause, code: own } = (error ?? {}) as { cause?: { code?: unknown }; code?: unknown };
     const code = [cause?.code, own].find((one) => typeof one === 'string' && /^[A-Za-z_]{1,40}$/.test(one)) as string | undefined;
     const isUnsent = code !== undefined && UNSENT.test(code);
-    const what = isUnsent ? `cannot reach ${this.#base.origin}` : `no complete answer from ${this.#base.origin} to ${name}`;
+    const what = isUnsent ? `cannot reach ${this.#base.origin}` : `the connection to ${this.#base.origin} broke before the answer to ${name} was complete`;
     return new APIConnectionError(code ? `${what} (${code})` : what, route, isChange && !isUnsent);
   }
 }
 
 /** The time that a try may take, and the caller's signal, as one signal. */
-class Clock {
+class Deadline {
   readonly #controller = new AbortController();
   readonly #outer: AbortSignal | undefined;
   readonly #timer: ReturnType<typeof setTimeout> | undefined;

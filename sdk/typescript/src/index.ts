@@ -1,5 +1,5 @@
 export { HoodyClient, type ClientOptions } from './client.js';
-export type { CallOptions, Envelope, Told } from './core.js';
+export type { CallOptions, Envelope, Attempt } from './core.js';
 export * from './errors.js';
 export { ListPromise } from './list.js';
 export { Api } from './resources.js';

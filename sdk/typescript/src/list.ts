@@ -81,7 +81,7 @@ export class ListPromise<E, T> implements PromiseLike<E>, AsyncIterable<T> {
     const isLast = this.#paged.pages === undefined ? items.length < Number(query.limit ?? 50) : page >= Number(at(answer, this.#paged.pages));
     if (isLast) return undefined;
     if (at(answer, 'metadata') !== undefined && page * limit >= LAST_ROW) {
-      throw new HoodyError(`rows of a log are reached up to the ${LAST_ROW.toLocaleString('en')}th: narrow the dates`);
+      throw new HoodyError(`a log can be paged only to row ${LAST_ROW.toLocaleString('en')}: narrow the dates`);
     }
     return { ...query, page: page + 1 };
   }

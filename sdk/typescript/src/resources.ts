@@ -87,12 +87,12 @@ export class AuthTokens extends Resource {
 export class Authentication extends Resource {
   /** Signs in with a name or an e-mail address and a password. `POST /api/v1/users/auth/login` */
   login(data: t.Login, options?: CallOptions): Promise<Envelope<t.LoginAnswer>> {
-    return this.core.call('POST /api/v1/users/auth/login', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/users/auth/login', { body: data, anonymous: true }, options);
   }
 
   /** Gets the next pair of tokens for a refresh token. `POST /api/v1/users/auth/refresh` */
   refreshToken(data: t.Refresh, options?: CallOptions): Promise<Envelope<t.RefreshData>> {
-    return this.core.call('POST /api/v1/users/auth/refresh', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/users/auth/refresh', { body: data, anonymous: true }, options);
   }
 
   /** Ends every session of the account; called with a token, it ends nothing. `POST /api/v1/users/auth/logout` */
@@ -112,37 +112,37 @@ export class Authentication extends Resource {
 
   /** Makes an account; nobody learns whether the address has one already. `POST /api/v1/auth/signup` */
   signup(data: t.SignUp, options?: CallOptions): Promise<Envelope<t.SignedUp>> {
-    return this.core.call('POST /api/v1/auth/signup', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/signup', { body: data, anonymous: true }, options);
   }
 
   /** Proves an address with the token of a mail, and signs in with the password of that sign-up. `POST /api/v1/auth/verify-email` */
   verifyEmail(data: t.VerifyEmail, options?: CallOptions): Promise<Envelope<t.LoginAnswer>> {
-    return this.core.call('POST /api/v1/auth/verify-email', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/verify-email', { body: data, anonymous: true }, options);
   }
 
   /** Asks for another verification mail. `POST /api/v1/auth/resend-verification` */
   resendVerification(data: t.MailRequest, options?: CallOptions): Promise<Envelope<null>> {
-    return this.core.call('POST /api/v1/auth/resend-verification', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/resend-verification', { body: data, anonymous: true }, options);
   }
 
   /** Asks for a mail to set a new password. `POST /api/v1/auth/forgot-password` */
   forgotPassword(data: t.MailRequest, options?: CallOptions): Promise<Envelope<null>> {
-    return this.core.call('POST /api/v1/auth/forgot-password', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/forgot-password', { body: data, anonymous: true }, options);
   }
 
   /** Sets a new password with the token of a mail; every session of the account ends, and its tokens if asked. `POST /api/v1/auth/reset-password` */
   resetPassword(data: t.ResetPassword, options?: CallOptions): Promise<Envelope<t.PasswordReset>> {
-    return this.core.call('POST /api/v1/auth/reset-password', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/reset-password', { body: data, anonymous: true }, options);
   }
 
   /** Where accounts can be: a self-hosted server has no regions. `GET /api/v1/auth/available-regions` */
   getAvailableRegions(options?: CallOptions): Promise<Envelope<t.Regions>> {
-    return this.core.call('GET /api/v1/auth/available-regions', { open: true }, options);
+    return this.core.call('GET /api/v1/auth/available-regions', { anonymous: true }, options);
   }
 
   /** What a sign-in page needs to know. `GET /api/v1/auth/config` */
   getOAuthConfig(options?: CallOptions): Promise<Envelope<t.AuthConfig>> {
-    return this.core.call('GET /api/v1/auth/config', { open: true }, options);
+    return this.core.call('GET /api/v1/auth/config', { anonymous: true }, options);
   }
 
   /** Turns an intent into a code for a page that the server knows; once. `POST /api/v1/auth/authorize` */
@@ -152,7 +152,7 @@ export class Authentication extends Resource {
 
   /** Gets the session that a code is for; once, and only with the verifier. `POST /api/v1/auth/exchange` */
   oauthExchange(data: t.Exchange, options?: CallOptions): Promise<Envelope<t.LoginData>> {
-    return this.core.call('POST /api/v1/auth/exchange', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/exchange', { body: data, anonymous: true }, options);
   }
 
   /** Gives an intent up, or the temporary token of a login; that it is gone already makes no difference. `POST /api/v1/auth/intent/cancel` */
@@ -162,27 +162,27 @@ export class Authentication extends Resource {
 
   /** The same as `devices.start`. `POST /api/v1/auth/device/code` */
   oauthDeviceCode(data: t.StartDevice, options?: CallOptions): Promise<Envelope<t.DeviceCode>> {
-    return this.core.call('POST /api/v1/auth/device/code', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/device/code', { body: data, anonymous: true }, options);
   }
 
   /** The same as `devices.poll`. `POST /api/v1/auth/device/token` */
   oauthDeviceToken(data: t.PollDevice, options?: CallOptions): Promise<Envelope<t.LoginData>> {
-    return this.core.call('POST /api/v1/auth/device/token', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/device/token', { body: data, anonymous: true }, options);
   }
 
   /** The same as `devices.verifyCode`. `POST /api/v1/auth/device/verify_code` */
   oauthDeviceVerifyCode(data: t.VerifyUserCode, options?: CallOptions): Promise<Envelope<t.UserCodeAnswer>> {
-    return this.core.call('POST /api/v1/auth/device/verify_code', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/device/verify_code', { body: data, anonymous: true }, options);
   }
 
   /** The same as `devices.login`. `POST /api/v1/auth/device/login` */
   oauthDeviceLogin(data: t.DeviceLogin, options?: CallOptions): Promise<Envelope<t.DeviceLoginAnswer>> {
-    return this.core.call('POST /api/v1/auth/device/login', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/device/login', { body: data, anonymous: true }, options);
   }
 
   /** The same as `devices.deny`. `POST /api/v1/auth/device/deny` */
   oauthDeviceDeny(data: t.DenyDevice, options?: CallOptions): Promise<Envelope<t.DeviceStatus>> {
-    return this.core.call('POST /api/v1/auth/device/deny', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/device/deny', { body: data, anonymous: true }, options);
   }
 }
 
@@ -190,27 +190,27 @@ export class Authentication extends Resource {
 export class Devices extends Resource {
   /** Asks for a code that somebody can approve on another device. `POST /api/v1/auth/device/code` */
   start(data: t.StartDevice = {}, options?: CallOptions): Promise<Envelope<t.DeviceCode>> {
-    return this.core.call('POST /api/v1/auth/device/code', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/device/code', { body: data, anonymous: true }, options);
   }
 
   /** Asks whether somebody has signed in; the session, once, when somebody has. `POST /api/v1/auth/device/token` */
   poll(data: t.PollDevice, options?: CallOptions): Promise<Envelope<t.LoginData>> {
-    return this.core.call('POST /api/v1/auth/device/token', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/device/token', { body: data, anonymous: true }, options);
   }
 
   /** Says what a user code is for; while it waits, with a ticket and a cookie for signing in. `POST /api/v1/auth/device/verify_code` */
   verifyCode(data: t.VerifyUserCode, options?: CallOptions): Promise<Envelope<t.UserCodeAnswer>> {
-    return this.core.call('POST /api/v1/auth/device/verify_code', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/device/verify_code', { body: data, anonymous: true }, options);
   }
 
   /** Approves the request of a device by signing in; the session goes to the device alone. `POST /api/v1/auth/device/login` */
   login(data: t.DeviceLogin, options?: CallOptions): Promise<Envelope<t.DeviceLoginAnswer>> {
-    return this.core.call('POST /api/v1/auth/device/login', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/device/login', { body: data, anonymous: true }, options);
   }
 
   /** Refuses the request of a device. `POST /api/v1/auth/device/deny` */
   deny(data: t.DenyDevice, options?: CallOptions): Promise<Envelope<t.DeviceStatus>> {
-    return this.core.call('POST /api/v1/auth/device/deny', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/auth/device/deny', { body: data, anonymous: true }, options);
   }
 }
 
@@ -218,7 +218,7 @@ export class Devices extends Resource {
 export class Tfa extends Resource {
   /** The second half of signing in: a code, and the token that the login gave. `POST /api/v1/users/auth/2fa/verify` */
   verify(data: t.VerifyTwoFactor, options?: CallOptions): Promise<Envelope<t.VerifyAnswer>> {
-    return this.core.call('POST /api/v1/users/auth/2fa/verify', { body: data, open: true }, options);
+    return this.core.call('POST /api/v1/users/auth/2fa/verify', { body: data, anonymous: true }, options);
   }
 
   /** Shows a new secret and backup codes; nothing is in force until a code is shown to `verify-setup`. `POST /api/v1/users/auth/2fa/setup` */
@@ -595,7 +595,7 @@ export class Webhooks extends Resource {
 export class Utilities extends Resource {
   /** What the server sees of its caller. `GET /api/v1/ip` */
   getIpInfo(options?: CallOptions): Promise<Envelope<t.IpInfo>> {
-    return this.core.call('GET /api/v1/ip', { open: true }, options);
+    return this.core.call('GET /api/v1/ip', { anonymous: true }, options);
   }
 }
 

@@ -46,7 +46,7 @@ export class Session {
   }
 
   /** Whether a call needs a sign-in before it. */
-  get isToBegin(): boolean {
+  get needsLogin(): boolean {
     return this.#token === undefined && (this.#refreshToken ?? this.#credentials) !== undefined;
   }
 
@@ -89,7 +89,7 @@ export class Session {
 export function checked(token: string | null | undefined): string | undefined {
   if (token === undefined || token === null) return undefined;
   if (!/^[\x21-\x7e]+$/.test(token)) {
-    throw new ConfigurationError('the credential cannot be sent: it is empty, or has blanks or control characters');
+    throw new ConfigurationError('the credential cannot be sent: it is empty, or contains spaces or control characters');
   }
   return token;
 }

@@ -31,8 +31,9 @@ test('nothing that a program prints shows a secret', async () => {
   assert.equal(failed.length, 4);
 });
 
-test('what is sent', async () => {
+test('what is sent', async (t) => {
   const server = await scripted({ answers: [ok] }, CANARY);
+  t.after(() => server.stop());
   const told = [];
   const client = new HoodyClient({
     baseURL: `${server.base}/api/v1/`, token: CANARY, headers: { 'x-team': 'shop' },
@@ -45,15 +46,15 @@ test('what is sent', async () => {
   assert.deepEqual([headers['user-agent'], headers['x-team'], body, headers['content-type']], [`hoody-ts/${VERSION} (node ${process.versions.node})`, 'shop', '', undefined]);
   const route = { method: 'GET', path: '/api/v1/realms', attempt: 1 };
   assert.deepEqual(told, [route, { ...route, status: 200, requestId: undefined }]);
-  await server.stop();
   for (const headers of [{ Authorization: 'x' }, { host: 'x' }, { Cookie: 'x' }]) {
     assert.throws(() => new HoodyClient({ baseURL: server.base, headers }), { name: 'ConfigurationError' });
   }
 });
 
-test('a call is aborted, also while it waits', async () => {
+test('a call is aborted, also while it waits', async (t) => {
   const busy = { status: 503, headers: { 'retry-after': '20' }, body: { code: 'UNAVAILABLE', message: 'x' } };
   const server = await scripted({ answers: [busy, { wait: 5000 }] }, CANARY);
+  t.after(() => server.stop());
   const client = new HoodyClient({ baseURL: server.base });
   for (const _ of [1, 2]) {
     const began = performance.now();
@@ -62,20 +63,20 @@ test('a call is aborted, also while it waits', async () => {
     assert.ok(performance.now() - began < 2000);
   }
   await assert.rejects(client.api.realms.list({}, { signal: AbortSignal.abort('why') }), (error) => error === 'why');
-  await server.stop();
 });
 
-test('a stream is aborted', async () => {
+test('a stream is aborted', async (t) => {
   const server = await scripted({ answers: [{ chunks: ['id: c1\n\n'], open: true }] }, CANARY);
+  t.after(() => server.stop());
   const client = new HoodyClient({ baseURL: server.base, token: CANARY });
   const stop = new AbortController();
   const stream = client.api.events.stream({}, { signal: stop.signal });
-  setTimeout(() => stop.abort('enough'), 100);
+  const watch = setInterval(() => stream.lastEventId && stop.abort('enough'), 10);
   await assert.rejects(async () => {
     for await (const event of stream) assert.fail(inspect(event));
   }, (error) => error === 'enough');
+  clearInterval(watch);
   assert.equal(stream.lastEventId, 'c1');
-  await server.stop();
 });
 
 test('an answer that is too large is given up', async () => {
@@ -91,11 +92,11 @@ test('an id that would be another route is refused', async () => {
   for (const id of ['', '.', '..']) await assert.rejects(client.api.authTokens.get(id), { name: 'ConfigurationError' });
 });
 
-test('a second factor is no session', async () => {
+test('a second factor is no session', async (t) => {
   const challenge = { status: 200, body: { statusCode: 200, message: 'x', data: { requires_2fa: true, temp_token: 'eyJx', method: 'totp' } } };
   const server = await scripted({ answers: [challenge] }, CANARY);
+  t.after(() => server.stop());
   await assert.rejects(HoodyClient.authenticate(server.base, account), /second factor/);
-  await server.stop();
 });
 
 test('with a real server', async () => {

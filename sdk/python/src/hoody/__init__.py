@@ -11,7 +11,7 @@ from ._answer import Envelope, PageMetadata
 from ._async import AsyncEventStream, AsyncPage
 from ._call import OMIT, Omit
 from ._client import AsyncHoody, Hoody
-from ._core import Told
+from ._core import Attempt
 from ._errors import (
     APIConnectionError,
     APIError,
@@ -45,6 +45,7 @@ __all__ = [
     "AsyncEventStream",
     "AsyncHoody",
     "AsyncPage",
+    "Attempt",
     "AuthenticationError",
     "BadRequestError",
     "ConfigurationError",
@@ -63,7 +64,6 @@ __all__ = [
     "Secret",
     "ServerError",
     "StreamEndedError",
-    "Told",
     "TooLargeError",
     "UnprocessableEntityError",
     "UnreadableAnswerError",

@@ -13,7 +13,7 @@ import anyio
 from . import types as t
 from ._answer import Envelope
 from ._call import OMIT, Call, Failure, Omit, Reply, Wire, is_failure
-from ._core import Plan, Renew, Send, Sleep, Steps, Told
+from ._core import Attempt, Plan, Renew, Send, Sleep, Steps
 from ._errors import HoodyError, UnreadableAnswerError
 from ._list import items_of, next_query
 from ._secret import hide
@@ -91,7 +91,7 @@ class AsyncCore:
             status = 0 if isinstance(reply, Failure) else reply.status
             request_id = None if isinstance(reply, Failure) else reply.headers.get("x-request-id")
             call = send.call
-            on_response(Told(call.method, call.path, send.attempt, status, time.monotonic() - began, request_id))
+            on_response(Attempt(call.method, call.path, send.attempt, status, time.monotonic() - began, request_id))
         return reply
 
     async def _exchange(self, wire: Wire) -> Reply | Failure:

@@ -31,7 +31,7 @@ class Call:
     args: tuple[str, ...] = ()
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
-    is_open: bool = False
+    is_anonymous: bool = False
     is_once: bool = False
     is_large: bool = False
     token: str | None = None

@@ -13,7 +13,7 @@ import httpx2
 from . import _resources_async, _resources_sync
 from ._async import AsyncCore
 from ._base import Base
-from ._core import Plan, Session, Settings, Told, agent, checked, session
+from ._core import Attempt, Plan, Session, Settings, agent, checked, session
 from ._errors import ConfigurationError, HoodyError
 from ._secret import hide
 from ._sync import SyncCore
@@ -65,7 +65,7 @@ class Hoody(_resources_sync.Resources):
         max_retries: int = 2,
         headers: Mapping[str, str] | None = None,
         http_client: Any = None,
-        on_response: Callable[[Told], None] | None = None,
+        on_response: Callable[[Attempt], None] | None = None,
     ) -> None:
         token, refresh_token, password = hide(token), hide(refresh_token), hide(password)
         kept = session(token, refresh_token, username, email, password, on_tokens, threading.Lock())
@@ -173,7 +173,7 @@ class AsyncHoody(_resources_async.Resources):
         max_retries: int = 2,
         headers: Mapping[str, str] | None = None,
         http_client: Any = None,
-        on_response: Callable[[Told], None] | None = None,
+        on_response: Callable[[Attempt], None] | None = None,
     ) -> None:
         token, refresh_token, password = hide(token), hide(refresh_token), hide(password)
         kept = session(token, refresh_token, username, email, password, on_tokens, anyio.Lock())

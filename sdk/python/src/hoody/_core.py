@@ -34,7 +34,7 @@ _BESIDE = ("INVALID_OTP_CODE", "INVALID_BACKUP_CODE", "INCORRECT_PASSWORD")
 
 
 @dataclass(slots=True, frozen=True)
-class Told:
+class Attempt:
     """What hooks are told of each try. No header, query or body."""
 
     method: str
@@ -54,7 +54,7 @@ class Settings:
     timeout: float | None
     max_retries: int
     user_agent: str
-    on_response: Callable[[Told], None] | None = None
+    on_response: Callable[[Attempt], None] | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -96,7 +96,7 @@ class Session:
     """Held while the session is renewed: one refresh for all callers."""
 
     @property
-    def is_to_begin(self) -> bool:
+    def needs_login(self) -> bool:
         """Whether a call needs a sign-in before it."""
         return self.token is None and (self.refresh_token is not None or self.credentials is not None)
 
@@ -115,7 +115,7 @@ def checked(token: str | None) -> str | None:
     if re.fullmatch(r"[\x21-\x7e]+", token):
         return Secret(token)
     del token
-    raise ConfigurationError("the credential cannot be sent: it is empty, or has blanks or control characters")
+    raise ConfigurationError("the credential cannot be sent: it is empty, or contains spaces or control characters")
 
 
 class Plan:
@@ -124,7 +124,7 @@ class Plan:
     def __init__(self, base: Base, session: Session, headers: Mapping[str, str], settings: Settings) -> None:
         for name in headers:
             if name.lower() in ("authorization", "host", "cookie"):
-                raise ConfigurationError(f"the header {name!r} has a setting of its own: token, base_url or realm_id")
+                raise ConfigurationError(f"the header {name!r} cannot be set here: use token, base_url or realm_id")
         self.base = base
         self.session = session
         self.headers: dict[str, str] = {name.lower(): Secret(value) for name, value in headers.items()}
@@ -141,9 +141,9 @@ class Plan:
 
     def signed(self, call: Call, kind: Any) -> Steps:
         """The call with the client's credential, renewed once if the server says that it ended."""
-        if call.is_open or call.token is not None:
+        if call.is_anonymous or call.token is not None:
             return (yield from self.send(call, kind, call.token))
-        if self.session.is_to_begin:
+        if self.session.needs_login:
             yield Renew(None)
         used = self.session.token
         answer = yield from self.send(call, kind, used)
@@ -193,7 +193,7 @@ class Plan:
 
     def _session(self, path: str, body: Mapping[str, str]) -> Steps:
         """A new pair of tokens, None when a second factor is asked for, or an error."""
-        answer = yield from self.send(Call("POST", path, body=body, is_open=True), Any, None)
+        answer = yield from self.send(Call("POST", path, body=body, is_anonymous=True), Any, None)
         if isinstance(answer, HoodyError):
             return answer
         data = answer["data"] if isinstance(answer["data"], dict) else {}
@@ -204,7 +204,7 @@ class Plan:
         args = list(call.args)
         # These would name another route.
         if any(one in ("", ".", "..") for one in args):
-            return ConfigurationError(f"{call.path}: an id is missing")
+            return ConfigurationError(f"{call.path}: an id is empty, '.' or '..'")
         path = re.sub(r"\{\w+\}", lambda _: quote(str(args.pop(0)), safe="!'()*"), call.path)
         query = {name: _word(value) for name, value in plain(call.query).items() if value is not None}
         url = self.base.address + path + (f"?{urlencode(query, quote_via=quote, safe='*')}" if query else "")
@@ -253,7 +253,11 @@ class Plan:
         if failure.is_timeout:
             text = f"no answer from {origin} to {call.name} in time"
             return APITimeoutError(text, call.method, call.path, call.is_change)
-        what = f"cannot reach {origin}" if failure.is_unsent else f"no complete answer from {origin} to {call.name}"
+        what = (
+            f"cannot reach {origin}"
+            if failure.is_unsent
+            else f"the connection to {origin} broke before the answer to {call.name} was complete"
+        )
         is_unknown = call.is_change and not failure.is_unsent
         return APIConnectionError(f"{what} ({failure.name})", call.method, call.path, is_unknown)
 

@@ -34,7 +34,7 @@ def next_query(answer: Any, query: Mapping[str, Any], rule: Mapping[str, str]) -
     if page >= _at(answer, rule["pages"]) if "pages" in rule else not is_full:
         return None
     if answer.metadata is not None and page * answer.metadata.limit >= LAST_ROW:
-        raise HoodyError(f"rows of a log are reached up to the {LAST_ROW:,}th: narrow the dates")
+        raise HoodyError(f"a log can be paged only to row {LAST_ROW:,}: narrow the dates")
     return {**query, "page": page + 1}
 
 

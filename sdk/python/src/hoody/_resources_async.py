@@ -239,7 +239,7 @@ class Authentication:
                 "response_mode": response_mode,
                 "username": username,
             },
-            is_open=True,
+            is_anonymous=True,
         )
 
     async def refresh_token(self, *, refresh_token: str) -> Envelope[t.RefreshData]:
@@ -249,7 +249,7 @@ class Authentication:
             "POST /api/v1/users/auth/refresh",
             t.RefreshData,
             body={"refreshToken": refresh_token},
-            is_open=True,
+            is_anonymous=True,
         )
 
     async def logout(self) -> Envelope[None]:
@@ -288,7 +288,7 @@ class Authentication:
                 "invite_code": invite_code,
                 "region": region,
             },
-            is_open=True,
+            is_anonymous=True,
         )
 
     async def verify_email(
@@ -315,7 +315,7 @@ class Authentication:
                 "password": password,
                 "response_mode": response_mode,
             },
-            is_open=True,
+            is_anonymous=True,
         )
 
     async def resend_verification(self, *, email: str) -> Envelope[None]:
@@ -324,7 +324,7 @@ class Authentication:
             "POST /api/v1/auth/resend-verification",
             None,
             body={"email": email},
-            is_open=True,
+            is_anonymous=True,
         )
 
     async def forgot_password(self, *, email: str) -> Envelope[None]:
@@ -333,7 +333,7 @@ class Authentication:
             "POST /api/v1/auth/forgot-password",
             None,
             body={"email": email},
-            is_open=True,
+            is_anonymous=True,
         )
 
     async def reset_password(
@@ -352,16 +352,16 @@ class Authentication:
             "POST /api/v1/auth/reset-password",
             t.PasswordReset,
             body={"password": password, "token": token, "end_tokens": end_tokens},
-            is_open=True,
+            is_anonymous=True,
         )
 
     async def get_available_regions(self) -> Envelope[t.Regions]:
         """Where accounts can be: a self-hosted server has no regions. `GET /api/v1/auth/available-regions`"""
-        return await self._core.call("GET /api/v1/auth/available-regions", t.Regions, is_open=True)
+        return await self._core.call("GET /api/v1/auth/available-regions", t.Regions, is_anonymous=True)
 
     async def get_oauth_config(self) -> Envelope[t.AuthConfig]:
         """What a sign-in page needs to know. `GET /api/v1/auth/config`"""
-        return await self._core.call("GET /api/v1/auth/config", t.AuthConfig, is_open=True)
+        return await self._core.call("GET /api/v1/auth/config", t.AuthConfig, is_anonymous=True)
 
     async def oauth_authorize(
         self,
@@ -393,7 +393,7 @@ class Authentication:
             "POST /api/v1/auth/exchange",
             t.LoginData,
             body={"code": code, "code_verifier": code_verifier, "redirect_uri": redirect_uri},
-            is_open=True,
+            is_anonymous=True,
         )
 
     async def oauth_cancel_intent(self, intent_or_temp_token: str) -> None:
@@ -421,7 +421,7 @@ class Devices:
             "POST /api/v1/auth/device/code",
             t.DeviceCode,
             body={"client": client, "client_name": client_name, "code_challenge": code_challenge},
-            is_open=True,
+            is_anonymous=True,
         )
 
     async def poll(self, *, device_code: str, code_verifier: str | Omit = OMIT) -> Envelope[t.LoginData]:
@@ -434,7 +434,7 @@ class Devices:
             "POST /api/v1/auth/device/token",
             t.LoginData,
             body={"device_code": device_code, "code_verifier": code_verifier},
-            is_open=True,
+            is_anonymous=True,
         )
 
     async def verify_code(self, *, user_code: str) -> Envelope[t.UserCodeAnswer]:
@@ -445,7 +445,7 @@ class Devices:
             "POST /api/v1/auth/device/verify_code",
             t.UserCodeAnswer,
             body={"user_code": user_code},
-            is_open=True,
+            is_anonymous=True,
         )
 
     async def login(
@@ -465,7 +465,7 @@ class Devices:
             "POST /api/v1/auth/device/login",
             t.DeviceLoginAnswer,
             body={"password": password, "ticket": ticket, "email": email, "username": username},
-            is_open=True,
+            is_anonymous=True,
         )
 
     async def deny(self, *, ticket: str) -> Envelope[t.DeviceStatus]:
@@ -475,7 +475,7 @@ class Devices:
             "POST /api/v1/auth/device/deny",
             t.DeviceStatus,
             body={"ticket": ticket},
-            is_open=True,
+            is_anonymous=True,
         )
 
 class Tfa:
@@ -501,7 +501,7 @@ class Tfa:
             "POST /api/v1/users/auth/2fa/verify",
             t.VerifyAnswer,
             body={"code": code, "client": client, "response_mode": response_mode, "temp_token": temp_token},
-            is_open=True,
+            is_anonymous=True,
         )
 
     async def setup(self, *, password: str) -> Envelope[t.TwoFactorSetup]:
@@ -1204,7 +1204,7 @@ class Utilities:
 
     async def get_ip_info(self) -> Envelope[t.IpInfo]:
         """What the server sees of its caller. `GET /api/v1/ip`"""
-        return await self._core.call("GET /api/v1/ip", t.IpInfo, is_open=True)
+        return await self._core.call("GET /api/v1/ip", t.IpInfo, is_anonymous=True)
 
 class Resources:
     """All resources of a client."""

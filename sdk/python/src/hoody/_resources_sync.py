@@ -23,8 +23,8 @@ class AuthTokens:
         self._core = core
 
     def list(self) -> Page[builtins.list[t.AuthToken], t.AuthToken]:
-        """The account's tokens that the caller may see; a long list is sent as it is read. It is one page, and
-        iterating it gives all. `GET /api/v1/auth/tokens`
+        """The account's tokens that the caller may see; a long list is sent as it is read. The result is one
+        page; iterate it for all of them. `GET /api/v1/auth/tokens`
         """
         return self._core.list(
             "GET /api/v1/auth/tokens",
@@ -227,7 +227,7 @@ class Authentication:
                 "response_mode": response_mode,
                 "username": username,
             },
-            is_open=True,
+            is_anonymous=True,
         )
 
     def refresh_token(self, *, refresh_token: str) -> Envelope[t.RefreshData]:
@@ -237,7 +237,7 @@ class Authentication:
             "POST /api/v1/users/auth/refresh",
             t.RefreshData,
             body={"refreshToken": refresh_token},
-            is_open=True,
+            is_anonymous=True,
         )
 
     def logout(self) -> Envelope[None]:
@@ -276,7 +276,7 @@ class Authentication:
                 "invite_code": invite_code,
                 "region": region,
             },
-            is_open=True,
+            is_anonymous=True,
         )
 
     def verify_email(
@@ -303,7 +303,7 @@ class Authentication:
                 "password": password,
                 "response_mode": response_mode,
             },
-            is_open=True,
+            is_anonymous=True,
         )
 
     def resend_verification(self, *, email: str) -> Envelope[None]:
@@ -312,12 +312,17 @@ class Authentication:
             "POST /api/v1/auth/resend-verification",
             None,
             body={"email": email},
-            is_open=True,
+            is_anonymous=True,
         )
 
     def forgot_password(self, *, email: str) -> Envelope[None]:
         """Asks for a mail to set a new password. `POST /api/v1/auth/forgot-password`"""
-        return self._core.call("POST /api/v1/auth/forgot-password", None, body={"email": email}, is_open=True)
+        return self._core.call(
+            "POST /api/v1/auth/forgot-password",
+            None,
+            body={"email": email},
+            is_anonymous=True,
+        )
 
     def reset_password(
         self,
@@ -335,16 +340,16 @@ class Authentication:
             "POST /api/v1/auth/reset-password",
             t.PasswordReset,
             body={"password": password, "token": token, "end_tokens": end_tokens},
-            is_open=True,
+            is_anonymous=True,
         )
 
     def get_available_regions(self) -> Envelope[t.Regions]:
         """Where accounts can be: a self-hosted server has no regions. `GET /api/v1/auth/available-regions`"""
-        return self._core.call("GET /api/v1/auth/available-regions", t.Regions, is_open=True)
+        return self._core.call("GET /api/v1/auth/available-regions", t.Regions, is_anonymous=True)
 
     def get_oauth_config(self) -> Envelope[t.AuthConfig]:
         """What a sign-in page needs to know. `GET /api/v1/auth/config`"""
-        return self._core.call("GET /api/v1/auth/config", t.AuthConfig, is_open=True)
+        return self._core.call("GET /api/v1/auth/config", t.AuthConfig, is_anonymous=True)
 
     def oauth_authorize(
         self,
@@ -370,7 +375,7 @@ class Authentication:
             "POST /api/v1/auth/exchange",
             t.LoginData,
             body={"code": code, "code_verifier": code_verifier, "redirect_uri": redirect_uri},
-            is_open=True,
+            is_anonymous=True,
         )
 
     def oauth_cancel_intent(self, intent_or_temp_token: str) -> None:
@@ -398,7 +403,7 @@ class Devices:
             "POST /api/v1/auth/device/code",
             t.DeviceCode,
             body={"client": client, "client_name": client_name, "code_challenge": code_challenge},
-            is_open=True,
+            is_anonymous=True,
         )
 
     def poll(self, *, device_code: str, code_verifier: str | Omit = OMIT) -> Envelope[t.LoginData]:
@@ -411,7 +416,7 @@ class Devices:
             "POST /api/v1/auth/device/token",
             t.LoginData,
             body={"device_code": device_code, "code_verifier": code_verifier},
-            is_open=True,
+            is_anonymous=True,
         )
 
     def verify_code(self, *, user_code: str) -> Envelope[t.UserCodeAnswer]:
@@ -422,7 +427,7 @@ class Devices:
             "POST /api/v1/auth/device/verify_code",
             t.UserCodeAnswer,
             body={"user_code": user_code},
-            is_open=True,
+            is_anonymous=True,
         )
 
     def login(
@@ -442,7 +447,7 @@ class Devices:
             "POST /api/v1/auth/device/login",
             t.DeviceLoginAnswer,
             body={"password": password, "ticket": ticket, "email": email, "username": username},
-            is_open=True,
+            is_anonymous=True,
         )
 
     def deny(self, *, ticket: str) -> Envelope[t.DeviceStatus]:
@@ -452,7 +457,7 @@ class Devices:
             "POST /api/v1/auth/device/deny",
             t.DeviceStatus,
             body={"ticket": ticket},
-            is_open=True,
+            is_anonymous=True,
         )
 
 class Tfa:
@@ -478,7 +483,7 @@ class Tfa:
             "POST /api/v1/users/auth/2fa/verify",
             t.VerifyAnswer,
             body={"code": code, "client": client, "response_mode": response_mode, "temp_token": temp_token},
-            is_open=True,
+            is_anonymous=True,
         )
 
     def setup(self, *, password: str) -> Envelope[t.TwoFactorSetup]:
@@ -556,8 +561,8 @@ class Realms:
         self._core = core
 
     def list(self, *, include_usage: bool | Omit = OMIT) -> Page[t.RealmList, str]:
-        """The realms that the account's projects and tokens carry; on a realm's host, that one. It is one page,
-        and iterating it gives all. `GET /api/v1/realms`
+        """The realms that the account's projects and tokens carry; on a realm's host, that one. The result is
+        one page; iterate it for all of them. `GET /api/v1/realms`
         """
         return self._core.list(
             "GET /api/v1/realms",
@@ -581,8 +586,8 @@ class Projects:
         sort_order: str | Omit = OMIT,
         realm_id: str | Omit = OMIT,
     ) -> Page[t.ProjectList, t.Project]:
-        """One's own projects and those shared with one, a page at a time. It is one page, and iterating it gives
-        all. `GET /api/v1/projects`
+        """One's own projects and those shared with one, a page at a time. The result is one page; iterate it for
+        all of them. `GET /api/v1/projects`
         """
         return self._core.list(
             "GET /api/v1/projects",
@@ -660,8 +665,8 @@ class Projects:
         sort_by: str | Omit = OMIT,
         sort_order: str | Omit = OMIT,
     ) -> Page[t.PermissionList, t.ProjectMember]:
-        """Who else may reach a project, a page at a time. It is one page, and iterating it gives all. `GET
-        /api/v1/projects/{id}/permissions`
+        """Who else may reach a project, a page at a time. The result is one page; iterate it for all of them.
+        `GET /api/v1/projects/{id}/permissions`
         """
         return self._core.list(
             "GET /api/v1/projects/{id}/permissions",
@@ -724,8 +729,8 @@ class Vault:
         return self._core.call("GET /api/v1/vault/stats", t.VaultStats, query={"realm_id": realm_id})
 
     def list(self, *, realm_id: str | Omit = OMIT) -> Page[builtins.list[t.VaultKey], t.VaultKey]:
-        """Every key in the realm, without its value; a long list is sent as it is read. It is one page, and
-        iterating it gives all. `GET /api/v1/vault/keys`
+        """Every key in the realm, without its value; a long list is sent as it is read. The result is one page;
+        iterate it for all of them. `GET /api/v1/vault/keys`
         """
         return self._core.list(
             "GET /api/v1/vault/keys",
@@ -806,8 +811,8 @@ class Events(SyncEvents):
         after: str | Omit = OMIT,
         bootstrap: bool | Omit = OMIT,
     ) -> Page[t.EventList, t.Event]:
-        """The history: by number with filters, or on from a cursor. It is one page, and iterating it gives all.
-        `GET /api/v1/events`
+        """The history: by number with filters, or on from a cursor. The result is one page; iterate it for all
+        of them. `GET /api/v1/events`
         """
         return self._core.list(
             "GET /api/v1/events",
@@ -906,7 +911,7 @@ class Activity:
         method: str | Omit = OMIT,
         realm_id: str | Omit = OMIT,
     ) -> Page[builtins.list[t.ActivityRow], t.ActivityRow]:
-        """The account's requests, the latest first. It is one page, and iterating it gives all. `GET
+        """The account's requests, the latest first. The result is one page; iterate it for all of them. `GET
         /api/v1/users/auth/activity`
         """
         return self._core.list(
@@ -976,8 +981,8 @@ class Users:
         include_failed: bool | Omit = OMIT,
         include_security: bool | Omit = OMIT,
     ) -> Page[builtins.list[t.SecurityEvent], t.SecurityEvent]:
-        """What happened to the caller's account, the latest first; kept 180 days. It is one page, and iterating
-        it gives all. `GET /api/v1/users/me/security-history`
+        """What happened to the caller's account, the latest first; kept 180 days. The result is one page;
+        iterate it for all of them. `GET /api/v1/users/me/security-history`
         """
         return self._core.list(
             "GET /api/v1/users/me/security-history",
@@ -1009,7 +1014,7 @@ class Alerts:
         end_date: str | Omit = OMIT,
         realm_id: str | Omit = OMIT,
     ) -> Page[builtins.list[t.Alert], t.Alert]:
-        """The account's alerts, the latest first. It is one page, and iterating it gives all. `GET
+        """The account's alerts, the latest first. The result is one page; iterate it for all of them. `GET
         /api/v1/alerts`
         """
         return self._core.list(
@@ -1079,7 +1084,7 @@ class Webhooks:
         self._core = core
 
     def list(self) -> Page[builtins.list[t.Webhook], t.Webhook]:
-        """The account's endpoints. It is one page, and iterating it gives all. `GET /api/v1/webhooks`"""
+        """The account's endpoints. The result is one page; iterate it for all of them. `GET /api/v1/webhooks`"""
         return self._core.list("GET /api/v1/webhooks", list[t.Webhook], dict(style="whole", items="data"))
 
     def create(
@@ -1147,7 +1152,7 @@ class Webhooks:
         limit: int | Omit = OMIT,
         page: int | Omit = OMIT,
     ) -> Page[builtins.list[t.WebhookDelivery], t.WebhookDelivery]:
-        """Deliveries to an endpoint, the latest first. It is one page, and iterating it gives all. `GET
+        """Deliveries to an endpoint, the latest first. The result is one page; iterate it for all of them. `GET
         /api/v1/webhooks/{id}/deliveries`
         """
         return self._core.list(
@@ -1176,7 +1181,7 @@ class Utilities:
 
     def get_ip_info(self) -> Envelope[t.IpInfo]:
         """What the server sees of its caller. `GET /api/v1/ip`"""
-        return self._core.call("GET /api/v1/ip", t.IpInfo, is_open=True)
+        return self._core.call("GET /api/v1/ip", t.IpInfo, is_anonymous=True)
 
 class Resources:
     """All resources of a client."""

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from . import types as t
 from ._answer import Envelope
 from ._call import OMIT, Call, Failure, Omit, Reply, Wire, is_failure
-from ._core import Plan, Renew, Send, Sleep, Steps, Told
+from ._core import Attempt, Plan, Renew, Send, Sleep, Steps
 from ._errors import HoodyError, UnreadableAnswerError
 from ._list import items_of, next_query
 from ._secret import hide
@@ -85,7 +85,7 @@ class SyncCore:
             status = 0 if isinstance(reply, Failure) else reply.status
             request_id = None if isinstance(reply, Failure) else reply.headers.get("x-request-id")
             call = send.call
-            on_response(Told(call.method, call.path, send.attempt, status, time.monotonic() - began, request_id))
+            on_response(Attempt(call.method, call.path, send.attempt, status, time.monotonic() - began, request_id))
         return reply
 
     def _exchange(self, wire: Wire) -> Reply | Failure:
