@@ -95,6 +95,8 @@ def read(root: Path) -> Model:
     schemas = {name: schema(name, node) for name, node in raw.items() if not is_envelope(name)}
     operations = [operation(raw, names, *found) for found in described(document, names)]
     model = Model(schemas, operations, set(), set(), codes(root), leaves(root), names)
+    if not model.codes or not model.leaves:
+        raise Mismatch("docs/errors.md or docs/permissions.md has no table of codes or paths any more")
     for one in operations:
         model.inputs |= reach(schemas, [Type("ref", one.body)] if one.body else [])
         model.outputs |= reach(schemas, [type for type in (one.answer, one.item) if type])
