@@ -495,7 +495,7 @@ on_both! {
     }
 }
 
-/// By hand: how long a million rows take. `cargo test -p hoody --test it a_million_rows -- --ignored --nocapture`
+/// By hand: how long a million rows take. `cargo test -p hoody-service --test it a_million_rows -- --ignored --nocapture`
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes"]
 async fn a_million_rows() {

@@ -438,7 +438,7 @@ on_both! {
         };
         let mut stored = app.service.texts(stored).await;
         stored.sort();
-        assert_eq!(stored, Service::key_columns(), "keys/bound.rs has every column that names a master key");
+        assert_eq!(stored, Service::key_columns(), "rotation/bound.rs has every column that names a master key");
     }
 
     async fn a_key_that_is_retired_while_the_keys_are_read_seals_nothing_more(app: TestApp) {

@@ -55,7 +55,7 @@ fn the_committed_document_is_what_the_routes_say() {
     let drift = committed.lines().zip(text.lines()).enumerate().find(|(_, (old, new))| old != new);
     assert!(
         committed == text,
-        "openapi.json is not what the routes say; UPDATE_OPENAPI=1 cargo test -p hoody --test it openapi \
+        "openapi.json is not what the routes say; UPDATE_OPENAPI=1 cargo test -p hoody-service --test it openapi \
          writes it. First difference: {drift:?}"
     );
 }

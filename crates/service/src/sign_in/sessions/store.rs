@@ -1,4 +1,4 @@
-//! The statements on `sessions`. The one that reads a session is `hoody_engine::grants::session`.
+//! The statements on `sessions`. The one that reads a session is `hoody_engine::grants::session_row`.
 
 use hoody_core::id::{SessionId, UserId};
 use hoody_core::keys::KeyId;
