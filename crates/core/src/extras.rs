@@ -6,8 +6,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crate::grant::SHARED;
 use crate::id::TokenId;
+use crate::memory::SHARED;
 use crate::permissions::own::{OwnId, OwnSet};
 
 /// What a grant has beside what every grant has. One pointer, and none of it takes no room.

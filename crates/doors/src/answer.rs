@@ -11,9 +11,9 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use crate::judge::Holder;
 use crate::path::is_unreserved;
 use crate::refusal::{Challenge, Refusal};
+use crate::subject::Holder;
 
 /// The account.
 pub const USER_ID: HeaderName = HeaderName::from_static("x-hoody-user-id");

@@ -7,7 +7,6 @@ use std::net::IpAddr;
 
 use hoody_core::address::{TrustedProxies, client_address};
 use hoody_core::grant::Deny;
-use hoody_core::host::name_of;
 use hoody_core::id::{GateId, RealmId, UserId};
 use hoody_core::json::quoted;
 use hoody_core::permissions::Named;
@@ -17,6 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::judge::{Admits, Asks, Question};
 use crate::path::Path;
 use crate::refusal::Refusal;
+pub use crate::subject::Original;
 use crate::table::Gate;
 
 const METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
@@ -120,17 +120,6 @@ impl<'a> Asked<'a> {
         };
         Ok(Self { what, body, sign })
     }
-}
-
-/// The request that a client sent to the proxy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Original<'a> {
-    /// Its method.
-    pub method: &'a str,
-    /// Its target with the query, as it was sent.
-    pub target: &'a str,
-    /// Its host, as it was sent.
-    pub host: &'a str,
 }
 
 /// One question as it came in: nothing of it is judged yet.
@@ -261,24 +250,6 @@ fn original(headers: &HeaderMap) -> Result<Original<'_>, Refusal> {
     let original = Original { method: once(&METHOD)?, target: once(&URI)?, host: once(&HOST)? };
     original.check()?;
     Ok(original)
-}
-
-impl Original<'_> {
-    /// Checks that method and host are what they say.
-    ///
-    /// # Errors
-    /// [`Refusal::Headers`].
-    pub fn check(&self) -> Result<(), Refusal> {
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if self.method.is_empty() || self.method.len() > 32 || !self.method.bytes().all(is_token) {
-            return Err(Refusal::Headers("The original method must be one method of HTTP"));
-        }
-        // A proxy that joins two hosts with a comma is refused here too: no name has one.
-        if !name_of(self.host).is_ok_and(|name| !name.is_empty()) {
-            return Err(Refusal::Headers("The original host must be one host name"));
-        }
-        Ok(())
-    }
 }
 
 /// The credential of a request: `Bearer <credential>`, or an `hdy_` token as it is.

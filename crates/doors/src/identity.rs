@@ -13,8 +13,7 @@ use http::HeaderValue;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::ask::Original;
-use crate::judge::Holder;
+use crate::subject::{Holder, Original};
 
 /// How long it is good, in seconds.
 pub const LIFETIME: i64 = 30;

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use hoody_core::explain::{change, explain};
 use hoody_core::grant::{Accepts, Attempt, Deny, Grant, Rule, decide as decide_grant};
-use hoody_core::id::{GateId, RealmId, TokenId, UserId};
+use hoody_core::id::{GateId, RealmId, UserId};
 use hoody_core::permissions::{AnyPermission, Named};
 use hoody_core::time::Timestamp;
-use http::HeaderValue;
 
-use crate::ask::Original;
 use crate::identity::Signer;
 use crate::refusal::Refusal;
+pub use crate::subject::Holder;
+use crate::subject::Original;
 use crate::table::{Gate, Need, Row};
 
 /// One question.
@@ -188,21 +188,6 @@ pub fn remedy(refusal: &Refusal) -> String {
         Refusal::ForwardedFor => "Let the proxy set X-Forwarded-For to the client's address.".to_owned(),
         Refusal::Unavailable => "Try again.".to_owned(),
     }
-}
-
-/// Whom a gate let in, as the service behind it is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// The account that the credential acts for.
-    pub account: UserId,
-    /// The token; `None` for a session.
-    pub token: Option<TokenId>,
-    /// The token's alias.
-    pub alias: Box<str>,
-    /// What the operator's service calls whom the token is for.
-    pub external_id: Box<str>,
-    /// The permissions that it holds: [`crate::answer::permissions`].
-    pub permissions: HeaderValue,
 }
 
 /// What a door stands on: gates, the catalogue, and the decision about credentials.

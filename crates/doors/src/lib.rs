@@ -15,4 +15,5 @@ pub mod identity;
 pub mod judge;
 pub mod path;
 pub mod refusal;
+pub mod subject;
 pub mod table;

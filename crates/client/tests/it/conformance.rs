@@ -145,8 +145,9 @@ async fn give(mut stream: TcpStream, answer: Answer) {
     let body = answer.text.or(answer.body.map(|body| body.to_string())).unwrap_or_default();
     let headers: String = answer.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();
-    let text =
-        format!("HTTP/1.1 {status} x\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    let text = format!(
+        "HTTP/1.1 {status} x\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
     stream.write_all(text.as_bytes()).await.unwrap();
 }
 

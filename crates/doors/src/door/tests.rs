@@ -7,7 +7,7 @@ use crate::judge::{Holder, decide, explain_gate};
 use crate::table::Definition;
 use futures_util::FutureExt;
 use hoody_core::address::AddressList;
-use hoody_core::grant::{Credential, Deny, Descent, Grant, Limits, Realms};
+use hoody_core::grant::{Bounds, Credential, Deny, Descent, Grant, Realms};
 use hoody_core::id::{GateId, SessionId, TokenId, UserId};
 use hoody_core::permissions::own::{OwnId, OwnSet};
 use hoody_core::permissions::{AnyPermission, Named, PermissionSet};
@@ -72,7 +72,7 @@ impl Fake {
             descent: Descent::default(),
             is_enabled: true,
             is_banned: false,
-            limits: Limits {
+            limits: Bounds {
                 permissions: PermissionSet::EMPTY,
                 realms: Realms::EVERYWHERE,
                 addresses: AddressList::any(),
@@ -170,11 +170,6 @@ fn a_listener_can_move_its_answers_between_threads() {
     let answering = answer(&judge, server, "127.0.0.1".parse().unwrap(), &headers, None);
     is_send(&answering);
     assert_eq!(answering.now_or_never().unwrap().status(), 400);
-    let call = http::Request::post("/").body(http_body_util::Empty::<Bytes>::new()).unwrap();
-    let server = crate::grpc::Server { issuer: "", realm: "", is_serving: true };
-    let answering = crate::grpc::answer(&judge, server, call);
-    is_send(&answering);
-    assert_eq!(answering.now_or_never().unwrap().status(), 415);
 }
 
 fn asked(method: &str, target: &str, credential: Option<&str>) -> Response<Bytes> {

@@ -34,6 +34,16 @@ fn request(path: &str, body: Vec<u8>) -> Request<Full<Bytes>> {
     request.body(Full::new(Bytes::from(body))).unwrap()
 }
 
+#[test]
+fn a_listener_can_move_its_answers_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    let judge = Fake::new();
+    let call = Request::post("/").body(http_body_util::Empty::<Bytes>::new()).unwrap();
+    let answering = answer(&judge, Server { issuer: "", realm: "", is_serving: true }, call);
+    is_send(&answering);
+    assert_eq!(answering.now_or_never().unwrap().status(), 415);
+}
+
 fn called(judge: &Fake, request: Request<Full<Bytes>>) -> (u16, String, Vec<u8>) {
     let server = Server { issuer: "https://auth.example.com", realm: "auth.example.com", is_serving: true };
     let response = answer(judge, server, request).now_or_never().unwrap();

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::grant::SHARED;
+use crate::memory::SHARED;
 
 /// The number of one of the operator's own leaves. A number is given out once and never again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
