@@ -329,7 +329,7 @@ async fn fly(app: &TestApp, canary: &str, owner: &crate::support::Client) -> Vec
 async fn threat_26_no_secret_is_logged_told_or_kept(app: TestApp) {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter("hoody=trace,hoody_core=trace,axum=trace,tower=trace,sqlx=trace,hyper=trace")
+        .with_max_level(tracing::Level::TRACE)
         .with_writer(log.clone())
         .with_ansi(false)
         .finish();
