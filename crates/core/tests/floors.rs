@@ -14,8 +14,8 @@ fn root() -> PathBuf {
 }
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
         if path.is_dir() {
             files(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -62,10 +62,10 @@ fn arrows(src: &Path) -> Arrows {
     files(src, &mut found);
     let mut arrows = Arrows::new();
     for path in found {
-        let inside = path.strip_prefix(src).unwrap();
-        let room = inside.components().next().unwrap().as_os_str().to_string_lossy();
+        let inside = path.strip_prefix(src).expect("a file of the folder");
+        let room = inside.components().next().expect("a name").as_os_str().to_string_lossy();
         let room = room.trim_end_matches(".rs").to_owned();
-        let text = code(&std::fs::read_to_string(&path).unwrap());
+        let text = code(&std::fs::read_to_string(&path).expect("text"));
         for (at, _) in text.match_indices("crate::") {
             let is_word = text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
             for to in first_names(&text[at + "crate::".len()..]) {

@@ -279,7 +279,7 @@ impl Queue {
     }
 
     /// How many rows wait.
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.lock().buffer.entries.len()
     }
 }

@@ -258,7 +258,7 @@ impl Grants {
     }
 
     /// How many grants are in the cache.
-    pub fn len(&self) -> usize {
+    pub fn cached(&self) -> usize {
         self.cache.len()
     }
 

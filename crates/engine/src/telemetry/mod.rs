@@ -142,11 +142,11 @@ pub async fn serve_metrics(
         let (handle, measured) = (handle.clone(), measured.clone());
         async move {
             process::measure();
-            gauge("hoody_grants_cached", measured.grants.len());
+            gauge("hoody_grants_cached", measured.grants.cached());
             metrics::gauge!("hoody_grants_cached_bytes")
                 .set(f64::from(u32::try_from(measured.grants.bytes() / 1024).unwrap_or(u32::MAX)) * 1024.0);
             let is_fresh = measured.grants.is_fresh(measured.clock.boot_millis());
-            let waiting = measured.activity.queue.as_ref().map_or(0, crate::activity::Queue::len);
+            let waiting = measured.activity.queue.as_ref().map_or(0, crate::activity::Queue::waiting);
             gauge("hoody_activity_waiting", waiting);
             metrics::gauge!("hoody_feed_fresh").set(f64::from(u8::from(is_fresh)));
             if let Some(tls) = &measured.tls {

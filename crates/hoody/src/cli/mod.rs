@@ -67,8 +67,7 @@ impl Cli {
             let is_wrong = error.use_stderr();
             // A flag of the client in front of them may have a value: what clap makes of the words counts.
             let lenient = command().ignore_errors(true).try_get_matches_from(&arguments);
-            let is_server = lenient
-                .is_ok_and(|matches| matches.subcommand_name().is_some_and(|name| is_of_service(name)));
+            let is_server = lenient.is_ok_and(|matches| matches.subcommand_name().is_some_and(is_of_service));
             ExitCode::from(if !is_wrong {
                 0
             } else if is_server {

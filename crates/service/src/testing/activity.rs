@@ -36,7 +36,7 @@ impl Service {
     /// How many rows of the request log wait to be stored.
     #[must_use]
     pub fn waiting_activity(&self) -> usize {
-        self.engine().activity.queue.as_ref().map_or(0, Queue::len)
+        self.engine().activity.queue.as_ref().map_or(0, Queue::waiting)
     }
 
     /// Reads the request log of all accounts on from a place (`{}` is the beginning): run, number, account

@@ -45,7 +45,7 @@ impl Service {
     /// How many grants are in the cache.
     #[must_use]
     pub fn cached(&self) -> usize {
-        self.engine().grants.len()
+        self.engine().grants.cached()
     }
 
     /// Says that this node is alive and renews its leases.

@@ -117,7 +117,7 @@ impl Turn {
 }
 
 impl Passwords {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         // Not computed from anything, so that a server starts at once: to hold a password against it costs
         // the same.

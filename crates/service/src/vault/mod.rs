@@ -113,7 +113,7 @@ pub struct LargeValues(Rooms<UserId>);
 pub type Turn = Room<UserId>;
 
 impl LargeValues {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Rooms::new(LARGE_TOGETHER, body::MAX_BODY))
     }
 
