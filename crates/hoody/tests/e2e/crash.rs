@@ -205,11 +205,10 @@ impl Writer {
         // Whether or not the last refresh was heard of: the pair in hand gets the next one.
         let next = client.post(REFRESH, json!({ "refreshToken": self.session.refresh })).await;
         self.session.turn(next.expect(StatusCode::OK));
-        // Now and then somebody brings a refresh token of before: refused, and the session is over.
-        let Some(older) = self.session.older.iter().rev().nth(2).filter(|_| self.made.is_multiple_of(3))
-        else {
-            return;
-        };
+        // Now and then somebody brings a refresh token of before: refused, and the session is over. At the latest
+        // before it turned 30 times, which is refused as well.
+        let is_due = self.made.is_multiple_of(3) || self.session.older.len() > 20;
+        let Some(older) = self.session.older.iter().rev().nth(2).filter(|_| is_due) else { return };
         client.post(REFRESH, json!({ "refreshToken": older })).await.refused(401, "INVALID_TOKEN");
         client.with(&self.session.access).check().await.refused(401, "INVALID_TOKEN");
         let next = Session::login(client, &self.username).await;
