@@ -210,7 +210,9 @@ def listed(
     item = text(one.item, is_input=False, prefix="t.")
     rule = ", ".join(f'{key}="{value}"' for key, value in one.listed.items())
     call = [route, kind_of(answer), f"dict({rule})", *details]
-    how = "Await it for one page, or iterate it for all." if is_async else "The result is one page; iterate it for all of them."
+    how = "The result is one page; iterate it for all of them."
+    if is_async:
+        how = "Await it for one page, or iterate it for all."
     return (
         f"\n    {spread(f'def {snake(one.name)}(', signature, f') -> {page}[{answer}, {item}]:', 4)}\n"
         f"{doc(f'{one.text}. {how} `{one.method} {one.path}`', '        ')}"
