@@ -251,7 +251,9 @@ on_both! {
         browser.has_nothing_to_say().await;
         let ended = process.ended(PATIENCE).await;
         assert_eq!(ended.code(), Some(1), "{}", process.said());
-        assert!(process.said().contains("the sign-in was refused"), "{}", process.said());
+        // What it says last may be read after it has ended.
+        eventually("it says why", PATIENCE, async || process.said().contains("the sign-in was refused").then_some(()))
+            .await;
         assert_ne!(check(&place, &server).await, Some(0));
     }
 }

@@ -79,10 +79,14 @@ async fn nothing_is_lost_but_the_log(place: Place, reader: Reader) {
     let session = ada.credential.as_deref().unwrap();
     let head = format!(
         "PUT /api/v1/vault/keys/slow HTTP/1.1\r\nHost: api.localhost\r\nAuthorization: Bearer {session}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+         Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     slow.write_all(head.as_bytes()).unwrap();
+    // It asks for the body: the request runs.
+    let mut asked = [0; 25];
+    slow.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
     slow.write_all(&body.as_bytes()[..5]).unwrap();
     token.check().await.expect(StatusCode::NO_CONTENT);
     server.signal(Signal::TERM);
