@@ -298,6 +298,11 @@ impl Mutation {
         self.changes.push(change);
     }
 
+    /// Forgets on this node alone, at once: for what the database shows to be changed already.
+    pub fn forget_now(&self, what: Forget) {
+        self.feed.0.grants.forget(&[what]);
+    }
+
     /// Says that a job was written: the runners of this node are woken once it is committed.
     pub fn ring_at_commit(&mut self) {
         self.has_jobs = true;

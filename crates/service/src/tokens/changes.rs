@@ -191,6 +191,10 @@ async fn find_target(
         return Err(forbidden("Insufficient permissions: this token may only read"));
     }
     let found = delegation::find(&mut mutation.tx, grant.account, id).await?;
+    if found.is_none() {
+        // Another node may have deleted it a moment ago: the answer confirms that, so it holds here too.
+        mutation.forget_now(Forget::Token(id));
+    }
     found.filter(|found| is_visible(caller, found.target(), &found.token)).ok_or(NOT_FOUND)
 }
 
@@ -240,6 +244,8 @@ pub async fn write(mut mutation: Mutation, before: &Token, mut token: Token) -> 
         && token.limits == before.limits
         && token.is_enabled == before.is_enabled;
     if is_unchanged {
+        // Another node may have made it so a moment ago: the answer confirms that, so it holds here too.
+        mutation.forget_now(Forget::Token(token.id));
         // No feed row; a code of the second factor was used up all the same.
         mutation.commit().await?;
         return Ok(token);

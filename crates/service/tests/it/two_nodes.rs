@@ -42,6 +42,26 @@ on_both! {
         good(&new).await.expect(StatusCode::NO_CONTENT);
     }
 
+    /// What made it so is not known there yet, but the answer confirms it.
+    async fn a_revocation_that_is_repeated_on_another_node_is_in_force_there_at_once(app: TestApp) {
+        let second = app.another_node().await;
+        let owner = app.user("ada").await;
+        let (deleted, disabled) = (owner.mint(json!({})).await, owner.mint(json!({})).await);
+        assert!(second.poll().await);
+        for token in [&deleted, &disabled] {
+            good(&token.client.at(&second)).await.expect(StatusCode::NO_CONTENT);
+        }
+        let path = |id: &str| format!("/api/v1/auth/tokens/{id}");
+        let there = owner.at(&second);
+        owner.delete(&path(&deleted.id)).await.expect(StatusCode::OK);
+        there.delete(&path(&deleted.id)).await.refused(404, "TOKEN_NOT_FOUND");
+        owner.patch(&path(&disabled.id), json!({ "is_enabled": false })).await.expect(StatusCode::OK);
+        there.patch(&path(&disabled.id), json!({ "is_enabled": false })).await.expect(StatusCode::OK);
+        for token in [&deleted, &disabled] {
+            good(&token.client.at(&second)).await.refused(401, "INVALID_TOKEN");
+        }
+    }
+
     /// Threats 11 and 38 too: each field of a token takes effect, and what hangs on an ancestor follows.
     async fn threat_10_a_grant_that_is_hot_on_another_node_is_gone_with_its_next_poll(app: TestApp) {
         two_accounts(&app).await;
