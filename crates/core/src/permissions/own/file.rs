@@ -19,7 +19,7 @@ use super::{MAX_DESCRIPTION, MAX_OWN, MAX_TEMPLATES};
 use crate::invalid::{Invalid, Violation};
 use crate::json::{Fields, MAX_VIOLATIONS, pointer};
 
-/// A file that was read. Its entries are well-formed one by one; [`super::plan`] judges them together.
+/// A file that was read. Its entries are well-formed one by one; [`super::plan()`] judges them together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct File {
     /// The leaves, in the file's order.

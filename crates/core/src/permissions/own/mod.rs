@@ -1,6 +1,6 @@
 //! The operator's own permissions: leaves of other services than hoody, kept as data.
 //!
-//! Hoody's tree is in the code; these come from a file that the operator applies ([`File`], [`plan`]) and
+//! Hoody's tree is in the code; these come from a file that the operator applies ([`File`], [`plan()`]) and
 //! are stored as [`Rows`]. A leaf is a number that is never given out twice. Its path is only its name: a
 //! rename keeps the old one as an alias for ever, and a removed path comes back under its own number or not
 //! at all. So nothing that names a leaf somewhere gains another one by accident.
