@@ -1,7 +1,7 @@
 //! The door for Envoy: `envoy.service.auth.v3.Authorization/Check` and `grpc.health.v1.Health/Check`.
 //!
 //! A unary call of gRPC is a message behind a prefix of five bytes, and trailers; HTTP/2 is the listener's.
-//! The messages are read and written here by hand ([`messages`]): it takes a few of their fields.
+//! The messages are read and written here by hand (`messages`): it takes a few of their fields.
 
 mod messages;
 mod wire;

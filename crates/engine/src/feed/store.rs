@@ -1,5 +1,5 @@
 //! The feed's statements. The head's row is locked until COMMIT: positions follow the order of commits
-//! and leave no gap, so nothing slow may come after [`append`].
+//! and leave no gap, so nothing slow may come after `append`.
 
 use hoody_core::id::{SessionId, TokenId, UserId};
 use hoody_core::time::Timestamp;

@@ -92,7 +92,7 @@ impl Notes {
     }
 }
 
-/// Writes notes, [`BATCH`] to a transaction; those that could not be written.
+/// Writes notes, `BATCH` to a transaction; those that could not be written.
 pub async fn write(db: &Db, notes: &[Note]) -> Vec<Note> {
     let mut unwritten = Vec::new();
     for batch in notes.chunks(BATCH) {

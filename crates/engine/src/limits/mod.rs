@@ -184,7 +184,7 @@ impl Limits {
     /// Counts one in a transaction that does more: it counts if that commits.
     ///
     /// # Errors
-    /// As [`count`]; the transaction must be dropped then.
+    /// As [`count`](Self::count); the transaction must be dropped then.
     pub async fn count_in(
         &self,
         tx: &mut Tx,
@@ -198,10 +198,10 @@ impl Limits {
     }
 
     /// Refuses who is at the limit, and counts nothing: before something whose failure would be counted with
-    /// [`failed_in`].
+    /// [`failed_in`](Self::failed_in).
     ///
     /// # Errors
-    /// As [`count`].
+    /// As [`count`](Self::count).
     pub async fn check(&self, limit: &'static Limit, subject: Subject<'_>) -> Result<(), Error> {
         let (digest, now) = (subject.digest(&self.0.keys), self.0.clock.now());
         self.0.over_limit.check(limit, &digest, now)?;
@@ -276,7 +276,7 @@ impl Limits {
         self.0.over_limit.check(limit, &subject.digest(&self.0.keys), self.0.clock.now())
     }
 
-    /// Remembers for [`refuse_remembered`] that this subject was refused, whatever limit did it.
+    /// Remembers for [`refuse_remembered`](Self::refuse_remembered) that this subject was refused, whatever limit did it.
     pub fn remember(&self, limit: &'static Limit, subject: Subject<'_>, refusal: &Error) {
         if let Error::RateLimited { seconds } = refusal {
             let now = self.0.clock.now();

@@ -38,7 +38,7 @@ enum Message {
     Flush(Sender<()>),
 }
 
-/// The lines that go to stderr, once [`start`] was called.
+/// The lines that go to stderr, once `start` was called.
 pub fn to_stderr() -> Option<&'static Lines> {
     TO_STDERR.get()
 }

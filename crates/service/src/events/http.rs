@@ -200,7 +200,7 @@ fn parse_cursor(keys: &Keys, scope: Scope, text: &str) -> Result<Cursor, Error> 
 /// What a cursor says, if one can go on from there.
 ///
 /// # Errors
-/// Those of [`parse_cursor`] and [`check_cursor`].
+/// Those of `parse_cursor` and `check_cursor`.
 pub async fn read_cursor(events: &Events, scope: Scope, text: &str) -> Result<Cursor, Error> {
     let cursor = parse_cursor(&events.keys, scope, text)?;
     check_cursor(events, scope, cursor).await.map(|()| cursor)

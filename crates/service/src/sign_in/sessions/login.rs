@@ -85,7 +85,7 @@ impl Credentials {
     /// The account that they open, with its lock held in a mutation in which nothing is changed yet.
     ///
     /// # Errors
-    /// As [`authenticate`].
+    /// As `authenticate`.
     pub async fn prove(
         &self,
         sign_in: &SignIn,
