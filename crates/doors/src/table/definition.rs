@@ -172,7 +172,7 @@ impl Definition {
     }
 
     /// Checks that every permission of the rows exists; `find` is a catalogue's. A retired one and an old name
-    /// pass ([`super::lint`] tells of them).
+    /// pass ([`super::lint()`] tells of them).
     ///
     /// # Errors
     /// [`Invalid::Schema`] at each row that names an unknown permission.
