@@ -17,6 +17,8 @@ use crate::keys::{MacKey, MasterKey};
 
 /// What every token begins with.
 pub const PREFIX: &str = "hdy_";
+/// What stands before a credential in `Authorization`.
+const SCHEME: &str = "Bearer ";
 /// The length of a token's text.
 pub const LENGTH: usize = 68;
 /// How many random bytes a token is made from.
@@ -247,6 +249,17 @@ impl fmt::Debug for TokenText<'_> {
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Digest(..)")
+    }
+}
+
+/// The credential in a value of `Authorization`: `Bearer <credential>`, or an `hdy_` token as it is
+/// (`contract/README.md` 5). Schemes are compared without case (RFC 9110, 11.1).
+#[must_use]
+#[inline]
+pub fn of_authorization(value: &str) -> Option<&str> {
+    match value.split_at_checked(SCHEME.len()) {
+        Some((scheme, credential)) if scheme.eq_ignore_ascii_case(SCHEME) => Some(credential),
+        _ => value.starts_with(PREFIX).then_some(value),
     }
 }
 

@@ -10,7 +10,7 @@ use hoody_core::grant::Deny;
 use hoody_core::id::{GateId, RealmId, UserId};
 use hoody_core::json::quoted;
 use hoody_core::permissions::Named;
-use hoody_core::secret::PREFIX;
+use hoody_core::secret::of_authorization;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::judge::{Admits, Asks, Question};
@@ -24,9 +24,6 @@ const URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// What stands before a credential in `Authorization`.
-const SCHEME: &str = "Bearer ";
 
 /// What the operator wrote into the proxy's URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,16 +263,12 @@ pub fn credential(headers: &HeaderMap) -> Result<&str, Deny> {
     credential_of(text)
 }
 
-/// The credential in one value of `Authorization`. Schemes are compared without case (RFC 9110, 11.1).
+/// The credential in one value of `Authorization`.
 ///
 /// # Errors
 /// [`Deny::Unknown`] for what is no credential, also for two that a proxy joined with a comma.
 pub fn credential_of(text: &str) -> Result<&str, Deny> {
-    let credential = match text.split_at_checked(SCHEME.len()) {
-        Some((scheme, credential)) if scheme.eq_ignore_ascii_case(SCHEME) => credential,
-        _ if text.starts_with(PREFIX) => text,
-        _ => return Err(Deny::Unknown),
-    };
+    let credential = of_authorization(text).ok_or(Deny::Unknown)?;
     if credential.is_empty() || credential.contains([',', ' ', '\t']) {
         Err(Deny::Unknown)
     } else {

@@ -7,6 +7,7 @@
 use axum::response::{IntoResponse, Response};
 use hoody_core::grant::Deny;
 use hoody_core::invalid::Invalid;
+use hoody_core::refusal;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -234,54 +235,10 @@ impl Error {
 }
 
 fn told_deny(deny: Deny, leaf: Option<&str>) -> Told {
-    let unauthorized = StatusCode::UNAUTHORIZED;
-    let forbidden = StatusCode::FORBIDDEN;
-    let (status, code, message) = match deny {
-        Deny::Missing => (unauthorized, "MISSING_TOKEN", "Authentication token required"),
-        Deny::Unknown | Deny::Revoked | Deny::Disabled => {
-            (unauthorized, "INVALID_TOKEN", "Invalid authentication token")
-        }
-        Deny::Expired => (unauthorized, "TOKEN_EXPIRED", "Token has expired"),
-        Deny::Banned => (forbidden, "ACCOUNT_BANNED", "Your account is banned"),
-        Deny::Address => (forbidden, "IP_NOT_WHITELISTED", "This token is not allowed from your address"),
-        Deny::RealmRequired => (forbidden, "REALM_SCOPE_REQUIRED", "This token requires a realm-scoped URL"),
-        Deny::Realm(realm) => {
-            let message = format!("This token is not valid for realm {realm}");
-            return Told { status: forbidden, code: "REALM_NOT_ALLOWED", message, data: None };
-        }
-        Deny::MintingNeedsSession => (
-            unauthorized,
-            "SESSION_REQUIRED",
-            "Creating tokens requires a user session, or an auth token with resources.create_tokens",
-        ),
-        Deny::SessionRequired => {
-            (forbidden, "INSUFFICIENT_PERMISSIONS", "Insufficient permissions: a user session is required")
-        }
-        Deny::TokenRequired => {
-            (forbidden, "INSUFFICIENT_PERMISSIONS", "This endpoint requires auth token authentication")
-        }
-        Deny::VaultAccess => (
-            forbidden,
-            "INSUFFICIENT_PERMISSIONS",
-            "Insufficient permissions: the token was made without vault_access",
-        ),
-        Deny::EventAccess => (
-            forbidden,
-            "INSUFFICIENT_PERMISSIONS",
-            "Insufficient permissions: the token was made without event_access",
-        ),
-        Deny::ReadOnly => {
-            (forbidden, "INSUFFICIENT_PERMISSIONS", "Insufficient permissions: this token may only read")
-        }
-        Deny::Permission(_) => {
-            let message = match leaf {
-                Some(leaf) => format!("Insufficient permissions: {leaf} is required"),
-                None => "Insufficient permissions".to_owned(),
-            };
-            return Told { status: forbidden, code: "INSUFFICIENT_PERMISSIONS", message, data: None };
-        }
-    };
-    Told { status, code, message: message.to_owned(), data: None }
+    let refusal::Told { status, code, message } = refusal::told(deny, leaf);
+    // The table has no other statuses than 401 and 403.
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+    Told { status, code, message, data: None }
 }
 
 /// `data.error` is what RFC 8628 calls it.

@@ -15,6 +15,7 @@ use hoody_core::host::{HostError, host_of_request, realm_of_host};
 use hoody_core::id::{RealmId, UserId};
 use hoody_core::invalid::Invalid;
 use hoody_core::permissions::Permission;
+use hoody_core::secret::of_authorization;
 use hoody_core::session;
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
@@ -92,9 +93,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Visit {
 pub fn visit(extensions: &Extensions) -> Result<&Visit, Error> {
     extensions.get().ok_or_else(|| Error::internal(anyhow::anyhow!("a request without a peer")))
 }
-
-/// What stands before a credential in `Authorization`.
-const SCHEME: &str = "Bearer ";
 
 /// What a request's head says of who sent it, from where, to whom.
 #[derive(Debug, Clone, Copy)]
@@ -292,12 +290,7 @@ pub fn credential(head: Head<'_>) -> Result<&str, Error> {
     if headers.next().is_some() {
         return Err(denied(Deny::Unknown));
     }
-    match text.split_at_checked(SCHEME.len()) {
-        // Schemes are compared without case (RFC 9110, 11.1).
-        Some((scheme, credential)) if scheme.eq_ignore_ascii_case(SCHEME) => Ok(credential),
-        _ if text.starts_with(hoody_core::secret::PREFIX) => Ok(text),
-        _ => Err(denied(Deny::Unknown)),
-    }
+    of_authorization(text).ok_or_else(|| denied(Deny::Unknown))
 }
 
 pub fn origin(head: Head<'_>, access: &Access) -> Result<Origin, Error> {
