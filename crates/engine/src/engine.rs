@@ -66,10 +66,6 @@ pub struct Engine {
     pub lists: ListRooms,
     /// What runs beside the requests.
     pub tasks: Tasks,
-    pub recorder: Recorder,
-    pub domain: Domain,
-    pub public_url: String,
-    pub trusted_proxies: TrustedProxies,
     pub data_dir: PathBuf,
     pub exposure_warning: Option<&'static str>,
     pub tls: Option<Arc<Tls>>,
@@ -111,10 +107,10 @@ impl Engine {
             db: db.clone(),
             keys: Arc::clone(&keys),
             clock: clock.clone(),
-            recorder: recorder.clone(),
-            domain: settings.domain.clone(),
-            public_url: settings.public_url.clone(),
-            trusted_proxies: settings.trusted_proxies.clone(),
+            recorder,
+            domain: settings.domain,
+            public_url: settings.public_url,
+            trusted_proxies: settings.trusted_proxies,
             bodies: Bodies::default(),
         };
         let engine = Self {
@@ -125,9 +121,6 @@ impl Engine {
             lists: list::rooms(),
             tasks: Tasks::default(),
             key_source: settings.keys,
-            domain: settings.domain,
-            public_url: settings.public_url,
-            trusted_proxies: settings.trusted_proxies,
             data_dir: settings.data_dir,
             exposure_warning: settings.exposure_warning,
             tls: settings.tls,
@@ -139,7 +132,6 @@ impl Engine {
             grants,
             feed,
             nodes,
-            recorder,
         };
         engine.feed.poll().await?;
         Ok(engine)

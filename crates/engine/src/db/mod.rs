@@ -28,7 +28,7 @@ pub use built::Built;
 pub use error::DbError;
 pub use health::Health;
 pub use migrate::{migrate_sqlite_to, versions};
-pub use open::{Location, Opened};
+pub use open::{Location, Opened, environment};
 pub use row::Row;
 use server::Server;
 use tx::Session;

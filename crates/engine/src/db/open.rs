@@ -54,6 +54,12 @@ impl std::fmt::Debug for Location {
     }
 }
 
+/// A variable of the process's environment; `None` when it is empty.
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 impl Location {
     /// Reads `sqlite:PATH` or `postgres://…`.
     ///
@@ -71,8 +77,7 @@ impl Location {
             };
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let options =
-                address::parse(url, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
+            let options = address::parse(url, environment)?;
             let options = match options.get_application_name() {
                 Some(_) => options,
                 None => options.application_name("hoody"),

@@ -19,19 +19,36 @@ pub enum Cut {
     DatabaseGone,
 }
 
-/// What is called with the new head once the feed went back, before anything is answered by it.
-type OnReset = Box<dyn Fn(i64) + Send + Sync>;
-/// What is called at the end of each poll: up to where somebody waits for this node, and the head.
-type OnPoll = Box<dyn Fn(i64, i64) + Send + Sync>;
-/// What is called for each change that was applied here, with how many milliseconds after it was made.
-type OnApplied = Box<dyn Fn(i64) + Send + Sync>;
+/// Who is told of something, in the order in which they asked for it.
+pub(super) struct Listeners<T>(Mutex<Vec<Box<dyn Fn(T) + Send + Sync>>>);
+
+impl<T> Default for Listeners<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Copy> Listeners<T> {
+    fn add(&self, told: impl Fn(T) + Send + Sync + 'static) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(told));
+    }
+
+    pub(super) fn tell(&self, what: T) {
+        for told in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            told(what);
+        }
+    }
+}
 
 #[derive(Default)]
 pub(super) struct Hooks {
     step: OnceLock<Mutex<StepHook>>,
-    resets: Mutex<Vec<OnReset>>,
-    polls: Mutex<Vec<OnPoll>>,
-    applied: Mutex<Vec<OnApplied>>,
+    /// The new head once the feed went back, before anything is answered by it.
+    pub(super) resets: Listeners<i64>,
+    /// At the end of each poll, up to where somebody waits for this node, and the head.
+    pub(super) polls: Listeners<(i64, i64)>,
+    /// For each change that was applied here, how many milliseconds after it was made.
+    pub(super) applied: Listeners<i64>,
 }
 
 impl std::fmt::Debug for Hooks {
@@ -40,40 +57,20 @@ impl std::fmt::Debug for Hooks {
     }
 }
 
-impl Hooks {
-    pub(super) fn was_reset(&self, head: i64) {
-        for told in self.resets.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            told(head);
-        }
-    }
-
-    pub(super) fn applied(&self, millis: i64) {
-        for told in self.applied.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            told(millis);
-        }
-    }
-
-    pub(super) fn polled(&self, awaited: i64, head: i64) {
-        for told in self.polls.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            told(awaited, head);
-        }
-    }
-}
-
 impl Feed {
     /// Calls `told` with the new head whenever the feed went back: the database was restored.
     pub fn on_reset(&self, told: impl Fn(i64) + Send + Sync + 'static) {
-        self.0.hooks.resets.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(told));
+        self.0.hooks.resets.add(told);
     }
 
     /// Calls `told` for each change that is applied here, with how many milliseconds after it was made.
     pub fn on_applied(&self, told: impl Fn(i64) + Send + Sync + 'static) {
-        self.0.hooks.applied.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(told));
+        self.0.hooks.applied.add(told);
     }
 
     /// Calls `told` at the end of each poll with the position that somebody waits for and the head.
-    pub fn on_poll(&self, told: impl Fn(i64, i64) + Send + Sync + 'static) {
-        self.0.hooks.polls.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(told));
+    pub fn on_poll(&self, told: impl Fn((i64, i64)) + Send + Sync + 'static) {
+        self.0.hooks.polls.add(told);
     }
 
     /// Lets a test step in; otherwise nothing.

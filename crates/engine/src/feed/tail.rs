@@ -164,7 +164,7 @@ async fn catch_up(feed: &Feed) -> Result<(), DbError> {
     if is_other {
         tracing::warn!(head, applied, "the feed went back: the database was restored; forgetting everything");
         state.grants.forget_all();
-        state.hooks.was_reset(head);
+        state.hooks.resets.tell(head);
     } else if !is_first && head > applied {
         apply(state, applied, head).await?;
     }
@@ -175,7 +175,7 @@ async fn catch_up(feed: &Feed) -> Result<(), DbError> {
     }
     state.grants.refresh(polled_at);
     state.tail.polled_at.store(sent_at, Ordering::SeqCst);
-    state.hooks.polled(awaited, head);
+    state.hooks.polls.tell((awaited, head));
     Ok(())
 }
 
@@ -203,7 +203,7 @@ async fn apply(state: &State, applied: i64, head: i64) -> Result<(), DbError> {
         }
         let now = state.clock.now().millis();
         for row in &rows {
-            state.hooks.applied(now - row.at.millis());
+            state.hooks.applied.tell(now - row.at.millis());
         }
     }
 }

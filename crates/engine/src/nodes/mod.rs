@@ -87,18 +87,17 @@ impl Nodes {
         let this = This::new(&clock);
         let nodes = Self(Arc::new(State { db, clock, keys, feed, this }));
         // Weak: the feed would keep itself alive.
-        let told = |nodes: &Self| Arc::downgrade(&nodes.0);
-        let state = told(&nodes);
+        let state = Arc::downgrade(&nodes.0);
+        nodes.0.feed.on_applied(note_lag(Weak::clone(&state)));
+        let polled = Weak::clone(&state);
+        nodes.0.feed.on_poll(move |(awaited, head)| {
+            if let Some(state) = polled.upgrade() {
+                wait::answer(&Self(state), awaited, head);
+            }
+        });
         nodes.0.feed.on_reset(move |head| {
             if let Some(state) = state.upgrade() {
                 state.this.went_back(head);
-            }
-        });
-        nodes.0.feed.on_applied(note_lag(told(&nodes)));
-        let state = told(&nodes);
-        nodes.0.feed.on_poll(move |awaited, head| {
-            if let Some(state) = state.upgrade() {
-                wait::answer(&Self(state), awaited, head);
             }
         });
         nodes

@@ -1,7 +1,7 @@
 //! The way in that all requests share, top to bottom: count and name the request, fold the trailing
 //! slash, a time limit, a net for panics, then the router. Nothing of any one route lives here.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,7 +46,7 @@ const WRONG_CREDENTIAL: &str = "Bearer realm=\"hoody\", error=\"invalid_token\""
 /// Decides what is asked most before the router. What it does not allow, the router judges and answers.
 pub trait FastPath: Send + Sync {
     /// Whether a request is a question whose answer is yes: 204. Waits for nothing and allocates nothing.
-    fn is_allowed(&self, peer: SocketAddr, head: Head<'_>, method: &Method) -> bool;
+    fn is_allowed(&self, head: Head<'_>, method: &Method) -> bool;
 }
 
 /// What answers some requests in place of the router.
@@ -124,7 +124,7 @@ impl Edge {
         let peer = connection.peer;
         // As anywhere on the way: a panic costs one answer. The router's way says what is wrong.
         let head = Head::from_peer(peer.ip(), request);
-        let judge = AssertUnwindSafe(|| shared.fast_path.is_allowed(peer, head, request.method()));
+        let judge = AssertUnwindSafe(|| shared.fast_path.is_allowed(head, request.method()));
         if !std::panic::catch_unwind(judge).unwrap_or(false) {
             return None;
         }

@@ -106,14 +106,14 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     rotation::watch::confirm(&nouns.rotation).await?;
     nouns.start();
     if let Some(tls) = &tls {
-        warn_of_names(tls, &public_host, &nouns.engine.domain);
+        warn_of_names(tls, &public_host, &nouns.engine.access.domain);
         // Only here: without TLS a hang-up of the terminal ends the process, as it always does.
         let hangups = Arc::new(tokio::sync::Mutex::new(signal(SignalKind::hangup())?));
         let (tls, clock) = (Arc::clone(tls), nouns.engine.clock.clone());
         let watch = move || tls::watch(Arc::clone(&tls), clock.clone(), Arc::clone(&hangups));
         nouns.engine.tasks.supervise("tls", Need::Useful, watch);
     }
-    announce(&nouns, local, &nouns.engine.public_url, made.as_ref());
+    announce(&nouns, local, &nouns.engine.access.public_url, made.as_ref());
     let mut lost = None;
     let stop = async {
         tokio::select! {

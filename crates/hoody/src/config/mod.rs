@@ -17,11 +17,11 @@ use hoody_core::secret_text;
 use hoody_core::wire::Secret;
 use zeroize::Zeroizing;
 
-pub(crate) use source::{Environment, ServerFlags, Source, WrongUsage, environment};
+pub(crate) use source::{Environment, ServerFlags, Source, WrongUsage};
 use source::{Values, env_text};
 
 use hoody_engine::activity::ActivitySettings;
-use hoody_engine::db::Location;
+use hoody_engine::db::{Location, environment};
 use hoody_engine::engine;
 use hoody_engine::keys::{self, KeySource, default_file};
 use hoody_engine::telemetry;

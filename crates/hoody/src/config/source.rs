@@ -142,11 +142,6 @@ pub(super) const SECRETS: [&str; 6] = [
     "HOODY_ADMIN_PASSWORD",
 ];
 
-/// The process's environment.
-pub(crate) fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
 /// Fails where a variable that is read is set to what is no text: it would count as not set.
 pub(super) fn check_environment() -> anyhow::Result<()> {
     let names = NAMES.iter().map(|(_, variable)| *variable).chain(["HOODY_CONFIG"]).chain(SECRETS);

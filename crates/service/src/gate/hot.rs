@@ -5,7 +5,6 @@
 //! left to the router, which reads it again and says what is wrong. So this can be slower to answer, never
 //! different.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hoody_core::grant::{Attempt, Credential, Rule, decide};
@@ -39,7 +38,7 @@ impl FastPath for HotChecks {
     /// Whether the request is a check of a credential that is in the cache and may do what it asks: 204. Anything
     /// else is for the router, also a request that would have to wait for the request log. Waits for nothing but the
     /// few instructions that leave a row there, and allocates nothing.
-    fn is_allowed(&self, _: SocketAddr, head: Head<'_>, method: &Method) -> bool {
+    fn is_allowed(&self, head: Head<'_>, method: &Method) -> bool {
         // Who reads the log at debug wants a line for each request, which the router's way writes.
         if head.uri.path() != PATH
             || *method != Method::GET

@@ -47,7 +47,7 @@ impl Mail {
         Ok(Arc::new(Self {
             clock: engine.clock.clone(),
             jobs: engine.jobs.clone(),
-            public_url: engine.public_url.clone(),
+            public_url: engine.access.public_url.clone(),
             mailer: Mailer::new(transport)?,
         }))
     }

@@ -70,7 +70,7 @@ impl Service {
         let engine = self.engine();
         let judged = engine.grants.judge_cached(text, &engine.keys, engine.clock.boot_millis(), |cached| {
             if let Credential::Token(id) = cached.grant.credential {
-                engine.recorder.note(&cached.usage, id, now, attempt.address);
+                engine.access.recorder.note(&cached.usage, id, now, attempt.address);
             }
             decide(&cached.grant, &attempt, now).is_ok()
         });
