@@ -19,8 +19,10 @@ pub enum Cut {
     DatabaseGone,
 }
 
+type Listener<T> = Box<dyn Fn(T) + Send + Sync>;
+
 /// Who is told of something, in the order in which they asked for it.
-pub(super) struct Listeners<T>(Mutex<Vec<Box<dyn Fn(T) + Send + Sync>>>);
+pub(super) struct Listeners<T>(Mutex<Vec<Listener<T>>>);
 
 impl<T> Default for Listeners<T> {
     fn default() -> Self {
