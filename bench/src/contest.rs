@@ -192,7 +192,8 @@ pub fn write_lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> tempfil
 
 /// hoody on a new embedded database in `directory`, with more flags.
 pub fn hoody(directory: &Path, flags: &[&str]) -> Option<Server> {
-    hoody_of(&std::env::current_exe().expect("this program"), directory, flags)
+    let product = std::env::var_os("BENCH_HOODY").expect("BENCH_HOODY names the hoody that is measured");
+    hoody_of(Path::new(&product), directory, flags)
 }
 
 /// The same of another version: its `hoody`, or its `hoody-bench`.

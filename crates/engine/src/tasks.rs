@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -88,6 +89,8 @@ impl Tasks {
         metrics::counter!(PANICS, "task" => name).absolute(0);
         metrics::gauge!(UP, "task" => name).set(1.0);
         self.lock().push(Arc::clone(&task));
+        // Boxed, so that what keeps it up is compiled once and not for each task.
+        let start = Box::new(move || start().boxed());
         tokio::spawn(keep_up(task, self.pace, self.lost.clone(), start));
     }
 
@@ -163,11 +166,11 @@ impl Task {
     }
 }
 
-async fn keep_up<F: Future<Output = Infallible>>(
+async fn keep_up(
     task: Arc<Task>,
     pace: Pace,
     lost: watch::Sender<Option<&'static str>>,
-    start: impl Fn() -> F,
+    start: Box<dyn Fn() -> BoxFuture<'static, Infallible> + Send + Sync>,
 ) {
     loop {
         // `start` may panic too.
@@ -219,7 +222,8 @@ pub fn once<T: Send + 'static>(
     name: &'static str,
     work: impl Future<Output = T> + Send + 'static,
 ) -> JoinHandle<T> {
-    tokio::spawn(counted(name, work))
+    // Boxed, so that a task is compiled for each answer and not for each piece of work.
+    tokio::spawn(counted(name, work.boxed()))
 }
 
 /// `work`, whose panic is counted under `name`.

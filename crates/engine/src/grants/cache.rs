@@ -126,15 +126,22 @@ impl Cache {
 
     /// What `look` makes of the grant of this credential, where it is. Takes no lock.
     pub(super) fn with<T>(&self, digest: &Digest, look: impl FnOnce(&Cached) -> T) -> Option<T> {
+        let (mut look, mut seen) = (Some(look), None);
+        self.look(digest, &mut |cached| seen = look.take().map(|look| look(cached)));
+        seen
+    }
+
+    /// Gives `look` the grant of this credential, where it is. Not generic, so that it is compiled with this crate.
+    fn look(&self, digest: &Digest, look: &mut dyn FnMut(&Cached)) {
         let grants = self.grants.pin();
-        let cached = grants.get(&Key::of(digest))?;
+        let Some(cached) = grants.get(&Key::of(digest)) else { return };
         if !self.is_good(cached) {
-            return None;
+            return;
         }
         if !cached.is_referenced.load(Ordering::Relaxed) {
             cached.is_referenced.store(true, Ordering::Relaxed);
         }
-        Some(look(cached))
+        look(cached);
     }
 
     /// Whether nothing that it concerns was forgotten since it was read.

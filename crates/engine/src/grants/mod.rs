@@ -192,6 +192,11 @@ impl Grants {
         boot_millis: i64,
         judge: impl FnOnce(&Cached) -> T,
     ) -> Option<T> {
+        self.cache.with(&self.key_of(text, keys, boot_millis)?, judge)
+    }
+
+    /// Under what the credential `text` would be in the cache, if the cache may answer.
+    fn key_of(&self, text: &str, keys: &Keys, boot_millis: i64) -> Option<Digest> {
         if !self.is_fresh(boot_millis) {
             return None;
         }
@@ -200,7 +205,7 @@ impl Grants {
         if text.starts_with(hoody_core::secret::PREFIX) && TokenText::parse(text).is_err() {
             return None;
         }
-        self.cache.with(&keys.cache_digest(text), judge)
+        Some(keys.cache_digest(text))
     }
 
     /// Notes that a token was used, in the cache where it is there.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::response::Response;
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http::HeaderValue;
 use http::header::STRICT_TRANSPORT_SECURITY;
 use hyper::body::Incoming;
@@ -134,16 +135,26 @@ struct Server {
 }
 
 /// Serves `edge` on `listener` until `stop` is done; then accepts nothing more and waits for what runs.
-/// With `tls` nothing else is spoken there.
-pub async fn serve(
+/// With `tls` nothing else is spoken there. Boxed, so that all of this is compiled here and
+/// once: the body of an async function is compiled where it is polled.
+pub fn serve<'a>(
     listener: TcpListener,
     edge: Edge,
     tls: Option<Arc<Tls>>,
     limits: Limits,
-    stop: impl Future<Output = ()>,
+    stop: BoxFuture<'a, ()>,
+) -> BoxFuture<'a, ()> {
+    Box::pin(accept_all(listener, edge, tls, limits, stop))
+}
+
+async fn accept_all(
+    listener: TcpListener,
+    edge: Edge,
+    tls: Option<Arc<Tls>>,
+    limits: Limits,
+    mut stop: BoxFuture<'_, ()>,
 ) {
     let graceful = GracefulShutdown::new();
-    let mut stop = std::pin::pin!(stop);
     let places = Places::new(limits.connections);
     let waiting = Arc::new(Semaphore::new((limits.connections / 4).clamp(1, MOST_WAITING)));
     let server = Server { edge, tls, limits, places, handshakes: Arc::default(), waiting };

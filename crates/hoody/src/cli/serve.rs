@@ -122,7 +122,7 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         }
         nouns.events.stop_streams();
     };
-    let served = server::serve(listener, nouns.edge(), tls, Limits::of_process(), stop);
+    let served = server::serve(listener, nouns.edge(), tls, Limits::of_process(), Box::pin(stop));
     let is_orderly = tasks::survives(served).await;
     write_last(&nouns, &marked).await;
     if let Some(name) = lost {

@@ -61,7 +61,13 @@ impl Service {
             idle_proxy: Duration::from_millis(limits.idle_proxy),
             connections: limits.connections,
         };
-        tokio::spawn(server::serve(listener, self.edge.clone(), tls, limits, std::future::pending()));
+        tokio::spawn(server::serve(
+            listener,
+            self.edge.clone(),
+            tls,
+            limits,
+            Box::pin(std::future::pending()),
+        ));
         address
     }
 }

@@ -1,6 +1,7 @@
 //! The load: tokens that are made, changed, ended and checked, and everything else that clients do, at a rate
 //! that leaves the machine room.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ const REFRESH: &str = "/api/v1/users/auth/refresh";
 const LOGOUT: &str = "/api/v1/users/auth/logout";
 /// How many tokens of an account live at most.
 const TOKENS_OF_ACCOUNT: usize = 120;
+/// How many of those that may be used from elsewhere only.
+const BANISHED_OF_ACCOUNT: usize = 40;
 const SESSIONS: usize = 12;
 /// How often a session is refreshed at most: the server allows 30 in half an hour.
 const REFRESHES: u64 = 8;
@@ -65,6 +68,7 @@ pub(super) fn start(side: &Arc<Side>, share: u64) -> Vec<JoinHandle<()>> {
             side: Arc::clone(side),
             owner,
             held: Vec::new(),
+            banished: VecDeque::new(),
             owed: Vec::new(),
             dice: Dice::new(owner as u64),
         };
@@ -171,6 +175,8 @@ struct Writer {
     side: Arc<Side>,
     owner: usize,
     held: Vec<Arc<Known>>,
+    /// Banished, the oldest first: deleted one by one, since an account has 1,000 tokens at most.
+    banished: VecDeque<Arc<Known>>,
     /// Asked for and not answered: asked again until it is.
     owed: Vec<(Arc<Known>, Change)>,
     dice: Dice,
@@ -212,6 +218,11 @@ impl Writer {
             let at = self.dice.below(self.side.nodes.len());
             if let Some((known, change)) = self.owed.pop() {
                 self.change(at, known, change).await;
+                continue;
+            }
+            if self.banished.len() > BANISHED_OF_ACCOUNT {
+                let oldest = self.banished.pop_front().unwrap();
+                self.change(at, oldest, Change::Delete).await;
                 continue;
             }
             let is_full = self.held.len() >= TOKENS_OF_ACCOUNT;
@@ -276,9 +287,12 @@ impl Writer {
             ));
             self.held.retain(|held| held.id != known.id);
         } else if is_done {
-            // What was banished stays so when it is enabled; it is deleted one day.
+            // What was banished stays so when it is enabled.
             if change == Change::Banish || change == Change::Delete {
                 self.held.retain(|held| held.id != known.id);
+            }
+            if change == Change::Banish {
+                self.banished.push_back(Arc::clone(&known));
             }
             known.settle(change.standing(), at);
             if change != Change::Enable {

@@ -130,8 +130,10 @@ async fn run_alone(side: Arc<Side>, share: u64, time: Duration, rest: Duration) 
     side.begins().await;
     let tasks = load::start(&side, share);
     sleep(time / 2).await;
-    // As much at once as there will be: every connection to the database is made.
+    // As much at once as there will be: every connection to the database is made, and its caches, which are
+    // bounded, are full.
     trouble::crowd(&side).await;
+    trouble::read_large(&side, 0).await;
     sleep(time / 2).await;
     end(&side, tasks).await;
     sleep(rest).await;

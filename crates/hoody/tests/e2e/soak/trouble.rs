@@ -389,7 +389,7 @@ async fn send_large(side: &Arc<Side>, node: usize) {
 }
 
 /// Fifty keys of the third account with 200 KB of metadata each, listed by many at once.
-async fn read_large(side: &Arc<Side>, node: usize) {
+pub(super) async fn read_large(side: &Arc<Side>, node: usize) {
     let owner = side.owners[2].clone();
     let keys = "/api/v1/vault/stats";
     let answer = side.ask(node, "list (large)", Method::GET, keys, Some(&owner), None).await;
