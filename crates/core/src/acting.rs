@@ -56,7 +56,9 @@ pub fn may_act(caller: &Grant, caller_writes: bool, target: Target<'_>, act: Act
     let Credential::Token(own) = caller.credential else { return Ok(()) };
     let is_delegated = caller.lineage().len() > 1;
     let is_its_own = target.id == own || target.lineage.contains(&own);
-    if !is_its_own && (is_delegated || !target.limits.does_no_more_than(&caller.limits)) {
+    // The operator's leaves give no power here: without one of hoody's a token acts on its own subtree alone.
+    let is_outside = caller.limits.permissions.is_empty();
+    if !is_its_own && (is_delegated || is_outside || !target.limits.does_no_more_than(&caller.limits)) {
         return Err(Refusal::Hidden);
     }
     let allowed = match act {
@@ -75,7 +77,9 @@ pub fn may_act(caller: &Grant, caller_writes: bool, target: Target<'_>, act: Act
 pub(crate) mod tests {
     use super::*;
     use crate::address::AddressList;
-    use crate::grant::{Descent, Realms};
+    use crate::extras::Extras;
+    use crate::grant::Realms;
+    use crate::permissions::own::{OwnId, OwnSet};
     use crate::id::{RealmId, SessionId, UserId};
     use crate::permissions::{Catalogue, PermissionSet};
     use crate::time::Timestamp;
@@ -89,7 +93,6 @@ pub(crate) mod tests {
         Grant {
             account: UserId::from_bytes([9; 12]),
             credential: Credential::Token(id(own)),
-            descent: Descent::default(),
             is_enabled: true,
             is_banned: false,
             limits,
@@ -116,14 +119,17 @@ pub(crate) mod tests {
             Just(AddressList::parse_entries(["10.1.2.3"]).unwrap()),
         ];
         let expiry = proptest::option::of(0_i64..4);
-        (permissions, realms, addresses, expiry, any::<bool>(), any::<bool>()).prop_map(
-            |(permissions, realms, addresses, expiry, vault_access, event_access)| Bounds {
+        let own = proptest::collection::vec(1_u16..4, 0..3)
+            .prop_map(|ids| ids.into_iter().filter_map(OwnId::new).collect::<OwnSet>());
+        (permissions, realms, addresses, expiry, any::<bool>(), any::<bool>(), own).prop_map(
+            |(permissions, realms, addresses, expiry, vault_access, event_access, own)| Bounds {
                 permissions,
                 realms,
                 addresses,
                 expires_at: expiry.map(Timestamp::from_millis),
                 vault_access,
                 event_access,
+                extras: Extras::of_own(own, false),
             },
         )
     }
@@ -152,6 +158,28 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_operators_leaves_give_no_power_over_other_tokens() {
+        let orders: OwnSet = [OwnId::new(1).unwrap()].into_iter().collect();
+        let own = Bounds {
+            permissions: PermissionSet::EMPTY,
+            extras: Extras::of_own(orders, true),
+            expires_at: None,
+            ..Bounds::of_session(Timestamp::MAX)
+        };
+        let caller = grant(1, own.clone());
+        assert_eq!(may_act(&caller, true, target(2, &own), Act::See), Err(Refusal::Hidden));
+        assert_eq!(may_act(&caller, false, target(1, &own), Act::See), Ok(()));
+        // With a leaf of hoody's it sees what holds no more, also of the operator's.
+        let read = Catalogue::hoody().leaf("projects.read").unwrap();
+        let reads = Bounds { permissions: PermissionSet::EMPTY.with(read), ..own.clone() };
+        let caller = grant(1, reads.clone());
+        assert_eq!(may_act(&caller, false, target(2, &own), Act::See), Ok(()));
+        let more = [OwnId::new(1).unwrap(), OwnId::new(2).unwrap()].into_iter().collect();
+        let more = Bounds { extras: Extras::of_own(more, true), ..reads };
+        assert_eq!(may_act(&caller, false, target(2, &more), Act::See), Err(Refusal::Hidden));
+    }
+
+    #[test]
     fn what_may_be_used_from_elsewhere_can_be_stopped_but_not_changed() {
         let wide = Bounds { expires_at: None, ..Bounds::of_session(Timestamp::MAX) };
         let mut here = wide.clone();
@@ -169,7 +197,7 @@ pub(crate) mod tests {
         let own = Bounds { expires_at: None, ..Bounds::of_session(Timestamp::MAX) };
         let small = Bounds { permissions: PermissionSet::EMPTY, vault_access: false, ..own.clone() };
         let mut caller = grant(2, own.clone());
-        caller.descent = Descent::of(Box::new([id(1), id(2)]));
+        caller.limits.extras = caller.limits.extras.in_line(Box::new([id(1), id(2)]));
         let change = Act::Change { after: &small, enables: false };
         for (name, lineage, expected) in [
             (1, &[][..], Err(Refusal::Hidden)),
@@ -186,7 +214,8 @@ pub(crate) mod tests {
         }
         // Its child stays its own when it was narrowed below what that was given, and may only shrink.
         let narrow = Bounds { vault_access: false, ..own.clone() };
-        caller.limits = narrow.clone();
+        caller.limits =
+            Bounds { extras: narrow.extras.in_line(Box::new([id(1), id(2)])), ..narrow.clone() };
         let child = Target { id: id(3), lineage: &[id(1), id(2)], limits: &own };
         assert_eq!(may_act(&caller, true, child, Act::Delete), Ok(()));
         let keep = Act::Change { after: &own, enables: false };

@@ -6,7 +6,7 @@
 use crate::address::AddressList;
 use crate::grant::{Accepts, Attempt, Credential, Deny, Grant, Realms, decide};
 use crate::id::{SessionId, TokenId};
-use crate::permissions::PermissionSet;
+use crate::permissions::{AnyPermission, PermissionSet};
 use crate::time::Timestamp;
 
 /// One rule that fails, and what would make it hold.
@@ -79,7 +79,12 @@ fn lift(deny: Deny, grant: &mut Grant, attempt: &mut Attempt) {
         Deny::SessionRequired => attempt.rule.accepts = Accepts::Any,
         Deny::TokenRequired => grant.credential = Credential::Token(TokenId::from_bytes([0; 12])),
         Deny::MintingNeedsSession => grant.credential = Credential::Session(SessionId::from_bytes([0; 12])),
-        Deny::Permission(needed) => grant.limits.permissions = grant.limits.permissions.with(needed),
+        Deny::Permission(AnyPermission::Hoody(needed)) => {
+            grant.limits.permissions = grant.limits.permissions.with(needed);
+        }
+        Deny::Permission(AnyPermission::Own(needed)) => {
+            grant.limits.extras = grant.limits.extras.with(needed);
+        }
         Deny::VaultAccess => grant.limits.vault_access = true,
         Deny::EventAccess => grant.limits.event_access = true,
         Deny::ReadOnly => grant.limits.permissions = PermissionSet::ALL,
@@ -91,14 +96,14 @@ fn lift(deny: Deny, grant: &mut Grant, attempt: &mut Attempt) {
 mod tests {
     use super::*;
     use crate::acting::tests::limits;
-    use crate::grant::{Descent, Rule};
+    use crate::grant::Rule;
     use crate::id::{RealmId, UserId};
     use crate::permissions::Catalogue;
     use proptest::prelude::*;
 
     fn path(deny: &Deny) -> Option<String> {
         match deny {
-            Deny::Permission(leaf) => Some(Catalogue::hoody().path(*leaf).to_owned()),
+            Deny::Permission(AnyPermission::Hoody(leaf)) => Some(Catalogue::hoody().path(*leaf).to_owned()),
             _ => None,
         }
     }
@@ -122,7 +127,6 @@ mod tests {
                     true => Credential::Session(SessionId::from_bytes([2; 12])),
                     false => Credential::Token(TokenId::from_bytes([2; 12])),
                 },
-                descent: Descent::default(),
                 is_enabled,
                 is_banned,
                 limits,
@@ -132,7 +136,7 @@ mod tests {
             let attempt = Attempt {
                 address: "10.9.9.9".parse().unwrap(),
                 realm: realm.map(|byte| RealmId::from_bytes([byte; 12])),
-                rule: Rule { accepts, permission, vault, ..Rule::ANY },
+                rule: Rule { accepts, permission: permission.map(Into::into), vault, ..Rule::ANY },
             };
             let now = Timestamp::MIN.plus(now);
             let obstacles = explain(&grant, &attempt, now, path);

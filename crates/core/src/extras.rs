@@ -20,6 +20,8 @@ struct Held {
     line: Option<Box<Box<[TokenId]>>>,
     own: OwnSet,
     label: Option<Label>,
+    /// Whether a change of the operator's catalogue may change what it holds.
+    follows: bool,
 }
 
 /// What a service learns of a token beside its ids: texts that people chose.
@@ -43,8 +45,57 @@ impl Extras {
     #[must_use]
     pub fn of(lineage: Box<[TokenId]>, own: OwnSet, label: Option<Label>) -> Self {
         let line = (lineage.len() > 1).then(|| Box::new(lineage));
-        let is_plain = line.is_none() && own.is_empty() && label.is_none();
-        Self((!is_plain).then(|| Arc::new(Held { line, own, label })))
+        Self::held(Held { line, own, label, follows: false })
+    }
+
+    fn held(held: Held) -> Self {
+        let is_plain = held.line.is_none() && held.own.is_empty() && held.label.is_none() && !held.follows;
+        Self((!is_plain).then(|| Arc::new(held)))
+    }
+
+    /// Of a token that holds these own leaves. `follows` says whether a change of the catalogue may change
+    /// that: it names a leaf that can be removed, or a group that grows.
+    #[must_use]
+    pub fn of_own(own: OwnSet, follows: bool) -> Self {
+        Self::held(Held { own, follows, ..Held::default() })
+    }
+
+    /// The own leaves that both hold; no lineage and no label.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> Self {
+        let own = self.own().intersection(other.own());
+        Self::of_own(own, self.follows_catalogue() || other.follows_catalogue())
+    }
+
+    /// The same own leaves and label, of a token with this lineage: the root first and itself last.
+    #[must_use]
+    pub fn in_line(&self, lineage: Box<[TokenId]>) -> Self {
+        if lineage.len() <= 1 && self.line().is_empty() {
+            return self.clone();
+        }
+        Self::held(Held {
+            line: (lineage.len() > 1).then(|| Box::new(lineage)),
+            own: self.own().clone(),
+            label: self.label().cloned(),
+            follows: self.follows_catalogue(),
+        })
+    }
+
+    /// The same with one own leaf more.
+    #[must_use]
+    pub fn with(&self, leaf: OwnId) -> Self {
+        Self::held(Held {
+            line: self.0.as_ref().and_then(|held| held.line.clone()),
+            own: self.own().union(&[leaf].into_iter().collect()),
+            label: self.label().cloned(),
+            follows: self.follows_catalogue(),
+        })
+    }
+
+    /// Whether a change of the operator's catalogue may change what it holds.
+    #[must_use]
+    pub fn follows_catalogue(&self) -> bool {
+        self.0.as_ref().is_some_and(|held| held.follows)
     }
 
     /// Of a session, which holds every own leaf.
@@ -155,6 +206,23 @@ mod tests {
         assert!(Extras::of_session().has(leaf) && !Extras::NONE.has(leaf));
         assert_eq!(Extras::of(Box::new([id(1)]), OwnSet::EMPTY, None), Extras::NONE);
         assert!(Extras::NONE.own().is_empty() && Extras::NONE.line().is_empty());
+    }
+
+    #[test]
+    fn what_two_allow_is_what_both_hold() {
+        let leaf = |number| OwnId::new(number).unwrap();
+        let own = |numbers: &[u16]| numbers.iter().copied().filter_map(OwnId::new).collect::<OwnSet>();
+        let (one, two) = (Extras::of_own(own(&[1, 2]), true), Extras::of_own(own(&[2, 3]), true));
+        assert_eq!(one.meet(&two), Extras::of_own(own(&[2]), true));
+        assert_eq!(one.meet(&Extras::of_session()), one);
+        assert!(one.meet(&Extras::NONE).own().is_empty());
+        // What holds nothing yet, in a group that grows, is read again when the catalogue changes.
+        assert!(Extras::of_own(OwnSet::EMPTY, true).follows_catalogue());
+        assert!(!Extras::of_session().follows_catalogue());
+        let below = one.in_line(Box::new([id(1), id(2)]));
+        assert_eq!((below.line(), below.own(), below.follows_catalogue()), (&[id(1), id(2)][..], one.own(), true));
+        assert!(below.with(leaf(9)).has(leaf(9)) && below.with(leaf(9)).line().len() == 2);
+        assert_eq!(Extras::NONE.in_line(Box::new([id(1)])), Extras::NONE);
     }
 
     #[test]

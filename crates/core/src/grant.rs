@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 use crate::address::AddressList;
 use crate::id::{RealmId, SessionId, TokenId, UserId};
+use crate::extras::Extras;
 use crate::memory::SHARED;
-use crate::permissions::{Permission, PermissionSet};
+use crate::permissions::{AnyPermission, PermissionSet};
 use crate::time::Timestamp;
 
 /// What a credential stands for.
@@ -24,8 +25,6 @@ pub struct Grant {
     pub account: UserId,
     /// Which credential it is.
     pub credential: Credential,
-    /// The tokens it descends from, where there are any: see [`Grant::lineage`].
-    pub descent: Descent,
     /// False once somebody switched it or one of its ancestors off.
     pub is_enabled: bool,
     /// Whether the account is banned.
@@ -33,14 +32,6 @@ pub struct Grant {
     /// What it is limited to: for a token of a lineage, what its ancestors allow too.
     pub limits: Bounds,
 }
-
-/// Which tokens a token descends from. That it descends from none takes no room beside itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Descent(Option<Arc<Line>>);
-
-/// The root first and the token itself last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Line(Box<[TokenId]>);
 
 /// Which credential a grant belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +57,9 @@ pub struct Bounds {
     pub vault_access: bool,
     /// Whether it may read events.
     pub event_access: bool,
+    /// The operator's leaves that it holds. In a grant also its lineage and its label, which share the pointer
+    /// so that a cached grant stays small.
+    pub extras: Extras,
 }
 
 /// In which realms a credential works: everywhere, or where it is bound to. Everywhere takes no room
@@ -100,7 +94,7 @@ pub struct Rule {
     /// Which kind of credential it takes.
     pub accepts: Accepts,
     /// The permission it needs of a token, if any.
-    pub permission: Option<Permission>,
+    pub permission: Option<AnyPermission>,
     /// Permissions of which a token needs any one, if not none: those that write.
     pub any_of: Option<PermissionSet>,
     /// Whether it needs of a token that it may open the vault.
@@ -154,7 +148,7 @@ pub enum Deny {
     /// Only a token may do this.
     TokenRequired,
     /// It lacks this permission.
-    Permission(Permission),
+    Permission(AnyPermission),
     /// It has the permission, but was not made to open the vault.
     VaultAccess,
     /// It has the permission, but was not made to read events.
@@ -192,18 +186,16 @@ impl Grant {
     /// The tokens it descends from, the root first and itself last; empty for a session.
     #[must_use]
     pub fn lineage(&self) -> &[TokenId] {
-        match (&self.descent.0, &self.credential) {
-            (Some(line), _) => &line.0,
-            (None, Credential::Token(own)) => std::slice::from_ref(own),
-            (None, Credential::Session(_)) => &[],
+        match (self.limits.extras.line(), &self.credential) {
+            ([], Credential::Token(own)) => std::slice::from_ref(own),
+            (line, _) => line,
         }
     }
 
-    /// How many bytes it has beside itself: its lineage, realms and addresses.
+    /// How many bytes it has beside itself: its extras, realms and addresses.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        let line = |line: &Line| SHARED + size_of::<Line>() + size_of_val(&*line.0);
-        self.descent.0.as_deref().map_or(0, line)
+        self.limits.extras.held_bytes()
             + self.limits.realms.held_bytes()
             + self.limits.addresses.held_bytes()
     }
@@ -229,7 +221,7 @@ pub fn decide(grant: &Grant, attempt: &Attempt, now: Timestamp) -> Result<(), De
     grant.limits.realms.admit(attempt.realm, attempt.rule.unscoped)?;
     attempt.rule.accepts.admit(grant.credential)?;
     match attempt.rule.permission {
-        Some(needed) if !grant.limits.permissions.has(needed) => Err(match attempt.rule.accepts {
+        Some(needed) if !grant.limits.holds(needed) => Err(match attempt.rule.accepts {
             Accepts::Minter => Deny::MintingNeedsSession,
             _ => Deny::Permission(needed),
         }),
@@ -239,14 +231,6 @@ pub fn decide(grant: &Grant, attempt: &Attempt, now: Timestamp) -> Result<(), De
             Err(Deny::ReadOnly)
         }
         _ => Ok(()),
-    }
-}
-
-impl Descent {
-    /// Of a token with this lineage, the root first and itself last.
-    #[must_use]
-    pub fn of(lineage: Box<[TokenId]>) -> Self {
-        Self((lineage.len() > 1).then(|| Arc::new(Line(lineage))))
     }
 }
 
@@ -385,6 +369,16 @@ impl Bounds {
             expires_at: Some(expires_at),
             vault_access: true,
             event_access: true,
+            extras: Extras::of_session(),
+        }
+    }
+
+    /// Whether it holds this permission, one of hoody's or of the operator's.
+    #[must_use]
+    pub fn holds(&self, permission: AnyPermission) -> bool {
+        match permission {
+            AnyPermission::Hoody(leaf) => self.permissions.has(leaf),
+            AnyPermission::Own(leaf) => self.extras.has(leaf),
         }
     }
 
@@ -398,6 +392,7 @@ impl Bounds {
             expires_at: self.expires_at.into_iter().chain(other.expires_at).min(),
             vault_access: self.vault_access && other.vault_access,
             event_access: self.event_access && other.event_access,
+            extras: self.extras.meet(&other.extras),
         }
     }
 
@@ -406,6 +401,7 @@ impl Bounds {
     #[must_use]
     pub fn does_no_more_than(&self, other: &Self) -> bool {
         self.permissions.within(other.permissions)
+            && self.extras.own().within(other.extras.own())
             && self.realms.within(&other.realms)
             && self.vault_access <= other.vault_access
             && self.event_access <= other.event_access
@@ -440,7 +436,6 @@ mod tests {
         Grant {
             account: UserId::from_bytes([1; 12]),
             credential: Credential::Token(TokenId::from_bytes([2; 12])),
-            descent: Descent::default(),
             is_enabled: true,
             is_banned: false,
             limits: Bounds {
@@ -450,6 +445,7 @@ mod tests {
                 expires_at: None,
                 vault_access: false,
                 event_access: true,
+                extras: Extras::NONE,
             },
         }
     }
@@ -472,7 +468,7 @@ mod tests {
         grant.limits.addresses = AddressList::parse_entries(["10.0.0.0/8"]).unwrap();
         grant.limits.realms = Realms::only(Box::new([realm(1)]));
         let mut attempt = attempt();
-        attempt.rule.permission = Some(read);
+        attempt.rule.permission = Some(read.into());
         attempt.rule.vault = true;
         attempt.rule.accepts = Accepts::Session;
         let mut seen = Vec::new();
@@ -502,7 +498,7 @@ mod tests {
                 Deny::RealmRequired,
                 Deny::Realm(realm(2)),
                 Deny::SessionRequired,
-                Deny::Permission(read),
+                Deny::Permission(read.into()),
                 Deny::VaultAccess
             ]
         );
@@ -554,7 +550,7 @@ mod tests {
     fn a_token_mints_with_the_permission_alone() {
         let create = Catalogue::hoody().leaf("resources.create_tokens").unwrap();
         let mut attempt = attempt();
-        attempt.rule = Rule { accepts: Accepts::Minter, permission: Some(create), ..attempt.rule };
+        attempt.rule = Rule { accepts: Accepts::Minter, permission: Some(create.into()), ..attempt.rule };
         let mut grant = token();
         assert_eq!(decide(&grant, &attempt, NOW), Err(Deny::MintingNeedsSession));
         grant.limits.permissions = PermissionSet::EMPTY.with(create);
@@ -567,11 +563,11 @@ mod tests {
     fn the_vault_needs_both_the_permission_and_the_flag() {
         let vault = Catalogue::hoody().leaf("resources.vault").unwrap();
         let mut attempt = attempt();
-        attempt.rule.permission = Some(vault);
+        attempt.rule.permission = Some(vault.into());
         attempt.rule.vault = true;
         for (permissions, flag, expected) in [
-            (PermissionSet::EMPTY, false, Err(Deny::Permission(vault))),
-            (PermissionSet::EMPTY, true, Err(Deny::Permission(vault))),
+            (PermissionSet::EMPTY, false, Err(Deny::Permission(vault.into()))),
+            (PermissionSet::EMPTY, true, Err(Deny::Permission(vault.into()))),
             (PermissionSet::ALL, false, Err(Deny::VaultAccess)),
             (PermissionSet::EMPTY.with(vault), true, Ok(())),
         ] {

@@ -7,6 +7,7 @@
 use axum::response::{IntoResponse, Response};
 use hoody_core::grant::Deny;
 use hoody_core::invalid::Invalid;
+use hoody_core::permissions::AnyPermission;
 use hoody_core::refusal;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
@@ -77,7 +78,8 @@ pub enum PollError {
 #[must_use]
 pub fn denied(deny: Deny) -> Error {
     let leaf = match deny {
-        Deny::Permission(permission) => Some(catalogue().path(permission).to_owned()),
+        Deny::Permission(AnyPermission::Hoody(leaf)) => Some(catalogue().path(leaf).to_owned()),
+        // Who asks for one of the operator's leaves knows its path, and tells it.
         _ => None,
     };
     Error::Denied(deny, leaf)

@@ -10,7 +10,7 @@
 #[cfg(test)]
 mod model;
 
-use crate::grant::{Bounds, Credential, Descent, Grant};
+use crate::grant::{Bounds, Credential, Grant};
 use crate::id::{TokenId, UserId};
 
 /// The deepest that delegation can go on any server; what a server allows is a setting below this. A
@@ -79,17 +79,13 @@ impl Lineage {
     pub fn grant(self, account: UserId, is_banned: bool) -> Grant {
         let is_enabled =
             self.own.is_enabled && self.ancestors.iter().all(|link| link.is_enabled) && self.is_whole();
-        Grant {
-            account,
-            credential: Credential::Token(self.own.id),
-            descent: Descent::of(self.ids()),
-            is_enabled,
-            is_banned,
-            limits: match self.above() {
-                None => self.own.limits,
-                Some(above) => self.own.limits.meet(&above),
-            },
-        }
+        let lineage = self.ids();
+        let mut limits = match self.above() {
+            None => self.own.limits,
+            Some(above) => self.own.limits.meet(&above),
+        };
+        limits.extras = limits.extras.in_line(lineage);
+        Grant { account, credential: Credential::Token(self.own.id), is_enabled, is_banned, limits }
     }
 }
 
@@ -114,8 +110,9 @@ pub fn clamp(asked: &Bounds, above: &Bounds) -> Result<Bounds, &'static str> {
 #[must_use]
 pub fn raised(before: &Bounds, after: &Bounds, above: &Bounds) -> Option<&'static str> {
     let permissions = before.permissions.union(above.permissions);
+    let own = before.extras.own().union(above.extras.own());
     [
-        ("permissions", after.permissions.within(permissions)),
+        ("permissions", after.permissions.within(permissions) && after.extras.own().within(&own)),
         ("realm_ids", after.realms.within(&before.realms) || after.realms.within(&above.realms)),
         ("ip_whitelist", {
             after.addresses.within(&before.addresses) || after.addresses.within(&above.addresses)
@@ -132,6 +129,7 @@ pub fn raised(before: &Bounds, after: &Bounds, above: &Bounds) -> Option<&'stati
 mod tests {
     use super::*;
     use crate::address::AddressList;
+    use crate::extras::Extras;
     use crate::grant::Realms;
     use crate::id::RealmId;
     use crate::permissions::{Catalogue, PermissionSet};
@@ -216,6 +214,7 @@ mod tests {
             expires_at: Some(Timestamp::from_millis(9)),
             vault_access: false,
             event_access: false,
+            extras: Extras::NONE,
         };
         assert_eq!(raised(&small, &small, &small), None);
         assert_eq!(raised(&small, &wide(), &wide()), None);
@@ -223,6 +222,7 @@ mod tests {
         assert_eq!(raised(&wide(), &wide(), &small), None);
         for (field, after) in [
             ("permissions", Bounds { permissions: PermissionSet::ALL, ..small.clone() }),
+            ("permissions", Bounds { extras: Extras::of_session(), ..small.clone() }),
             ("realm_ids", Bounds { realms: Realms::EVERYWHERE, ..small.clone() }),
             ("realm_ids", Bounds { realms: Realms::any_realm(), ..small.clone() }),
             ("ip_whitelist", Bounds { addresses: AddressList::any(), ..small.clone() }),

@@ -219,7 +219,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         .prop_map(|(address, realm, permission, accepts, (vault, unscoped))| Attempt {
             address: address.parse().unwrap(),
             realm: realm.map(|byte| RealmId::from_bytes([byte; 12])),
-            rule: Rule { accepts, permission, vault, unscoped, ..Rule::ANY },
+            rule: Rule { accepts, permission: permission.map(Into::into), vault, unscoped, ..Rule::ANY },
         })
 }
 

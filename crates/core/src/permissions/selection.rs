@@ -27,6 +27,18 @@ pub enum AnyPermission {
     Own(OwnId),
 }
 
+impl From<Permission> for AnyPermission {
+    fn from(leaf: Permission) -> Self {
+        Self::Hoody(leaf)
+    }
+}
+
+impl From<OwnId> for AnyPermission {
+    fn from(leaf: OwnId) -> Self {
+        Self::Own(leaf)
+    }
+}
+
 /// The leaf that a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Named {

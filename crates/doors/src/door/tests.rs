@@ -7,7 +7,8 @@ use crate::judge::{Holder, decide, explain_gate};
 use crate::table::Definition;
 use futures_util::FutureExt;
 use hoody_core::address::AddressList;
-use hoody_core::grant::{Bounds, Credential, Deny, Descent, Grant, Realms};
+use hoody_core::extras::Extras;
+use hoody_core::grant::{Bounds, Credential, Deny, Grant, Realms};
 use hoody_core::id::{GateId, SessionId, TokenId, UserId};
 use hoody_core::permissions::own::{OwnId, OwnSet};
 use hoody_core::permissions::{AnyPermission, Named, PermissionSet};
@@ -69,7 +70,6 @@ impl Fake {
         let mut grant = Grant {
             account: OWNER,
             credential: Credential::Token(TokenId::from_bytes([2; 12])),
-            descent: Descent::default(),
             is_enabled: true,
             is_banned: false,
             limits: Bounds {
@@ -79,6 +79,7 @@ impl Fake {
                 expires_at: None,
                 vault_access: false,
                 event_access: false,
+                extras: Extras::NONE,
             },
         };
         match text {

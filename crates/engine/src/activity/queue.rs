@@ -15,7 +15,7 @@ use hoody_core::activity::redact::{MAX_AGENT, MAX_PATH};
 use hoody_core::activity::{Method, Series};
 use hoody_core::grant::Credential;
 use hoody_core::id::{RealmId, UserId};
-use hoody_core::permissions::Permission;
+use hoody_core::permissions::AnyPermission;
 use hoody_core::time::Timestamp;
 use tokio::sync::{Notify, watch};
 
@@ -37,7 +37,7 @@ pub struct What<'a> {
     pub credential: Option<Credential>,
     pub realm: Option<RealmId>,
     pub address: IpAddr,
-    pub permission: Option<Permission>,
+    pub permission: Option<AnyPermission>,
     pub method: &'a http::Method,
     pub status: u16,
     pub reason: Option<&'static str>,
@@ -54,7 +54,7 @@ pub(super) struct Entry {
     pub(super) credential: Option<Credential>,
     pub(super) series: Series,
     pub(super) address: IpAddr,
-    pub(super) permission: Option<Permission>,
+    pub(super) permission: Option<AnyPermission>,
     pub(super) reason: Option<&'static str>,
     pub(super) at: Timestamp,
     pub(super) micros: u64,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use hoody_core::activity::block::{Builder, Packed};
 use hoody_core::activity::{Record, hour, redact};
 use hoody_core::id::UserId;
+use hoody_core::permissions::AnyPermission;
 use hoody_core::time::Timestamp;
 
 use super::queue::{Buffer, Taken};
@@ -120,7 +121,10 @@ impl Writer {
                 credential: entry.credential,
                 path: &texts.path.1,
                 reason: entry.reason,
-                permission: entry.permission.map(|permission| catalogue().path(permission)),
+                permission: match entry.permission {
+                    Some(AnyPermission::Hoody(leaf)) => Some(catalogue().path(leaf)),
+                    Some(AnyPermission::Own(_)) | None => None,
+                },
                 address: &texts.address.1,
                 agent: texts.agent.1.as_deref(),
                 micros: entry.micros,

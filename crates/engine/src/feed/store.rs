@@ -71,6 +71,8 @@ fn forget_columns(forget: Forget) -> (&'static str, Vec<u8>) {
         Forget::Account(id) => ("account", id.bytes().to_vec()),
         Forget::Token(id) => ("token", id.bytes().to_vec()),
         Forget::Session(id) => ("session", id.bytes().to_vec()),
+        // The column takes the bytes of an id; an older node reads every grant again.
+        Forget::Catalogue => ("catalogue", vec![0; 12]),
     }
 }
 
@@ -106,6 +108,7 @@ fn read_forget(row: &Row) -> Result<Option<Forget>, DbError> {
         "account" => Some(Forget::Account(UserId::from_bytes(id))),
         "token" => Some(Forget::Token(TokenId::from_bytes(id))),
         "session" => Some(Forget::Session(SessionId::from_bytes(id))),
+        "catalogue" => Some(Forget::Catalogue),
         _ => None,
     })
 }

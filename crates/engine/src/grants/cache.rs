@@ -64,6 +64,7 @@ impl Cached {
         std::iter::once(Forget::Account(self.grant.account))
             .chain(session)
             .chain(self.grant.lineage().iter().copied().map(Forget::Token))
+            .chain(self.grant.limits.extras.follows_catalogue().then_some(Forget::Catalogue))
     }
 
     /// How many bytes it takes in the cache, all told.
@@ -92,6 +93,8 @@ pub(super) struct Cache {
     /// Raised by each forgetting, once its slots are written.
     epoch: AtomicU64,
     slots: Slots,
+    /// The epoch before which nothing that was read holds: raised when everything is forgotten.
+    floor: AtomicU64,
     ring: Mutex<Ring>,
     /// In bytes.
     capacity: usize,
@@ -109,6 +112,7 @@ impl Cache {
             known: papaya::HashMap::default(),
             epoch: AtomicU64::new(0),
             slots: Slots::new(),
+            floor: AtomicU64::new(0),
             ring: Mutex::default(),
             capacity,
         }
@@ -229,6 +233,7 @@ impl Cache {
         let mut ring = self.lock();
         let epoch = self.epoch().0 + 1;
         *ring = Ring { floor: epoch, ..Ring::default() };
+        self.floor.store(epoch, Ordering::SeqCst);
         self.epoch.store(epoch, Ordering::SeqCst);
         self.grants.pin().clear();
         self.unknown.pin().clear();
@@ -263,6 +268,7 @@ impl Cache {
         let mut ring = self.lock();
         // Reads that are under way are made again.
         ring.floor = self.epoch().0 + 1;
+        self.floor.store(ring.floor, Ordering::SeqCst);
         self.epoch.store(ring.floor, Ordering::SeqCst);
         let grants = self.grants.pin();
         for key in std::mem::take(&mut ring.unconfirmed) {
@@ -271,6 +277,11 @@ impl Cache {
             }
         }
         self.unknown.pin().clear();
+    }
+
+    /// When the operator's catalogue was last forgotten, for whoever keeps one that was read.
+    pub(super) fn catalogue_epoch(&self) -> u64 {
+        self.slots.forgotten_at(Forget::Catalogue).max(self.floor.load(Ordering::SeqCst))
     }
 
     /// How many there are, with those that were forgotten and not read again since.
@@ -330,7 +341,9 @@ mod tests {
 
     use super::*;
     use hoody_core::address::AddressList;
-    use hoody_core::grant::{Bounds, Descent};
+    use hoody_core::extras::Extras;
+    use hoody_core::grant::Bounds;
+    use hoody_core::permissions::own::OwnSet;
     use hoody_core::id::{TokenId, UserId};
     use hoody_core::time::Timestamp;
 
@@ -344,15 +357,19 @@ mod tests {
         TokenId::from_bytes([n; 12])
     }
 
+    /// As a session's, without the operator's leaves.
+    fn wide() -> Bounds {
+        Bounds { extras: Extras::NONE, ..Bounds::of_session(Timestamp::MAX) }
+    }
+
     fn found(n: u32, account: u8, lineage: &[u8]) -> Found {
         let lineage: Vec<_> = lineage.iter().copied().map(token).collect();
         let grant = Grant {
             account: UserId::from_bytes([account; 12]),
             credential: Credential::Token(*lineage.last().unwrap()),
-            descent: Descent::of(lineage.into()),
             is_enabled: true,
             is_banned: false,
-            limits: Bounds::of_session(Timestamp::MAX),
+            limits: Bounds { extras: Extras::of(lineage.into(), OwnSet::EMPTY, None), ..wide() },
         };
         Found { grant, claims: None, digest: digest(n), last_used: None }
     }
@@ -360,6 +377,28 @@ mod tests {
     /// How many bytes each of `found`'s takes.
     fn bytes() -> usize {
         Cached::new(&found(1, 1, &[1]), Epoch(0)).bytes()
+    }
+
+    #[test]
+    fn a_change_of_the_catalogue_forgets_what_follows_it_and_nothing_else() {
+        let cache = Cache::new(1 << 20);
+        let epoch = cache.epoch();
+        let mut follows = found(1, 1, &[1]);
+        follows.grant.limits.extras = Extras::of_own(OwnSet::EMPTY, true);
+        assert!(cache.insert(&follows, epoch));
+        assert!(cache.insert(&found(2, 1, &[2]), epoch));
+        let catalogue = cache.catalogue_epoch();
+        cache.forget(&[Forget::Catalogue]);
+        assert!(cache.get(&digest(1)).is_none());
+        assert!(cache.get(&digest(2)).is_some());
+        assert_ne!(cache.catalogue_epoch(), catalogue);
+        // What was read before the change is not put back after it.
+        assert!(!cache.insert(&follows, epoch));
+    }
+
+    #[test]
+    fn a_grant_without_extras_counts_176_bytes() {
+        assert_eq!(bytes(), 176);
     }
 
     #[test]
@@ -548,10 +587,9 @@ mod tests {
                 let grant = Grant {
                     account: UserId::from_bytes(id(0)),
                     credential: Credential::Token(lineage[0]),
-                    descent: Descent::of(lineage),
                     is_enabled: true,
                     is_banned: false,
-                    limits: Bounds::of_session(Timestamp::MAX),
+                    limits: Bounds { extras: Extras::of(lineage, OwnSet::EMPTY, None), ..wide() },
                 };
                 let mut key = [0; 32];
                 key[..8].copy_from_slice(&u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());

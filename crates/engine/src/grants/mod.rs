@@ -68,6 +68,8 @@ pub enum Forget {
     Token(TokenId),
     /// One session.
     Session(SessionId),
+    /// The operator's catalogue, and every grant that follows it.
+    Catalogue,
 }
 
 /// Why there is no grant for a credential.

@@ -2,7 +2,8 @@
 //! descends from.
 
 use hoody_core::address::AddressList;
-use hoody_core::grant::{Bounds, Credential, Descent, Grant, Realms};
+use hoody_core::extras::Extras;
+use hoody_core::grant::{Bounds, Credential, Grant, Realms};
 use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::lineage::{Lineage, Link};
 use hoody_core::secret::Digest;
@@ -89,7 +90,6 @@ pub async fn find_session(on: impl Into<On<'_>>, claims: &Claims) -> Result<Opti
     Ok(Some(Grant {
         account: rotation.account,
         credential: Credential::Session(rotation.session),
-        descent: Descent::default(),
         is_enabled: true,
         is_banned: session.is_banned,
         limits: Bounds::of_session(expires_at),
@@ -125,6 +125,7 @@ pub fn read_limits(row: &Row) -> Result<Bounds, DbError> {
         expires_at: row.get("expires_at")?,
         vault_access: row.get("vault_access")?,
         event_access: row.get("event_access")?,
+        extras: Extras::NONE,
     })
 }
 

@@ -14,7 +14,7 @@ use hoody_core::grant::{Accepts, Attempt, Credential, Deny, Grant, Rule, decide}
 use hoody_core::host::{HostError, host_of_request, realm_of_host};
 use hoody_core::id::{RealmId, UserId};
 use hoody_core::invalid::Invalid;
-use hoody_core::permissions::Permission;
+use hoody_core::permissions::AnyPermission;
 use hoody_core::secret::of_authorization;
 use hoody_core::session;
 use http::header::{AUTHORIZATION, HOST};
@@ -48,7 +48,7 @@ pub struct Who {
     pub credential: Option<Credential>,
     pub origin: Origin,
     /// The permission that it needs.
-    pub permission: Option<Permission>,
+    pub permission: Option<AnyPermission>,
 }
 
 impl Visit {
@@ -221,9 +221,9 @@ pub fn rule<R: Needs>() -> Result<Rule, Error> {
     })
 }
 
-fn permission(leaf: &'static str) -> Result<Permission, Error> {
+fn permission(leaf: &'static str) -> Result<AnyPermission, Error> {
     let missing = || Error::internal(anyhow::anyhow!("the catalogue has no leaf {leaf}"));
-    catalogue().leaf(leaf).ok_or_else(missing)
+    catalogue().leaf(leaf).map(AnyPermission::from).ok_or_else(missing)
 }
 
 /// Lets the credential of a request in under `rule`, and notes its use.

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use hoody_core::grant::{Attempt, Credential, Rule, decide};
+use hoody_core::permissions::AnyPermission;
 use http::header::USER_AGENT;
 use http::{Method, StatusCode};
 
@@ -59,6 +60,7 @@ impl FastPath for HotChecks {
         };
         let Ok(Origin { address, realm }) = origin(head, access) else { return false };
         let Ok(text) = credential(head) else { return false };
+        let permission = permission.map(AnyPermission::from);
         let rule = Rule { permission, ..Rule::ANY };
         let attempt = Attempt { address, realm, rule };
         let now = access.now();

@@ -37,7 +37,7 @@ impl FromRequestParts<Arc<Gate>> for Checked {
         let mut rule = Rule::ANY;
         let wanted = query.text("permission");
         if let Ok(Some(path)) = &wanted {
-            rule.permission = catalogue().leaf(path);
+            rule.permission = catalogue().leaf(path).map(Into::into);
         }
         // Who may not come in learns that first, whatever else is wrong.
         admit(parts, &gate.access, rule).await?;

@@ -111,7 +111,7 @@ fn planted(number: u64, keys: &TokenKeys) -> TokenSecret {
 const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 fn attempt(permission: &str) -> Attempt {
-    let permission = catalogue().leaf(permission);
+    let permission = catalogue().leaf(permission).map(Into::into);
     let rule = Rule { permission, ..Rule::ANY };
     Attempt { address: LOOPBACK, realm: None, rule }
 }

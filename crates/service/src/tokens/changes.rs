@@ -224,7 +224,7 @@ fn keep_last_realm(caller: &AnyCaller, before: &Token, after: &Token) -> Result<
 /// A token needs the same permission for a public profile by whatever route; a session holds all.
 fn may_publish(grant: &Grant) -> Result<(), Error> {
     match catalogue().leaf("resources.auth_token_public_profile") {
-        Some(leaf) if !grant.limits.permissions.has(leaf) => Err(denied(Deny::Permission(leaf))),
+        Some(leaf) if !grant.limits.permissions.has(leaf) => Err(denied(Deny::Permission(leaf.into()))),
         _ => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use hoody_core::extras::Extras;
 use hoody_core::grant::{Accepts, Bounds, Realms};
 use hoody_core::id::{TokenId, noun};
 use hoody_core::invalid::Invalid;
@@ -152,6 +153,7 @@ pub async fn create_token(
             expires_at: new.expires_at,
             vault_access: new.vault_access,
             event_access: new.event_access,
+            extras: Extras::NONE,
         },
         is_enabled: true,
         created_by_token_id: None,
