@@ -79,8 +79,8 @@ pub(crate) mod tests {
     use crate::address::AddressList;
     use crate::extras::Extras;
     use crate::grant::Realms;
-    use crate::permissions::own::{OwnId, OwnSet};
     use crate::id::{RealmId, SessionId, UserId};
+    use crate::permissions::own::{OwnId, OwnSet};
     use crate::permissions::{Catalogue, PermissionSet};
     use crate::time::Timestamp;
     use proptest::prelude::*;
@@ -214,8 +214,7 @@ pub(crate) mod tests {
         }
         // Its child stays its own when it was narrowed below what that was given, and may only shrink.
         let narrow = Bounds { vault_access: false, ..own.clone() };
-        caller.limits =
-            Bounds { extras: narrow.extras.in_line(Box::new([id(1), id(2)])), ..narrow.clone() };
+        caller.limits = Bounds { extras: narrow.extras.in_line(Box::new([id(1), id(2)])), ..narrow.clone() };
         let child = Target { id: id(3), lineage: &[id(1), id(2)], limits: &own };
         assert_eq!(may_act(&caller, true, child, Act::Delete), Ok(()));
         let keep = Act::Change { after: &own, enables: false };

@@ -220,7 +220,10 @@ mod tests {
         assert!(Extras::of_own(OwnSet::EMPTY, true).follows_catalogue());
         assert!(!Extras::of_session().follows_catalogue());
         let below = one.in_line(Box::new([id(1), id(2)]));
-        assert_eq!((below.line(), below.own(), below.follows_catalogue()), (&[id(1), id(2)][..], one.own(), true));
+        assert_eq!(
+            (below.line(), below.own(), below.follows_catalogue()),
+            (&[id(1), id(2)][..], one.own(), true)
+        );
         assert!(below.with(leaf(9)).has(leaf(9)) && below.with(leaf(9)).line().len() == 2);
         assert_eq!(Extras::NONE.in_line(Box::new([id(1)])), Extras::NONE);
     }

@@ -12,8 +12,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::address::AddressList;
-use crate::id::{RealmId, SessionId, TokenId, UserId};
 use crate::extras::Extras;
+use crate::id::{RealmId, SessionId, TokenId, UserId};
 use crate::memory::SHARED;
 use crate::permissions::{AnyPermission, PermissionSet};
 use crate::time::Timestamp;
@@ -195,9 +195,7 @@ impl Grant {
     /// How many bytes it has beside itself: its extras, realms and addresses.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.limits.extras.held_bytes()
-            + self.limits.realms.held_bytes()
-            + self.limits.addresses.held_bytes()
+        self.limits.extras.held_bytes() + self.limits.realms.held_bytes() + self.limits.addresses.held_bytes()
     }
 }
 

@@ -12,7 +12,8 @@ use crate::id::{RealmId, TokenId};
 use crate::invalid::Invalid;
 use crate::json;
 use crate::keys::{Keyring, MasterKey};
-use crate::permissions::Catalogue;
+use crate::permissions::own::OwnCatalogue;
+use crate::permissions::{Catalogue, Catalogues};
 use crate::secret::{TokenKeys, TokenText};
 use crate::session::SessionKey;
 use crate::time::Timestamp;
@@ -172,7 +173,9 @@ pub fn token_body(bytes: &[u8]) {
 pub fn token_value(body: &serde_json::Value) {
     let catalogue = Catalogue::hoody();
     let now = Timestamp::from_millis(NOW);
-    match NewToken::parse(body, now, &catalogue) {
+    let own = OwnCatalogue::default();
+    let catalogues = Catalogues { hoody: &catalogue, own: &own };
+    match NewToken::parse(body, now, catalogues, false) {
         Err(error) => shown_safely(&error),
         Ok(token) => {
             assert!(token.expires_at.is_none_or(|expiry| expiry > now));
@@ -182,14 +185,14 @@ pub fn token_value(body: &serde_json::Value) {
             realms.dedup();
             assert!(realms.len() == token.realm_ids.len() && realms.len() <= 500);
             if body.get("deny_reauthorization") == Some(&true.into()) {
-                let paths = catalogue.to_paths(token.permissions);
+                let paths = catalogue.to_paths(token.permissions.hoody);
                 assert!(!paths.contains("create_tokens") && !paths.contains("vault"));
                 assert!(!token.vault_access && token.expires_at.is_some());
             }
         }
     }
     let refusals = [
-        TokenChange::parse(body, now, &catalogue).err(),
+        TokenChange::parse(body, now, catalogues, false).err(),
         TokenCopy::parse(body, now).err(),
         RealmChange::parse(body).err(),
         ProfileChange::parse(body).err(),

@@ -15,7 +15,7 @@ use crate::id::RealmId;
 use crate::invalid::{Invalid, Violation};
 use crate::json::{Fields, MAX_VIOLATIONS, quoted};
 use crate::names;
-use crate::permissions::{Catalogue, PermissionSet};
+use crate::permissions::{Catalogue, Catalogues, PermissionSet, Selected, Selection};
 use crate::time::{DAY, Timestamp};
 
 /// The most realms of a token.
@@ -24,6 +24,8 @@ pub const MAX_REALMS: usize = 500;
 pub const MAX_STORAGE: usize = 65_536;
 /// The most characters of a one-time code: six digits, or a backup code with its hyphen.
 const MAX_OTP: usize = 12;
+/// The JSON pointer of a token's permissions.
+const PERMISSIONS: &str = "/permissions";
 /// What a token that `deny_reauthorization` was asked for can never have.
 const REAUTHORIZING: [&str; 2] = ["resources.create_tokens", "resources.vault"];
 
@@ -39,7 +41,7 @@ pub struct NewToken {
     /// From where it may be used.
     pub addresses: AddressList,
     /// What it may do.
-    pub permissions: PermissionSet,
+    pub permissions: Selection,
     /// Whether the request had neither permissions nor a template, so that it got full access.
     pub is_defaulted: bool,
     /// The realms that it is limited to, in the order given, each once; empty for no list.
@@ -69,7 +71,7 @@ pub struct TokenChange {
     /// From where it may be used.
     pub addresses: Option<AddressList>,
     /// What it may do, replacing all it could.
-    pub permissions: Option<PermissionSet>,
+    pub permissions: Option<Selection>,
     /// The realms that it is limited to, replacing the list.
     pub realm_ids: Option<Vec<RealmId>>,
     /// Whether it may be used without a realm, where it has no list.
@@ -116,7 +118,8 @@ pub struct ProfileChange {
 }
 
 impl NewToken {
-    /// Reads the body, with what it leaves out filled in.
+    /// Reads the body, with what it leaves out filled in. `may_grow` says whether groups of the operator's may be
+    /// granted with what is added to them later: a session asks.
     ///
     /// With `deny_reauthorization` the token gets neither `resources.create_tokens` nor
     /// `resources.vault`, no vault access, and ends in 24 hours unless the body says when.
@@ -124,14 +127,23 @@ impl NewToken {
     /// # Errors
     /// All schema violations of the body, else the first broken rule: a code of
     /// `contract/tokens.md` 5, or `VALIDATION_ERROR` where `deny_reauthorization` contradicts the rest.
-    pub fn parse(body: &Value, now: Timestamp, catalogue: &Catalogue) -> Result<Self, Invalid> {
+    pub fn parse(
+        body: &Value,
+        now: Timestamp,
+        catalogues: Catalogues<'_>,
+        may_grow: bool,
+    ) -> Result<Self, Invalid> {
+        let catalogue = catalogues.hoody;
         let mut fields = Fields::of_body(body)?;
         let deny_reauthorization = fields.boolean("deny_reauthorization").unwrap_or(false);
-        let template = template(&mut fields, catalogue);
-        let permissions = permissions(&mut fields, catalogue);
+        let template = template(&mut fields, catalogues);
+        let permissions = permissions(&mut fields, catalogues, may_grow);
+        if let Some(asked) = &permissions {
+            fields.absorb(catalogues.check_grantable(&asked.own, &Selected::default(), PERMISSIONS));
+        }
         let vault_access = fields.boolean("vault_access").unwrap_or(false);
         if deny_reauthorization {
-            let contradiction = turns_on(permissions.unwrap_or_default(), vault_access, catalogue);
+            let contradiction = turns_on(permissions.as_ref(), vault_access, catalogue);
             fields.absorb(contradiction.map_or(Ok(()), Err));
         }
         let mut token = Self {
@@ -139,8 +151,10 @@ impl NewToken {
             public_key: public_key(&mut fields).flatten(),
             public_storage: public_storage(&mut fields).flatten(),
             addresses: addresses(&mut fields).unwrap_or_else(AddressList::any),
-            permissions: template.or(permissions).unwrap_or_else(|| catalogue.full_access()),
-            is_defaulted: template.or(permissions).is_none(),
+            is_defaulted: template.is_none() && permissions.is_none(),
+            permissions: template
+                .or(permissions)
+                .unwrap_or_else(|| Selection::of_hoody(catalogue.full_access())),
             realm_ids: realm_ids(&mut fields).unwrap_or_default(),
             allow_no_realm: fields.boolean("allow_no_realm").unwrap_or(true),
             vault_access,
@@ -150,8 +164,8 @@ impl NewToken {
         };
         fields.close()?;
         if deny_reauthorization {
-            token.permissions =
-                reauthorizing(catalogue).fold(token.permissions, |set, (_, leaf)| set.without(leaf));
+            token.permissions.hoody =
+                reauthorizing(catalogue).fold(token.permissions.hoody, |set, (_, leaf)| set.without(leaf));
             token.expires_at.get_or_insert(now.plus(DAY));
         }
         Ok(token)
@@ -159,18 +173,24 @@ impl NewToken {
 }
 
 impl TokenChange {
-    /// Reads the body. It may be empty, and then changes nothing.
+    /// Reads the body. It may be empty, and then changes nothing. Retired leaves are read too, since a token keeps
+    /// those that it has: [`Catalogues::check_grantable`].
     ///
     /// # Errors
     /// All schema violations of the body, else the first broken rule.
-    pub fn parse(body: &Value, now: Timestamp, catalogue: &Catalogue) -> Result<Self, Invalid> {
+    pub fn parse(
+        body: &Value,
+        now: Timestamp,
+        catalogues: Catalogues<'_>,
+        may_grow: bool,
+    ) -> Result<Self, Invalid> {
         let mut fields = Fields::of_body(body)?;
         let change = Self {
             alias: alias(&mut fields),
             public_key: public_key(&mut fields),
             public_storage: public_storage(&mut fields),
             addresses: addresses(&mut fields),
-            permissions: permissions(&mut fields, catalogue),
+            permissions: permissions(&mut fields, catalogues, may_grow),
             realm_ids: realm_ids(&mut fields),
             allow_no_realm: fields.boolean("allow_no_realm"),
             vault_access: fields.boolean("vault_access"),
@@ -274,17 +294,17 @@ fn addresses(fields: &mut Fields<'_>) -> Option<AddressList> {
     fields.absorb(AddressList::parse_json(value))
 }
 
-fn permissions(fields: &mut Fields<'_>, catalogue: &Catalogue) -> Option<PermissionSet> {
+fn permissions(fields: &mut Fields<'_>, catalogues: Catalogues<'_>, may_grow: bool) -> Option<Selection> {
     let value = fields.value("permissions")?;
-    fields.absorb(catalogue.parse(value, "/permissions"))
+    fields.absorb(catalogues.parse(value, PERMISSIONS, may_grow))
 }
 
 /// What the named template grants; null is as if it were absent.
-fn template(fields: &mut Fields<'_>, catalogue: &Catalogue) -> Option<PermissionSet> {
+fn template(fields: &mut Fields<'_>, catalogues: Catalogues<'_>) -> Option<Selection> {
     let name = fields.nullable_string("permission_template")??;
-    let template = catalogue.template(name);
+    let template = catalogues.template(name);
     if template.is_none() {
-        let names: Vec<&str> = catalogue.templates().iter().map(|template| template.name).collect();
+        let names: Vec<&str> = catalogues.template_names().collect();
         fields.violate("/permission_template", format!("must be one of {} or null", names.join(", ")));
     }
     template
@@ -295,7 +315,8 @@ fn reauthorizing(catalogue: &Catalogue) -> impl Iterator<Item = (&str, crate::pe
 }
 
 /// The contradiction of a request that denies reauthorization and asks for it.
-fn turns_on(permissions: PermissionSet, vault_access: bool, catalogue: &Catalogue) -> Option<Invalid> {
+fn turns_on(permissions: Option<&Selection>, vault_access: bool, catalogue: &Catalogue) -> Option<Invalid> {
+    let permissions = permissions.map_or(PermissionSet::EMPTY, |asked| asked.hoody);
     let asked = reauthorizing(catalogue).find(|(_, leaf)| permissions.has(*leaf)).map(|(path, _)| path);
     let asked = asked.or(vault_access.then_some("vault_access"))?;
     Some(Invalid::validation(format!("deny_reauthorization cannot be combined with {asked}")))
@@ -391,7 +412,10 @@ debug_without_code!(RealmChange: realm_id);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
+    use crate::permissions::own::OwnCatalogue;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -399,18 +423,24 @@ mod tests {
     const NOW: i64 = 1_772_442_942_118;
     const REALM: &str = "65a1b2c3d4e5f60718293a4b";
 
+    fn both() -> Catalogues<'static> {
+        static HOODY: LazyLock<(Catalogue, OwnCatalogue)> =
+            LazyLock::new(|| (Catalogue::hoody(), OwnCatalogue::default()));
+        Catalogues { hoody: &HOODY.0, own: &HOODY.1 }
+    }
+
     fn now() -> Timestamp {
         Timestamp::from_millis(NOW)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "literals are passed")]
     fn create(body: Value) -> Result<NewToken, Invalid> {
-        NewToken::parse(&body, now(), &Catalogue::hoody())
+        NewToken::parse(&body, now(), both(), true)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "literals are passed")]
     fn change(body: Value) -> Result<TokenChange, Invalid> {
-        TokenChange::parse(&body, now(), &Catalogue::hoody())
+        TokenChange::parse(&body, now(), both(), true)
     }
 
     fn code<T: fmt::Debug>(result: Result<T, Invalid>) -> &'static str {
@@ -428,14 +458,14 @@ mod tests {
     }
 
     fn paths(token: &NewToken) -> String {
-        Catalogue::hoody().to_paths(token.permissions)
+        Catalogue::hoody().to_paths(token.permissions.hoody)
     }
 
     #[test]
     fn an_empty_body_makes_a_token_with_full_access() {
         let token = create(json!({})).unwrap();
         assert!(token.is_defaulted && token.allow_no_realm && token.event_access && !token.vault_access);
-        assert_eq!(token.permissions, Catalogue::hoody().template("full_access").unwrap());
+        assert_eq!(token.permissions.hoody, Catalogue::hoody().template("full_access").unwrap());
         assert_eq!((token.addresses, token.realm_ids, token.expires_at), (AddressList::any(), vec![], None));
         assert_eq!(
             (token.alias, token.public_key, token.public_storage, token.otp_code),
@@ -468,11 +498,11 @@ mod tests {
     #[test]
     fn empty_permissions_grant_nothing_and_a_template_wins() {
         let token = create(json!({ "permissions": {} })).unwrap();
-        assert_eq!((token.permissions, token.is_defaulted), (PermissionSet::EMPTY, false));
+        assert_eq!((token.permissions.hoody, token.is_defaulted), (PermissionSet::EMPTY, false));
         let both =
             json!({ "permissions": { "projects": { "delete": true } }, "permission_template": "read_only" });
         let token = create(both).unwrap();
-        assert_eq!(token.permissions, Catalogue::hoody().template("read_only").unwrap());
+        assert_eq!(token.permissions.hoody, Catalogue::hoody().template("read_only").unwrap());
         assert!(!token.is_defaulted);
         let token =
             create(json!({ "permission_template": null, "permissions": { "projects": { "read": true } } }));
@@ -600,7 +630,7 @@ mod tests {
         let set =
             change(json!({ "permissions": {}, "realm_ids": [], "is_enabled": false, "ip_whitelist": "*" }))
                 .unwrap();
-        assert_eq!((set.permissions, set.realm_ids), (Some(PermissionSet::EMPTY), Some(vec![])));
+        assert_eq!((set.permissions, set.realm_ids), (Some(Selection::default()), Some(vec![])));
         assert_eq!((set.is_enabled, set.addresses), (Some(false), Some(AddressList::any())));
     }
 

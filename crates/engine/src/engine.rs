@@ -115,7 +115,7 @@ impl Engine {
         };
         let engine = Self {
             access: Arc::new(access),
-            activity: Activity::new(log, clock.clone(), settings.activity),
+            activity: Activity::new(log, clock.clone(), Arc::clone(&grants), settings.activity),
             limits: Limits::new(db.clone(), clock.clone(), Arc::clone(&keys)),
             jobs: Jobs::new(db.clone(), clock.clone(), Arc::clone(&keys), feed.clone()),
             lists: list::rooms(),

@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod keys;
 pub mod limits;
 pub mod nodes;
+pub mod own;
 pub mod shares;
 pub mod tasks;
 pub mod telemetry;

@@ -52,6 +52,9 @@ const TREE: &[(&str, &[(&str, bool)])] = &[
             ("auth_token_public_profile", WRITES),
             ("create_tokens", WRITES),
             ("read_account", READS),
+            ("gates", WRITES),
+            ("introspect", READS),
+            ("guard", READS),
         ],
     ),
     (
@@ -118,7 +121,9 @@ fn dev_team(path: &str) -> bool {
     match path.split_once('.') {
         Some(("containers", _)) => true,
         Some(("projects", leaf)) => matches!(leaf, "read" | "update"),
-        Some(("resources", leaf)) => !matches!(leaf, "vault" | "create_tokens" | "read_account"),
+        Some(("resources", leaf)) => {
+            !matches!(leaf, "vault" | "create_tokens" | "read_account" | "gates" | "introspect" | "guard")
+        }
         _ => false,
     }
 }
@@ -139,7 +144,7 @@ mod tests {
     #[test]
     fn the_tree_has_the_leaves_of_the_contract() {
         let catalogue = Catalogue::hoody();
-        assert_eq!(catalogue.leaves().count(), 47);
+        assert_eq!(catalogue.leaves().count(), 50);
         let reading: Vec<&str> =
             catalogue.leaves().filter(|(_, leaf)| !leaf.writes).map(|(_, leaf)| leaf.path.as_str()).collect();
         assert_eq!(
@@ -155,6 +160,8 @@ mod tests {
                 "resources.events",
                 "resources.realms",
                 "resources.read_account",
+                "resources.introspect",
+                "resources.guard",
             ]
         );
     }

@@ -146,6 +146,14 @@ impl Selected {
     }
 }
 
+impl Selection {
+    /// Of hoody's leaves alone.
+    #[must_use]
+    pub fn of_hoody(hoody: PermissionSet) -> Self {
+        Self { hoody, own: Selected::default() }
+    }
+}
+
 impl<'a> Catalogues<'a> {
     /// The leaf that a dotted path names: hoody's, or one of the operator's under its path or an old one.
     /// At most two hashes, no allocation.
@@ -180,21 +188,15 @@ impl<'a> Catalogues<'a> {
 
     /// Reads a tree of booleans that a request has at the JSON pointer `at`. A missing path is false. In a
     /// group of the operator's, `"*": true` means all its live leaves, and `"**": true` the later ones too,
-    /// where `may_grow` allows it (a session asks). A retired leaf can only be kept: `held` is what the token
-    /// has already.
+    /// where `may_grow` allows it (a session asks). Retired leaves are read too: see
+    /// [`check_grantable`](Self::check_grantable).
     ///
     /// # Errors
-    /// [`Invalid::Schema`] with every unknown key, retired leaf, leaf that is no boolean and branch that is
-    /// no object, at most 20 of them.
-    pub fn parse(
-        &self,
-        value: &Value,
-        at: &str,
-        held: &Selected,
-        may_grow: bool,
-    ) -> Result<Selection, Invalid> {
+    /// [`Invalid::Schema`] with every unknown key, leaf that is no boolean and branch that is no object, at most
+    /// 20 of them.
+    pub fn parse(&self, value: &Value, at: &str, may_grow: bool) -> Result<Selection, Invalid> {
         let mut reading =
-            Reading { own: self.own, held, may_grow, selected: Selected::default(), violations: Vec::new() };
+            Reading { own: self.own, may_grow, selected: Selected::default(), violations: Vec::new() };
         let Value::Object(children) = value else {
             return self.hoody.parse(value, at).map(|hoody| Selection { hoody, own: Selected::default() });
         };
@@ -219,6 +221,45 @@ impl<'a> Catalogues<'a> {
         let mut own = reading.selected;
         own.settle();
         Ok(Selection { hoody, own })
+    }
+
+    /// Refuses retired leaves that a token is to get and does not have: `held` is what it has already. `at` is the
+    /// JSON pointer of the tree that named them.
+    ///
+    /// # Errors
+    /// [`Invalid::Schema`] with every such leaf, at most 20 of them.
+    pub fn check_grantable(&self, asked: &Selected, held: &Selected, at: &str) -> Result<(), Invalid> {
+        let retired = asked
+            .ids()
+            .iter()
+            .filter_map(|id| self.own.leaf(*id))
+            .filter(|row| row.state == State::Retired && held.ids().binary_search(&row.id).is_err());
+        let violations: Vec<_> = retired
+            .take(MAX_VIOLATIONS)
+            .map(|row| Violation {
+                instance_path: row.path.split('.').fold(at.to_owned(), |at, segment| pointer(&at, segment)),
+                message: "is retired and cannot be granted".to_owned(),
+            })
+            .collect();
+        if violations.is_empty() { Ok(()) } else { Err(Invalid::Schema(violations)) }
+    }
+
+    /// What a template of either catalogue grants.
+    #[must_use]
+    pub fn template(&self, name: &str) -> Option<Selection> {
+        if let Some(hoody) = self.hoody.template(name) {
+            return Some(Selection { hoody, own: Selected::default() });
+        }
+        let template = self.own.template(name)?;
+        let live = |id: &OwnId| self.own.leaf(*id).is_some_and(|row| row.state == State::Live);
+        let own = Selected::of(template.own.ids().iter().copied().filter(live));
+        Some(Selection { hoody: template.hoody, own })
+    }
+
+    /// The names of all templates, hoody's first.
+    pub fn template_names(&self) -> impl Iterator<Item = &'a str> {
+        let of_hoody = self.hoody.templates().iter().map(|template| template.name);
+        of_hoody.chain(self.own.templates().iter().map(|template| template.name.as_str()))
     }
 
     /// The tree of what is granted, `{}` when nothing is.
@@ -273,7 +314,6 @@ fn put(tree: &mut Value, path: &str) {
 /// The operator's part of a tree while it is read. It descends only into groups that there are.
 struct Reading<'a> {
     own: &'a OwnCatalogue,
-    held: &'a Selected,
     may_grow: bool,
     selected: Selected,
     violations: Vec<Violation>,
@@ -286,13 +326,7 @@ impl Reading<'_> {
             return;
         }
         match (self.own.find(path), value) {
-            (Some(found), Value::Bool(true)) => {
-                let id = found.leaf.id;
-                if found.leaf.state == State::Retired && self.held.ids().binary_search(&id).is_err() {
-                    return self.violate(at, "is retired and cannot be granted");
-                }
-                self.selected.ids.push(id);
-            }
+            (Some(found), Value::Bool(true)) => self.selected.ids.push(found.leaf.id),
             (Some(_), Value::Bool(false)) => {}
             (Some(_), _) => self.violate(at, "must be a boolean"),
             (None, Value::Object(children)) => {

@@ -37,6 +37,7 @@ pub use queue::{Queue, What};
 
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
+use crate::grants::Grants;
 use crate::nodes::Nodes;
 use crate::tasks::{Need, Tasks};
 use writer::Writer;
@@ -77,6 +78,8 @@ pub struct State {
     pub queue: Option<Queue>,
     pub retention_days: i64,
     clock: Clock,
+    /// Knows what the operator's permissions are called.
+    grants: Arc<Grants>,
     writer: Mutex<Writer>,
 }
 
@@ -119,12 +122,13 @@ pub struct Logged {
 impl Activity {
     /// The log in `db`.
     #[must_use]
-    pub fn new(db: Db, clock: Clock, settings: ActivitySettings) -> Self {
+    pub fn new(db: Db, clock: Clock, grants: Arc<Grants>, settings: ActivitySettings) -> Self {
         Self(Arc::new(State {
             db,
             queue: settings.is_on.then(|| Queue::new(settings.is_committed)),
             retention_days: settings.retention_days,
             clock,
+            grants,
             writer: Mutex::new(Writer::default()),
         }))
     }

@@ -12,14 +12,14 @@ use std::time::Duration;
 use hoody_core::activity::block::{Builder, Packed};
 use hoody_core::activity::{Record, hour, redact};
 use hoody_core::id::UserId;
-use hoody_core::permissions::AnyPermission;
+use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::time::Timestamp;
 
 use super::queue::{Buffer, Taken};
 use super::tables::{self, Kind};
 use super::turns::Turns;
 use super::{Activity, store};
-use crate::catalogue::catalogue;
+use crate::catalogue::catalogues;
 use crate::db::DbError;
 
 /// How long rows are gathered. With the time that storing them takes, what a kill -9 loses.
@@ -85,7 +85,7 @@ pub(super) async fn flush(activity: &Activity) -> Result<(), DbError> {
                 writer.spare = spare;
                 return Ok(());
             };
-            writer.pack(taken).await;
+            writer.pack(taken, &activity.grants.own_last()).await;
         }
         writer.store(activity, activity.clock.now()).await?;
         if let Some(batch) = writer.batch.take() {
@@ -98,7 +98,7 @@ pub(super) async fn flush(activity: &Activity) -> Result<(), DbError> {
 
 impl Writer {
     /// Gives what was taken its numbers, and packs it for each account and hour.
-    async fn pack(&mut self, taken: Taken) {
+    async fn pack(&mut self, taken: Taken, own: &OwnCatalogue) {
         let mut builders: HashMap<(UserId, i64), Builder> = HashMap::new();
         let mut texts = Cleaned::default();
         let mut from = 0;
@@ -121,10 +121,7 @@ impl Writer {
                 credential: entry.credential,
                 path: &texts.path.1,
                 reason: entry.reason,
-                permission: match entry.permission {
-                    Some(AnyPermission::Hoody(leaf)) => Some(catalogue().path(leaf)),
-                    Some(AnyPermission::Own(_)) | None => None,
-                },
+                permission: entry.permission.map(|leaf| catalogues(own).path(leaf)),
                 address: &texts.address.1,
                 agent: texts.agent.1.as_deref(),
                 micros: entry.micros,

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use hoody_core::grant::{Credential, Grant, decide};
 use hoody_core::id::{Id, RealmId, SessionId, TokenId, UserId};
 use hoody_core::keys::KeyId;
+use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::time::Timestamp;
 use serde_json::Value;
 
@@ -259,7 +260,10 @@ impl Mutation {
                 mutation.lock_account(account.max(other)).await?;
             }
             match (credential, &caller.found.claims) {
-                (Credential::Token(id), _) => grant_store::find_token_by_id(&mut mutation.tx, id).await,
+                (Credential::Token(id), _) => {
+                    let own = feed.0.grants.own_last();
+                    grant_store::find_token_by_id(&mut mutation.tx, id, &own).await
+                }
                 (Credential::Session(_), Some(claims)) => {
                     grant_store::find_session(&mut mutation.tx, claims).await
                 }
@@ -296,6 +300,13 @@ impl Mutation {
     /// Adds a feed row.
     pub fn tell(&mut self, change: Change) {
         self.changes.push(change);
+    }
+
+    /// The operator's catalogue as this node read it last: a transaction waits for no other read. It counts for what
+    /// groups that grow hold, which gives nobody power here.
+    #[must_use]
+    pub fn own_catalogue(&self) -> Arc<OwnCatalogue> {
+        self.feed.0.grants.own_last()
     }
 
     /// Forgets on this node alone, at once: for what the database shows to be changed already.

@@ -343,8 +343,8 @@ mod tests {
     use hoody_core::address::AddressList;
     use hoody_core::extras::Extras;
     use hoody_core::grant::Bounds;
-    use hoody_core::permissions::own::OwnSet;
     use hoody_core::id::{TokenId, UserId};
+    use hoody_core::permissions::own::OwnSet;
     use hoody_core::time::Timestamp;
 
     fn digest(n: u32) -> Digest {

@@ -125,7 +125,7 @@ async fn fly(
     hook: Option<Hook>,
 ) -> Result<Found, NoGrant> {
     for _ in 0..READS {
-        let found = read(db, wanted, &grants.rekeys).await.map_err(|error| {
+        let found = read(grants, db, wanted, true).await.map_err(|error| {
             tracing::warn!(%error, "a credential could not be looked up");
             NoGrant::Unavailable
         })?;
@@ -150,11 +150,13 @@ async fn fly(
 }
 
 /// Asks the database for a grant, and when its use was last written; [`NoGrant::Unknown`] or
-/// [`NoGrant::Revoked`] where it has no such credential.
+/// [`NoGrant::Revoked`] where it has no such credential. `may_join` says whether what others read of the operator's
+/// catalogue will do.
 pub(super) async fn read(
+    grants: &Grants,
     db: &Db,
     wanted: &Wanted,
-    rekeys: &Rekeys,
+    may_join: bool,
 ) -> Result<Result<(Grant, Option<Timestamp>), NoGrant>, DbError> {
     match wanted {
         Wanted::Session(claims) => {
@@ -165,11 +167,19 @@ pub(super) async fn read(
             // The current key's once more at the end: another reader may have moved the token to it meanwhile.
             let again = digests.first().filter(|_| digests.len() > 1);
             for (index, (_, digest)) in digests.iter().chain(again).enumerate() {
-                if let Some(found) = store::find_token(db, digest).await? {
+                let own = grants.own.last();
+                if let Some(mut found) = store::find_token(db, digest, &own).await? {
+                    if found.0.limits.extras.follows_catalogue() {
+                        let own = grants.own.read(db, || grants.cache.catalogue_epoch(), may_join).await?;
+                        match store::find_token(db, digest, &own).await? {
+                            Some(again) => found = again,
+                            None => continue,
+                        }
+                    }
                     if (1..digests.len()).contains(&index)
                         && let Credential::Token(id) = found.0.credential
                     {
-                        rekeys.note(id, (*digest, digests[0]));
+                        grants.rekeys.note(id, (*digest, digests[0]));
                     }
                     return Ok(Ok(found));
                 }

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use hoody_core::grant::{Credential, Grant};
 use hoody_core::id::{SessionId, TokenId, UserId};
+use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::secret::{Digest, TokenText};
 use hoody_core::session::{self, Kind};
 use hoody_core::time::Timestamp;
@@ -41,6 +42,7 @@ use usage::{Recorder, Usage};
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::keys::Keys;
+use crate::own::OwnPermissions;
 
 /// For how long after the start of a poll its result lets the cache answer, in milliseconds.
 pub const FRESH_FOR: i64 = 800;
@@ -55,6 +57,7 @@ pub struct Grants {
     flights: Flights,
     gate: Gate,
     rekeys: Rekeys,
+    own: OwnPermissions,
     /// Boot-time milliseconds until which the cache may answer.
     fresh_until: AtomicI64,
 }
@@ -119,6 +122,7 @@ impl Grants {
             flights: Flights::default(),
             gate: Gate::default(),
             rekeys: Rekeys::default(),
+            own: OwnPermissions::default(),
             fresh_until: AtomicI64::new(i64::MIN),
         }
     }
@@ -180,9 +184,16 @@ impl Grants {
         let entering = self.gate.enter(address, self.gate.door(address, is_known), is_known);
         let place = tokio::time::timeout(STALE_READ_LIMIT, entering).await;
         let place = place.map_err(|_| NoGrant::Unavailable)??;
-        let result = read_stale(db, wanted, digest, &self.rekeys).await;
+        let result = self.read_stale(db, wanted, digest).await;
         place.leave(result.as_ref().is_err_and(|none| none.is_of_nobody()));
         result
+    }
+
+    /// Reads for one request alone: what is read now may be out of date before the next poll.
+    async fn read_stale(&self, db: &Db, wanted: &Wanted, digest: Digest) -> Result<Found, NoGrant> {
+        let found = tokio::time::timeout(STALE_READ_LIMIT, cold::read(self, db, wanted, false)).await;
+        let found = found.map_err(|_| NoGrant::Unavailable)?.map_err(|_| NoGrant::Unavailable)?;
+        found.map(|found| wanted.found(found, digest))
     }
 
     /// What `judge` makes of the grant of the credential `text` if it is in the cache and the cache may
@@ -208,6 +219,45 @@ impl Grants {
             return None;
         }
         Some(keys.cache_digest(text))
+    }
+
+    /// The operator's catalogue: what this node knows while it is fresh, else what `db` has.
+    ///
+    /// # Errors
+    /// [`NoGrant::Unavailable`] when the database does not answer in time.
+    pub async fn own_catalogue(&self, db: &Db, clock: &Clock) -> Result<Arc<OwnCatalogue>, NoGrant> {
+        loop {
+            let is_fresh = self.is_fresh(clock.boot_millis());
+            if is_fresh && let Some(known) = self.own.at(self.cache.catalogue_epoch()) {
+                return Ok(known);
+            }
+            let limit = if is_fresh { COLD_READ_LIMIT } else { STALE_READ_LIMIT };
+            let read = self.own.read(db, || self.cache.catalogue_epoch(), is_fresh);
+            let read = tokio::time::timeout(limit, read).await.map_err(|_| NoGrant::Unavailable)?;
+            let read = read.map_err(|error| {
+                tracing::warn!(%error, "the operator's permissions could not be read");
+                NoGrant::Unavailable
+            })?;
+            // The read may have taken longer than this node stayed fresh.
+            if !is_fresh || self.is_fresh(clock.boot_millis()) {
+                return Ok(read);
+            }
+        }
+    }
+
+    /// What `ask` says of the operator's catalogue if this node knows it and may answer at `boot_millis`. Waits for
+    /// nothing and allocates nothing.
+    pub fn ask_own<T>(&self, boot_millis: i64, ask: impl FnOnce(&OwnCatalogue) -> T) -> Option<T> {
+        if !self.is_fresh(boot_millis) {
+            return None;
+        }
+        self.own.with(self.cache.catalogue_epoch(), ask)
+    }
+
+    /// The operator's catalogue as it was read last, be it out of date: to write numbers as paths in a log, and
+    /// inside a transaction that waits for nothing else.
+    pub fn own_last(&self) -> Arc<OwnCatalogue> {
+        self.own.last()
     }
 
     /// Notes that a token was used, in the cache where it is there.
@@ -278,13 +328,6 @@ impl Grants {
     pub fn hold_cold_reads(&self, hook: cold::Hook) {
         self.flights.hold(hook);
     }
-}
-
-/// Reads for one request alone: what is read now may be out of date before the next poll.
-async fn read_stale(db: &Db, wanted: &Wanted, digest: Digest, rekeys: &Rekeys) -> Result<Found, NoGrant> {
-    let found = tokio::time::timeout(STALE_READ_LIMIT, cold::read(db, wanted, rekeys)).await;
-    let found = found.map_err(|_| NoGrant::Unavailable)?.map_err(|_| NoGrant::Unavailable)?;
-    found.map(|found| wanted.found(found, digest))
 }
 
 fn read_session(text: &str, keys: &Keys, clock: &Clock) -> Result<session::Claims, NoGrant> {

@@ -6,6 +6,8 @@ use hoody_core::extras::Extras;
 use hoody_core::grant::{Bounds, Credential, Grant, Realms};
 use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::lineage::{Lineage, Link};
+use hoody_core::permissions::Selected;
+use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::secret::Digest;
 use hoody_core::session::{Claims, REUSE_GRACE, Standing};
 use hoody_core::time::{SECOND, Timestamp};
@@ -26,7 +28,7 @@ macro_rules! lineage {
             " UNION ALL SELECT p.id, p.created_by_token_id, p.user_id, l.height + 1 FROM lineage l \
              JOIN tokens p ON p.id = l.creator AND p.user_id = l.account WHERE l.height < 17) \
              SELECT t.id, t.user_id, t.created_by_token_id, t.is_enabled, t.expires_at, t.ip_whitelist, \
-             t.realm_ids, t.allow_no_realm, t.permissions, t.vault_access, t.event_access, t.last_used_at, \
+             t.realm_ids, t.allow_no_realm, t.permissions, t.own_permissions, t.vault_access, t.event_access, t.last_used_at, \
              u.is_banned FROM lineage l JOIN tokens t ON t.id = l.id JOIN users u ON u.id = t.user_id \
              ORDER BY l.height"
         )
@@ -44,9 +46,10 @@ const USE: &str = "UPDATE tokens SET last_used_at = $2, last_used_ip = $3 \
 pub async fn find_token(
     on: impl Into<On<'_>>,
     digest: &Digest,
+    own: &OwnCatalogue,
 ) -> Result<Option<(Grant, Option<Timestamp>)>, DbError> {
     let rows = on.into().list(LINEAGE_BY_DIGEST, args![&digest.bytes()[..]]).await?;
-    let Some(grant) = token_grant(&rows)? else { return Ok(None) };
+    let Some(grant) = token_grant(&rows, own)? else { return Ok(None) };
     Ok(Some((grant, rows[0].get("last_used_at")?)))
 }
 
@@ -60,13 +63,21 @@ pub(super) async fn find_deleted(
 }
 
 /// The grant of the token with this id.
-pub async fn find_token_by_id(on: impl Into<On<'_>>, id: TokenId) -> Result<Option<Grant>, DbError> {
-    token_grant(&on.into().list(LINEAGE_BY_ID, args![id]).await?)
+pub async fn find_token_by_id(
+    on: impl Into<On<'_>>,
+    id: TokenId,
+    own: &OwnCatalogue,
+) -> Result<Option<Grant>, DbError> {
+    token_grant(&on.into().list(LINEAGE_BY_ID, args![id]).await?, own)
 }
 
 /// The token with this id and all that it descends from.
-pub async fn find_lineage(on: impl Into<On<'_>>, id: TokenId) -> Result<Option<Lineage>, DbError> {
-    read_lineage(&on.into().list(LINEAGE_BY_ID, args![id]).await?)
+pub async fn find_lineage(
+    on: impl Into<On<'_>>,
+    id: TokenId,
+    own: &OwnCatalogue,
+) -> Result<Option<Lineage>, DbError> {
+    read_lineage(&on.into().list(LINEAGE_BY_ID, args![id]).await?, own)
 }
 
 /// The grant of the session that `claims` speak of, if they still hold: not ended, of the account's
@@ -96,25 +107,25 @@ pub async fn find_session(on: impl Into<On<'_>>, claims: &Claims) -> Result<Opti
     }))
 }
 
-fn token_grant(rows: &[Row]) -> Result<Option<Grant>, DbError> {
-    let (Some(own), Some(lineage)) = (rows.first(), read_lineage(rows)?) else { return Ok(None) };
-    Ok(Some(lineage.grant(own.get("user_id")?, own.get("is_banned")?)))
+fn token_grant(rows: &[Row], own: &OwnCatalogue) -> Result<Option<Grant>, DbError> {
+    let (Some(row), Some(lineage)) = (rows.first(), read_lineage(rows, own)?) else { return Ok(None) };
+    Ok(Some(lineage.grant(row.get("user_id")?, row.get("is_banned")?)))
 }
 
-fn read_lineage(rows: &[Row]) -> Result<Option<Lineage>, DbError> {
+fn read_lineage(rows: &[Row], own: &OwnCatalogue) -> Result<Option<Lineage>, DbError> {
     let link = |row: &Row| {
         Ok(Link {
             id: row.get("id")?,
             creator: row.get("created_by_token_id")?,
             is_enabled: row.get("is_enabled")?,
-            limits: read_limits(row)?,
+            limits: read_limits(row, own)?,
         })
     };
     Ok(Lineage::new(rows.iter().map(link).collect::<Result<Vec<_>, DbError>>()?))
 }
 
-/// The limits in a row of `tokens`.
-pub fn read_limits(row: &Row) -> Result<Bounds, DbError> {
+/// The limits in a row of `tokens`. Groups that grow hold what `own` has in them.
+pub fn read_limits(row: &Row, own: &OwnCatalogue) -> Result<Bounds, DbError> {
     let realm_ids = row.parse("realm_ids", parse_realm_ids)?;
     let catalogue = crate::catalogue::catalogue();
     let permissions = row.parse("permissions", |paths| Some(catalogue.parse_paths(paths)))?;
@@ -125,8 +136,23 @@ pub fn read_limits(row: &Row) -> Result<Bounds, DbError> {
         expires_at: row.get("expires_at")?,
         vault_access: row.get("vault_access")?,
         event_access: row.get("event_access")?,
-        extras: Extras::NONE,
+        extras: own_extras(&read_selected(row)?, own),
     })
+}
+
+/// The operator's leaves in a row of `tokens`.
+pub fn read_selected(row: &Row) -> Result<Selected, DbError> {
+    row.parse("own_permissions", |stored| Some(Selected::parse_stored(stored)))
+}
+
+/// What a token that selects these of the operator's leaves holds.
+#[must_use]
+pub fn own_extras(selected: &Selected, own: &OwnCatalogue) -> Extras {
+    if selected.grows().len() == 0 {
+        // No catalogue is asked: nothing names a number that was removed.
+        return Extras::of_own(selected.ids().iter().copied().collect(), false);
+    }
+    Extras::of_own(own.resolve(selected), true)
 }
 
 /// The stored form of a token's realms: ids joined by commas.

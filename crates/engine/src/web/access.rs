@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use hoody_core::address::TrustedProxies;
 use hoody_core::host::Domain;
+use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::time::Timestamp;
 
 use super::body::Bodies;
 use crate::clock::Clock;
 use crate::db::Db;
+use crate::error::Error;
 use crate::grants::Grants;
 use crate::grants::usage::Recorder;
 use crate::keys::Keys;
@@ -33,6 +35,15 @@ impl Access {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The operator's catalogue, as fresh as a grant is.
+    ///
+    /// # Errors
+    /// 503 when the database has to be asked and does not answer.
+    pub async fn own_catalogue(&self) -> Result<Arc<OwnCatalogue>, Error> {
+        let unavailable = |_| Error::Unavailable("The permissions cannot be read now; try again");
+        self.grants.own_catalogue(&self.db, &self.clock).await.map_err(unavailable)
     }
 }
 

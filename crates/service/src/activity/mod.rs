@@ -226,7 +226,8 @@ pub async fn get_token_usage(
     query: Query,
 ) -> Result<Answer<wire::TokenUsage>, Error> {
     let days = query.number("days", 1..=365, 30)?;
-    let token = delegation::find_visible(&log.db, &caller, id).await?.ok_or(NOT_FOUND)?;
+    let own = log.access.own_catalogue().await?;
+    let token = delegation::find_visible(&log.db, &caller, id, &own).await?.ok_or(NOT_FOUND)?;
     let now = log.clock.now();
     let cutoff = log.activity.cutoff(now);
     let by_day = token_usage::by_day(&log.activity, caller.account(), token.id, cutoff).await?;

@@ -154,7 +154,9 @@ async fn disable(alerts: &Alerts, lease: Lease, unused_token: &Aging) -> Result<
     if !mutation.lock_account(unused_token.account).await? {
         return Ok(());
     }
-    let found = tokens::store::find_token(&mut mutation.tx, unused_token.account, unused_token.id).await?;
+    let own = mutation.own_catalogue();
+    let found =
+        tokens::store::find_token(&mut mutation.tx, unused_token.account, unused_token.id, &own).await?;
     let Some(before) = found.filter(|token| token.is_enabled) else { return Ok(()) };
     if before.last_used_at.unwrap_or(before.created_at) > unused_token.idle_since() {
         // Somebody came meanwhile.

@@ -212,7 +212,8 @@ async fn end_one(mutation: &mut Mutation, key: KeyId, one: &Named) -> Result<(),
         Kind::Token => {
             let id = TokenId::from_bytes(one.id);
             let is_under = mutation.tx.execute(TOKEN_IS_UNDER, args![id, account, key]).await? == 1;
-            let token = tokens::store::find_token(&mut mutation.tx, account, id).await?;
+            let own = mutation.own_catalogue();
+            let token = tokens::store::find_token(&mut mutation.tx, account, id, &own).await?;
             if let Some(token) = token.filter(|_| is_under) {
                 // With what it made, which could not be used without it.
                 tokens::delegation::delete_subtree(mutation, &token).await?;

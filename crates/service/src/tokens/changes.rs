@@ -17,7 +17,7 @@ use super::delegation::{self, Placed, is_visible, keep_below};
 use super::http::{NOT_FOUND, check_room, duplicate_alias};
 use super::{Token, Tokens, put_realm, store};
 use crate::sign_in::two_factor;
-use hoody_engine::catalogue::catalogue;
+use hoody_engine::catalogue::{catalogue, catalogues};
 use hoody_engine::db::DbError;
 use hoody_engine::error::Error;
 use hoody_engine::feed::{Change, Mutation};
@@ -35,7 +35,9 @@ pub async fn update_token(
     IdPath(id): IdPath<noun::Token>,
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::AuthToken>, Error> {
-    let change = TokenChange::parse(&body, tokens.clock.now(), catalogue())?;
+    let own = tokens.access.own_catalogue().await?;
+    let may_grow = caller.token().is_none();
+    let change = TokenChange::parse(&body, tokens.clock.now(), catalogues(&own), may_grow)?;
     let (mut mutation, grant) = tokens.feed.begin(&caller).await?;
     let only_disables = change.is_enabled == Some(false) && names_only_is_enabled(&body);
     if !only_disables {
@@ -44,6 +46,9 @@ pub async fn update_token(
     }
     let found = find_target(&mut mutation, &caller, &grant, id).await?;
     let before = &found.token;
+    if let Some(asked) = &change.permissions {
+        catalogues(&own).check_grantable(&asked.own, &before.permissions.own, "/permissions")?;
+    }
     if change.public_key.is_some() || change.public_storage.is_some() {
         may_publish(&grant)?;
     }
@@ -54,7 +59,7 @@ pub async fn update_token(
         // A change on a realm's host never takes the token out of that realm.
         put_realm(&mut token.realm_ids, realm)?;
     }
-    token.settle();
+    token.settle(&own);
     let act = if only_disables { Act::Disable } else { Act::Change { after: &token.limits, enables } };
     judge(&grant, found.target(), act)?;
     keep_below(&found, &token)?;
@@ -65,7 +70,7 @@ pub async fn update_token(
         return Err(duplicate_alias(&token.alias));
     }
     let token = write(mutation, before, token).await?;
-    Ok(Answer::ok("Auth token updated successfully", token.shown(None)))
+    Ok(Answer::ok("Auth token updated successfully", token.shown(&own, None)))
 }
 
 /// Disables every token of the account, whoever made it, and tells of each; how many that were.
@@ -116,8 +121,7 @@ pub async fn add_token_realm(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::AuthToken>, Error> {
     let token = change_realms(&tokens, &caller, id, &body, put_realm);
-    let token = token.await?;
-    Ok(Answer::ok("Realm added to auth token successfully", token.shown(None)))
+    Ok(Answer::ok("Realm added to auth token successfully", token.await?))
 }
 
 /// Takes a realm out of a token's list; the last one leaves the flags as they are
@@ -134,8 +138,7 @@ pub async fn remove_token_realm(
         realm_ids.retain(|id| *id != realm);
         Ok(())
     });
-    let token = token.await?;
-    Ok(Answer::ok("Realm removed from auth token successfully", token.shown(None)))
+    Ok(Answer::ok("Realm removed from auth token successfully", token.await?))
 }
 
 /// Adds or removes the realm that the body names, and writes the token if that changed it.
@@ -145,8 +148,9 @@ async fn change_realms(
     id: TokenId,
     body: &serde_json::Value,
     edit: impl FnOnce(&mut Vec<RealmId>, RealmId) -> Result<(), Invalid>,
-) -> Result<Token, Error> {
+) -> Result<wire::AuthToken, Error> {
     let change = RealmChange::parse(body)?;
+    let own = tokens.access.own_catalogue().await?;
     let (mutation, grant) = tokens.feed.begin(caller).await?;
     let mut mutation =
         two_factor::gate(&tokens.sign_in, mutation, &grant, change.otp_code.as_deref()).await?;
@@ -154,11 +158,11 @@ async fn change_realms(
     let before = &found.token;
     let mut token = before.clone();
     edit(&mut token.realm_ids, change.realm_id)?;
-    token.settle();
+    token.settle(&own);
     judge(&grant, found.target(), Act::Change { after: &token.limits, enables: false })?;
     keep_below(&found, &token)?;
     keep_last_realm(caller, before, &token)?;
-    write(mutation, before, token).await
+    Ok(write(mutation, before, token).await?.shown(&own, None))
 }
 
 /// Deletes a token for good, and every token that descends from it
@@ -190,7 +194,8 @@ async fn find_target(
     if !writes(grant) {
         return Err(forbidden("Insufficient permissions: this token may only read"));
     }
-    let found = delegation::find(&mut mutation.tx, grant.account, id).await?;
+    let own = mutation.own_catalogue();
+    let found = delegation::find(&mut mutation.tx, grant.account, id, &own).await?;
     if found.is_none() {
         // Another node may have deleted it a moment ago: the answer confirms that, so it holds here too.
         mutation.forget_now(Forget::Token(id));

@@ -7,6 +7,8 @@ use hoody_core::grant::{Bounds, Credential, Grant, Realms};
 use hoody_core::id::{TokenId, UserId};
 use hoody_core::invalid::Invalid;
 use hoody_core::lineage;
+use hoody_core::permissions::own::OwnCatalogue;
+use hoody_core::permissions::{Selected, Selection};
 
 use super::changes::forbidden;
 use super::{Token, store};
@@ -44,13 +46,14 @@ pub(super) async fn find(
     on: impl Into<On<'_>>,
     account: UserId,
     id: TokenId,
+    own: &OwnCatalogue,
 ) -> Result<Option<Placed>, DbError> {
     let mut on = on.into();
-    let Some(token) = store::find_token(on.again(), account, id).await? else { return Ok(None) };
+    let Some(token) = store::find_token(on.again(), account, id, own).await? else { return Ok(None) };
     if token.created_by_token_id.is_none() {
         return Ok(Some(Placed { token, lineage: Box::new([id]), above: None }));
     }
-    let lineage = grant_store::find_lineage(on, id).await?;
+    let lineage = grant_store::find_lineage(on, id, own).await?;
     Ok(lineage.map(|lineage| Placed { token, lineage: lineage.ids(), above: lineage.above() }))
 }
 
@@ -59,8 +62,9 @@ pub async fn find_visible(
     on: impl Into<On<'_>>,
     caller: &AnyCaller,
     id: TokenId,
+    own: &OwnCatalogue,
 ) -> Result<Option<Token>, DbError> {
-    let found = find(on, caller.account(), id).await?;
+    let found = find(on, caller.account(), id, own).await?;
     let found = found.filter(|found| is_visible(caller, found.target(), &found.token));
     Ok(found.map(|found| found.token))
 }
@@ -86,7 +90,12 @@ fn may_see(caller: &AnyCaller, target: Target<'_>) -> bool {
 ///
 /// # Errors
 /// 403 where delegation may go no deeper, or nothing would be left of what was asked for.
-pub(super) fn place_below(grant: &Grant, deepest: u32, token: &mut Token) -> Result<(), Error> {
+pub(super) fn place_below(
+    grant: &Grant,
+    deepest: u32,
+    token: &mut Token,
+    own: &OwnCatalogue,
+) -> Result<(), Error> {
     let Credential::Token(parent) = grant.credential else { return Ok(()) };
     let depth = i64::try_from(grant.lineage().len()).unwrap_or(i64::MAX);
     if depth > i64::from(deepest) {
@@ -95,7 +104,7 @@ pub(super) fn place_below(grant: &Grant, deepest: u32, token: &mut Token) -> Res
             depth - 1
         )));
     }
-    clamp(token, &grant.limits)?.map_err(|field| {
+    clamp(token, &grant.limits, own)?.map_err(|field| {
         forbidden(&format!(
             "Insufficient permissions: nothing of {field} is within what this token has itself"
         ))
@@ -109,7 +118,11 @@ pub(super) fn place_below(grant: &Grant, deepest: u32, token: &mut Token) -> Res
 ///
 /// # Errors
 /// When the addresses that both have are more than a token can have.
-pub(super) fn clamp(token: &mut Token, above: &Bounds) -> Result<Result<(), &'static str>, Error> {
+pub(super) fn clamp(
+    token: &mut Token,
+    above: &Bounds,
+    own: &OwnCatalogue,
+) -> Result<Result<(), &'static str>, Error> {
     let limits = match lineage::clamp(&token.limits, above) {
         Ok(limits) => limits,
         Err(field) => return Ok(Err(field)),
@@ -127,9 +140,13 @@ pub(super) fn clamp(token: &mut Token, above: &Bounds) -> Result<Result<(), &'st
         token.realm_ids.retain(|realm| limits.realms.listed().contains(realm));
     }
     token.allow_no_realm &= above.realms == Realms::EVERYWHERE;
-    token.permissions = token.permissions.intersection(above.permissions);
+    token.permissions = Selection {
+        hoody: token.permissions.hoody.intersection(above.permissions),
+        // What both hold now: nothing below a token grows.
+        own: Selected::of(limits.extras.own().ids().iter().copied()),
+    };
     token.limits = limits;
-    token.settle();
+    token.settle(own);
     Ok(Ok(()))
 }
 

@@ -10,6 +10,8 @@ use hoody_core::grant::{Accepts, Bounds, Realms};
 use hoody_core::id::{TokenId, noun};
 use hoody_core::invalid::Invalid;
 use hoody_core::names;
+use hoody_core::permissions::own::OwnCatalogue;
+use hoody_core::permissions::{Selected, Selection};
 use hoody_core::secret::TokenSecret;
 use hoody_core::token::{NewToken, TokenCopy};
 use hoody_core::wire;
@@ -19,7 +21,7 @@ use super::list::TokenList;
 use super::store::Held;
 use super::{MAX_ACTIVE, MAX_HELD, MAX_TOKENS, Token, Tokens, put_realm, store};
 use crate::sign_in::two_factor;
-use hoody_engine::catalogue::catalogue;
+use hoody_engine::catalogue::{catalogue, catalogues};
 use hoody_engine::clock::entropy;
 use hoody_engine::error::Error;
 use hoody_engine::feed::{Change, Mutation};
@@ -42,7 +44,8 @@ pub async fn list_tokens(
     caller: Caller<Valid>,
 ) -> Result<Response, Error> {
     let room = list::begin(&tokens.lists, caller.account()).await?;
-    let visible = TokenList::of(&tokens.db, &caller).await?;
+    let own = tokens.access.own_catalogue().await?;
+    let visible = TokenList::of(&tokens.db, own, &caller).await?;
     list::answer(room, "Auth tokens retrieved successfully", visible).await
 }
 
@@ -55,9 +58,10 @@ pub async fn get_token(
     caller: Caller<Valid>,
     IdPath(id): IdPath<noun::Token>,
 ) -> Result<Answer<wire::AuthToken>, Error> {
-    let found = delegation::find(&tokens.db, caller.account(), id).await?;
+    let own = tokens.access.own_catalogue().await?;
+    let found = delegation::find(&tokens.db, caller.account(), id, &own).await?;
     let found = found.filter(|found| is_visible(&caller, found)).ok_or(NOT_FOUND)?;
-    Ok(Answer::ok("Auth token retrieved successfully", found.token.shown(None)))
+    Ok(Answer::ok("Auth token retrieved successfully", found.token.shown(&own, None)))
 }
 
 /// The calling token itself: how it learns its realms and limits
@@ -78,7 +82,8 @@ pub async fn current_token(
     caller: &AnyCaller,
     id: TokenId,
 ) -> Result<wire::CurrentToken, Error> {
-    let found = delegation::find(&tokens.db, caller.account(), id).await?.ok_or(NOT_FOUND)?;
+    let own = tokens.access.own_catalogue().await?;
+    let found = delegation::find(&tokens.db, caller.account(), id, &own).await?.ok_or(NOT_FOUND)?;
     let limits = found.effective();
     let Placed { token, above, .. } = found;
     let is_restricted = limits.realms != Realms::EVERYWHERE;
@@ -96,28 +101,40 @@ pub async fn current_token(
         active_realm_id: caller.attempt.realm,
         max_delegation_depth: tokens.max_delegation_depth,
         effective: above.map(|_| wire::EffectiveLimits {
-            permissions: catalogue().to_tree(limits.permissions),
+            permissions: catalogues(&own).to_tree(&Selection {
+                hoody: limits.permissions,
+                own: Selected::of(limits.extras.own().ids().iter().copied()),
+            }),
             ip_whitelist: limits.addresses.entries(),
             expires_at: limits.expires_at,
             vault_access: limits.vault_access,
             event_access: limits.event_access,
         }),
     };
-    Ok(wire::CurrentToken { token: token.shown(None), restrictions })
+    Ok(wire::CurrentToken { token: token.shown(&own, None), restrictions })
 }
 
 /// The permission templates, resolved
 #[utoipa::path(get, path = "/api/v1/auth/tokens/templates", operation_id = "list_token_templates", tag = "tokens",
     security(("bearer" = [])), responses((status = 200, body = wire::Envelope<Vec<wire::PermissionTemplate>>)))]
 pub async fn list_token_templates(
+    State(tokens): State<Arc<Tokens>>,
     _caller: Caller<Valid>,
 ) -> Result<Answer<Vec<wire::PermissionTemplate>>, Error> {
-    let templates = catalogue().templates().iter().map(|template| wire::PermissionTemplate {
+    let own = tokens.access.own_catalogue().await?;
+    let of_hoody = catalogue().templates().iter().map(|template| wire::PermissionTemplate {
         name: template.name.to_owned(),
         description: template.description.to_owned(),
         permissions: catalogue().to_tree(template.permissions),
     });
-    Ok(Answer::ok("Permission templates retrieved successfully", templates.collect()))
+    let of_own = own.templates().iter().filter_map(|template| {
+        Some(wire::PermissionTemplate {
+            name: template.name.clone(),
+            description: template.description.clone(),
+            permissions: catalogues(&own).to_tree(&catalogues(&own).template(&template.name)?),
+        })
+    });
+    Ok(Answer::ok("Permission templates retrieved successfully", of_hoody.chain(of_own).collect()))
 }
 
 /// Makes a token; its secret is in this answer and nowhere else
@@ -129,7 +146,9 @@ pub async fn create_token(
     caller: Caller<Minting>,
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::AuthToken>, Error> {
-    let new = NewToken::parse(&body, tokens.clock.now(), catalogue())?;
+    let own = tokens.access.own_catalogue().await?;
+    let may_grow = caller.token().is_none();
+    let new = NewToken::parse(&body, tokens.clock.now(), catalogues(&own), may_grow)?;
     let (mutation, grant) = tokens.feed.begin(&caller).await?;
     let mutation = two_factor::gate(&tokens.sign_in, mutation, &grant, new.otp_code.as_deref()).await?;
     let mut realm_ids = new.realm_ids;
@@ -145,9 +164,8 @@ pub async fn create_token(
         public_storage: new.public_storage,
         realm_ids,
         allow_no_realm: new.allow_no_realm,
-        permissions: new.permissions,
         limits: Bounds {
-            permissions: new.permissions,
+            permissions: new.permissions.hoody,
             realms: Realms::EVERYWHERE,
             addresses: new.addresses,
             expires_at: new.expires_at,
@@ -155,6 +173,7 @@ pub async fn create_token(
             event_access: new.event_access,
             extras: Extras::NONE,
         },
+        permissions: new.permissions,
         is_enabled: true,
         created_by_token_id: None,
         delegation_depth: 0,
@@ -163,10 +182,10 @@ pub async fn create_token(
         created_at: mutation.now,
         updated_at: mutation.now,
     };
-    token.settle();
-    place_below(&grant, tokens.max_delegation_depth, &mut token)?;
+    token.settle(&own);
+    place_below(&grant, tokens.max_delegation_depth, &mut token, &own)?;
     let names = if token.alias.is_empty() { Names::Random } else { Names::Given };
-    let shown = mint(&tokens, mutation, token, &names).await?;
+    let shown = mint(&tokens, mutation, token, &names, &own).await?;
     Ok(Answer::created("Auth token created successfully", shown).secret())
 }
 
@@ -181,14 +200,15 @@ pub async fn copy_token(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::AuthToken>, Error> {
     let copy = TokenCopy::parse(&body, tokens.clock.now())?;
+    let own = tokens.access.own_catalogue().await?;
     let (mutation, grant) = tokens.feed.begin(&caller).await?;
     let mut mutation = two_factor::gate(&tokens.sign_in, mutation, &grant, copy.otp_code.as_deref()).await?;
-    let source = delegation::find(&mut mutation.tx, grant.account, id).await?;
+    let source = delegation::find(&mut mutation.tx, grant.account, id, &own).await?;
     let source = source.filter(|source| is_visible(&caller, source) && may_copy(&caller, source));
     let Placed { token: mut source, above, .. } = source.ok_or(NOT_FOUND)?;
     if let Some(above) = &above {
         // What the source may really do now, not what it was given once.
-        delegation::clamp(&mut source, above)?.map_err(|field| {
+        delegation::clamp(&mut source, above, &own)?.map_err(|field| {
             Invalid::validation(format!(
                 "The source works nowhere: its {field} and its creator's share nothing"
             ))
@@ -216,8 +236,8 @@ pub async fn copy_token(
         updated_at: mutation.now,
         ..source
     };
-    place_below(&grant, tokens.max_delegation_depth, &mut token)?;
-    let shown = mint(&tokens, mutation, token, &names).await?;
+    place_below(&grant, tokens.max_delegation_depth, &mut token, &own)?;
+    let shown = mint(&tokens, mutation, token, &names, &own).await?;
     Ok(Answer::created("Auth token copied successfully", shown).secret())
 }
 
@@ -243,6 +263,7 @@ async fn mint(
     mut mutation: Mutation,
     mut token: Token,
     names: &Names,
+    own: &OwnCatalogue,
 ) -> Result<wire::AuthToken, Error> {
     let (key, keys) = tokens.keys.minting();
     let secret = TokenSecret::mint(entropy(), &keys);
@@ -260,7 +281,7 @@ async fn mint(
             mutation.tell(change.in_realms(&token.realm_ids).with(payload));
             check_room(&mut mutation, &token).await?;
             mutation.commit().await?;
-            return Ok(token.shown(Some(&secret)));
+            return Ok(token.shown(own, Some(&secret)));
         }
         if matches!(names, Names::Given) {
             break;

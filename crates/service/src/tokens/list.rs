@@ -7,6 +7,7 @@ use hoody_core::acting::{Act, Target, may_act};
 use hoody_core::grant::{Bounds, Grant};
 use hoody_core::id::{RealmId, TokenId};
 use hoody_core::lineage;
+use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::time::Timestamp;
 
 use super::{Tokens, store};
@@ -53,6 +54,7 @@ struct Eye {
 #[derive(Debug)]
 pub struct TokenList {
     db: Db,
+    own: Arc<OwnCatalogue>,
     eye: Arc<Eye>,
     left: VecDeque<Weighed>,
     is_cut: bool,
@@ -63,7 +65,7 @@ impl TokenList {
     ///
     /// # Errors
     /// When the database does not answer, or too much is read at once.
-    pub async fn of(db: &Db, caller: &AnyCaller) -> Result<Self, Error> {
+    pub async fn of(db: &Db, own: Arc<OwnCatalogue>, caller: &AnyCaller) -> Result<Self, Error> {
         let rows = store::weigh_tokens(db, caller.account()).await?;
         let size = rows.len() * LEAST_WEIGHT;
         let mut eye = Eye::of(caller);
@@ -75,7 +77,7 @@ impl TokenList {
         let (left, eye) = work::run(size, read).await??;
         // A delegated caller does not see its ancestors at least.
         let is_cut = eye.own.is_some() && eye.grant.lineage().len() > 1;
-        Ok(Self { db: db.clone(), eye: Arc::new(eye), left, is_cut })
+        Ok(Self { db: db.clone(), own, eye: Arc::new(eye), left, is_cut })
     }
 
     /// The tokens of the next page: how many of `left`, and their bytes.
@@ -103,8 +105,8 @@ impl Pages for TokenList {
         self.left.drain(..count);
         let account = self.eye.grant.account;
         let rows = store::list_between(&self.db, account, first, last).await?;
-        let eye = Arc::clone(&self.eye);
-        let (page, is_cut) = work::run(bytes, move || write(&eye, &rows)).await??;
+        let (eye, own) = (Arc::clone(&self.eye), Arc::clone(&self.own));
+        let (page, is_cut) = work::run(bytes, move || write(&eye, &rows, &own)).await??;
         self.is_cut |= is_cut;
         Ok(Some(page))
     }
@@ -115,10 +117,10 @@ impl Pages for TokenList {
 }
 
 /// The tokens of these rows that are seen, as JSON with commas between, and whether others were left out.
-fn write(eye: &Eye, rows: &[Row]) -> Result<(Vec<u8>, bool), Error> {
+fn write(eye: &Eye, rows: &[Row], own: &OwnCatalogue) -> Result<(Vec<u8>, bool), Error> {
     let (mut out, mut is_cut) = (Vec::new(), false);
     for row in rows {
-        let token = store::read(row)?;
+        let token = store::read(row, own)?;
         // Who asks on a realm's host asks for that realm; only what is hidden beyond that is left out.
         if !eye.is_in_realm(token.id, &token.realm_ids) {
             continue;
@@ -130,7 +132,7 @@ fn write(eye: &Eye, rows: &[Row]) -> Result<(Vec<u8>, bool), Error> {
         if !out.is_empty() {
             out.push(b',');
         }
-        serde_json::to_writer(&mut out, &token.shown(None)).map_err(Error::internal)?;
+        serde_json::to_writer(&mut out, &token.shown(own, None)).map_err(Error::internal)?;
     }
     Ok((out, is_cut))
 }
@@ -177,9 +179,11 @@ pub async fn visible_ids(tokens: &Tokens, caller: &AnyCaller) -> Result<Option<H
     let mut eye = Eye::of(caller);
     let Some(own) = eye.own else { return Ok(None) };
     let room = list::begin(&tokens.lists, caller.account()).await?;
+    let catalogue = tokens.access.own_catalogue().await?;
     let rows = store::list_seen(&tokens.db, caller.account()).await?;
     let judge = move || {
-        let tokens = rows.iter().map(store::read_seen).collect::<Result<Vec<_>, _>>()?;
+        let tokens =
+            rows.iter().map(|row| store::read_seen(row, &catalogue)).collect::<Result<Vec<_>, _>>()?;
         eye.find_below(tokens.iter().map(|token| (token.id, token.creator)));
         let seen = tokens.iter().filter(|token| {
             eye.is_in_realm(token.id, &token.realm_ids) && eye.may_see(token.id, &token.limits)

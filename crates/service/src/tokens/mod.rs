@@ -14,7 +14,8 @@ use std::sync::Arc;
 use hoody_core::grant::{Bounds, Realms};
 use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::invalid::Invalid;
-use hoody_core::permissions::PermissionSet;
+use hoody_core::permissions::Selection;
+use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::secret::TokenSecret;
 use hoody_core::time::Timestamp;
 use hoody_core::token::MAX_REALMS;
@@ -24,11 +25,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::sign_in::SignIn;
-use hoody_engine::catalogue::catalogue;
+use hoody_engine::catalogue::{catalogue, catalogues};
 use hoody_engine::clock::Clock;
 use hoody_engine::db::Db;
 use hoody_engine::engine::Engine;
 use hoody_engine::feed::Feed;
+use hoody_engine::grants::store::own_extras;
 use hoody_engine::keys::Keys;
 use hoody_engine::web::list::ListRooms;
 use hoody_engine::web::{Access, Lends};
@@ -102,7 +104,7 @@ pub struct Token {
     pub realm_ids: Vec<RealmId>,
     pub allow_no_realm: bool,
     /// With leaves that grant nothing to a token, which its limits do not have.
-    pub permissions: PermissionSet,
+    pub permissions: Selection,
     /// Its own; what it may really do is also bounded by what it descends from.
     pub limits: Bounds,
     pub is_enabled: bool,
@@ -132,9 +134,10 @@ pub(super) fn put_realm(realm_ids: &mut Vec<RealmId>, realm: RealmId) -> Result<
 
 impl Token {
     /// Brings the limits in line with the lists and flags that they are made of.
-    pub fn settle(&mut self) {
+    pub fn settle(&mut self, own: &OwnCatalogue) {
         self.limits.realms = Realms::of(&self.realm_ids, self.allow_no_realm);
-        self.limits.permissions = catalogue().grantable(self.permissions);
+        self.limits.permissions = catalogue().grantable(self.permissions.hoody);
+        self.limits.extras = own_extras(&self.permissions.own, own);
     }
 
     /// Whether it counts against the account's limit: disabled ones do, expired ones do not.
@@ -150,7 +153,7 @@ impl Token {
     }
 
     /// The token as its account sees it; `secret` only right after it was made.
-    pub fn shown(self, secret: Option<&TokenSecret>) -> wire::AuthToken {
+    pub fn shown(self, own: &OwnCatalogue, secret: Option<&TokenSecret>) -> wire::AuthToken {
         wire::AuthToken {
             token: secret.map(|secret| secret.expose().into()),
             id: self.id,
@@ -161,7 +164,7 @@ impl Token {
             ip_whitelist: self.limits.addresses.entries(),
             realm_ids: self.realm_ids,
             allow_no_realm: self.allow_no_realm,
-            permissions: catalogue().to_tree(self.permissions),
+            permissions: catalogues(own).to_tree(&self.permissions),
             expires_at: self.limits.expires_at,
             is_enabled: self.is_enabled,
             vault_access: self.limits.vault_access,

@@ -33,9 +33,10 @@ pub async fn update_public_profile(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::AuthToken>, Error> {
     let change = ProfileChange::parse(&body)?;
+    let own = tokens.access.own_catalogue().await?;
     let (mut mutation, grant) = tokens.feed.begin(&caller).await?;
     let id = caller.token().ok_or(NOT_FOUND)?;
-    let found = delegation::find(&mut mutation.tx, grant.account, id).await?.ok_or(NOT_FOUND)?;
+    let found = delegation::find(&mut mutation.tx, grant.account, id, &own).await?.ok_or(NOT_FOUND)?;
     let mut token = found.token.clone();
     if let Some(public_key) = change.public_key {
         token.public_key = public_key;
@@ -45,7 +46,7 @@ pub async fn update_public_profile(
     }
     judge(&grant, found.target(), Act::Change { after: &token.limits, enables: false })?;
     let token = write(mutation, &found.token, token).await?;
-    Ok(Answer::ok("Public profile updated successfully", token.shown(None)))
+    Ok(Answer::ok("Public profile updated successfully", token.shown(&own, None)))
 }
 
 /// The public profile behind a key

@@ -2,6 +2,8 @@
 
 use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::keys::KeyId;
+use hoody_core::permissions::Selection;
+use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::secret::Digest;
 use hoody_core::time::Timestamp;
 use serde_json::{Map, Value};
@@ -10,13 +12,13 @@ use super::Token;
 use super::list::{Seen, Weighed};
 use hoody_engine::catalogue::catalogue;
 use hoody_engine::db::{DbError, On, Row, Tx, args};
-use hoody_engine::grants::store::{parse_realm_ids, read_limits};
+use hoody_engine::grants::store::{parse_realm_ids, read_limits, read_selected};
 
 macro_rules! token {
     ($filter:literal) => {
         concat!(
             "SELECT t.id, t.user_id, t.alias, t.public_key, t.public_storage, t.ip_whitelist, t.realm_ids, \
-             t.allow_no_realm, t.permissions, t.vault_access, t.event_access, t.expires_at, t.is_enabled, \
+             t.allow_no_realm, t.permissions, t.own_permissions, t.vault_access, t.event_access, t.expires_at, t.is_enabled, \
              t.created_by_token_id, t.delegation_depth, t.last_used_at, t.last_used_ip, t.created_at, \
              t.updated_at FROM tokens t ",
             $filter
@@ -33,7 +35,7 @@ const WEIGH: &str = "SELECT t.id, t.created_by_token_id, t.created_at, CAST( \
      COALESCE(octet_length(t.public_storage), 0) + octet_length(t.ip_whitelist) + octet_length(t.realm_ids) \
      AS BIGINT) AS weight FROM tokens t WHERE t.user_id = $1 ORDER BY t.created_at DESC, t.id DESC";
 /// Their addresses decide nothing, and may be long.
-const SEEN: &str = "SELECT t.id, t.created_by_token_id, t.realm_ids, t.allow_no_realm, t.permissions, \
+const SEEN: &str = "SELECT t.id, t.created_by_token_id, t.realm_ids, t.allow_no_realm, t.permissions, t.own_permissions, \
      t.vault_access, t.event_access, t.expires_at, '*' AS ip_whitelist FROM tokens t WHERE t.user_id = $1";
 /// `$1` and what descends from it. UNION and the bound end also a tree that bites its own tail.
 macro_rules! subtree {
@@ -79,12 +81,12 @@ const HELD: &str = "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(COALESCE(octet_lengt
 const ALIAS_TAKEN: &str = "SELECT 1 AS one FROM tokens WHERE user_id = $1 AND alias = $2 AND id <> $3";
 const INSERT: &str = "INSERT INTO tokens (id, user_id, digest, key_id, alias, public_key, public_storage, \
      ip_whitelist, realm_ids, allow_no_realm, permissions, vault_access, event_access, expires_at, is_enabled, \
-     created_by_token_id, delegation_depth, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+     created_by_token_id, delegation_depth, created_at, updated_at, own_permissions) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
      ON CONFLICT DO NOTHING RETURNING id";
 const UPDATE: &str = "UPDATE tokens SET alias = $2, public_key = $3, public_storage = $4, ip_whitelist = $5, \
      realm_ids = $6, allow_no_realm = $7, permissions = $8, vault_access = $9, event_access = $10, \
-     expires_at = $11, is_enabled = $12, updated_at = $13 WHERE id = $1 AND user_id = $14";
+     expires_at = $11, is_enabled = $12, updated_at = $13, own_permissions = $15 WHERE id = $1 AND user_id = $14";
 const DELETE_REALMS: &str = "DELETE FROM token_realms WHERE token_id = $1";
 const INSERT_REALM: &str = "INSERT INTO token_realms (token_id, realm_id, user_id) VALUES ($1, $2, $3)";
 
@@ -93,8 +95,9 @@ pub async fn find_token(
     on: impl Into<On<'_>>,
     account: UserId,
     id: TokenId,
+    own: &OwnCatalogue,
 ) -> Result<Option<Token>, DbError> {
-    on.into().find(BY_ID, args![id, account]).await?.map(|row| read(&row)).transpose()
+    on.into().find(BY_ID, args![id, account]).await?.map(|row| read(&row, own)).transpose()
 }
 
 /// Every token of the account with what it weighs, the latest first: for [`read_weighed`].
@@ -127,12 +130,12 @@ pub(super) async fn list_seen(on: impl Into<On<'_>>, account: UserId) -> Result<
     on.into().list(SEEN, args![account]).await
 }
 
-pub(super) fn read_seen(row: &Row) -> Result<Seen, DbError> {
+pub(super) fn read_seen(row: &Row, own: &OwnCatalogue) -> Result<Seen, DbError> {
     Ok(Seen {
         id: row.get("id")?,
         creator: row.get("created_by_token_id")?,
         realm_ids: row.parse("realm_ids", parse_realm_ids)?,
-        limits: read_limits(row)?,
+        limits: read_limits(row, own)?,
     })
 }
 
@@ -193,7 +196,7 @@ pub async fn insert_token(tx: &mut Tx, token: &Token, digest: &Digest, key: KeyI
         token.limits.addresses.to_stored(),
         realms_text(&token.realm_ids),
         token.allow_no_realm,
-        catalogue().to_paths(token.permissions),
+        catalogue().to_paths(token.permissions.hoody),
         token.limits.vault_access,
         token.limits.event_access,
         token.limits.expires_at,
@@ -202,6 +205,7 @@ pub async fn insert_token(tx: &mut Tx, token: &Token, digest: &Digest, key: KeyI
         token.delegation_depth,
         token.created_at,
         token.updated_at,
+        token.permissions.own.to_stored(),
     ];
     if On::from(&mut *tx).find(INSERT, row).await?.is_none() {
         return Ok(false);
@@ -220,13 +224,14 @@ pub async fn update_token(tx: &mut Tx, token: &Token) -> Result<(), DbError> {
         token.limits.addresses.to_stored(),
         realms_text(&token.realm_ids),
         token.allow_no_realm,
-        catalogue().to_paths(token.permissions),
+        catalogue().to_paths(token.permissions.hoody),
         token.limits.vault_access,
         token.limits.event_access,
         token.limits.expires_at,
         token.is_enabled,
         token.updated_at,
         token.account,
+        token.permissions.own.to_stored(),
     ];
     tx.execute(UPDATE, row).await?;
     tx.execute(DELETE_REALMS, args![token.id]).await?;
@@ -303,7 +308,7 @@ fn read_storage(row: &Row) -> Result<Option<Map<String, Value>>, DbError> {
 }
 
 /// The token in a row.
-pub(super) fn read(row: &Row) -> Result<Token, DbError> {
+pub(super) fn read(row: &Row, own: &OwnCatalogue) -> Result<Token, DbError> {
     Ok(Token {
         id: row.get("id")?,
         account: row.get("user_id")?,
@@ -312,8 +317,11 @@ pub(super) fn read(row: &Row) -> Result<Token, DbError> {
         public_storage: read_storage(row)?,
         realm_ids: row.parse("realm_ids", parse_realm_ids)?,
         allow_no_realm: row.get("allow_no_realm")?,
-        permissions: row.parse("permissions", |paths| Some(catalogue().parse_paths(paths)))?,
-        limits: read_limits(row)?,
+        permissions: Selection {
+            hoody: row.parse("permissions", |paths| Some(catalogue().parse_paths(paths)))?,
+            own: read_selected(row)?,
+        },
+        limits: read_limits(row, own)?,
         is_enabled: row.get("is_enabled")?,
         created_by_token_id: row.get("created_by_token_id")?,
         delegation_depth: row.get("delegation_depth")?,
