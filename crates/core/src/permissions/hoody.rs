@@ -176,6 +176,9 @@ mod tests {
             missing,
             [
                 "resources.create_tokens",
+                "resources.gates",
+                "resources.introspect",
+                "resources.guard",
                 "admin.users",
                 "admin.servers",
                 "admin.system",

@@ -27,6 +27,10 @@ const MAX_SEGMENTS: usize = 8;
 /// What lies below this branch is for accounts: a token may carry it, but it never grants it anything.
 const ACCOUNTS_ONLY: &str = "admin";
 
+/// What only a request that names it grants: no template has it, and no token has it unasked.
+const NAMED_ONLY: [&str; 4] =
+    ["resources.create_tokens", "resources.gates", "resources.introspect", "resources.guard"];
+
 /// One thing that can be granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
@@ -269,11 +273,11 @@ impl Catalogue {
     }
 
     /// What a token has when its maker names neither permissions nor a template: all that a token can
-    /// be granted, but not to make further tokens.
+    /// be granted, but not to make further tokens, and not to guard services.
     #[must_use]
     pub fn full_access(&self) -> PermissionSet {
-        self.leaf("resources.create_tokens")
-            .map_or(self.grantable, |create_tokens| self.grantable.without(create_tokens))
+        let named = NAMED_ONLY.iter().filter_map(|path| self.leaf(path));
+        named.fold(self.grantable, PermissionSet::without)
     }
 
     /// What of this set counts for a token: all but `admin.*`.
