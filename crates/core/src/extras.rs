@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::id::TokenId;
 use crate::memory::SHARED;
-use crate::permissions::own::{OwnId, OwnSet};
+use crate::permissions::own::{Interner, OwnId, OwnSet};
 
 /// What a grant has beside what every grant has. One pointer, and none of it takes no room.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -87,6 +87,20 @@ impl Extras {
         Self::held(Held {
             line: self.0.as_ref().and_then(|held| held.line.clone()),
             own: self.own().union(&[leaf].into_iter().collect()),
+            label: self.label().cloned(),
+            follows: self.follows_catalogue(),
+        })
+    }
+
+    /// The same, with its own leaves in the room of an equal set that `sets` knows.
+    #[must_use]
+    pub fn interned(self, sets: &mut Interner) -> Self {
+        if self.own().ids().is_empty() {
+            return self;
+        }
+        Self::held(Held {
+            line: self.0.as_ref().and_then(|held| held.line.clone()),
+            own: sets.intern(self.own().clone()),
             label: self.label().cloned(),
             follows: self.follows_catalogue(),
         })

@@ -11,6 +11,7 @@ pub mod history;
 pub mod mail;
 pub mod nouns;
 mod parameters;
+pub mod permissions;
 pub mod probes;
 pub mod projects;
 pub mod realms;

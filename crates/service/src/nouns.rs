@@ -36,6 +36,7 @@ use crate::gate::{self, Gate};
 use crate::history::{self, History};
 use crate::mail::{self, Mail};
 use crate::parameters::{self, Parameters};
+use crate::permissions::{self, Permissions};
 use crate::probes::{self, Probes};
 use crate::projects::{self, Projects};
 use crate::realms::{self, Realms};
@@ -54,7 +55,7 @@ macro_rules! every_noun {
         $with!(
             $($nouns,)?
             sign_in: sign_in, signup: signup, account: account, history: history,
-            tokens: tokens, projects: projects, realms: realms, vault: vault,
+            tokens: tokens, permissions: permissions, projects: projects, realms: realms, vault: vault,
             activity: activity_log, events: events, webhooks: webhooks, alerts: alerts,
             gate: gate, utilities: utilities, probes: probes,
         )
@@ -102,6 +103,7 @@ pub struct Nouns {
     pub mail: Arc<Mail>,
     pub sign_in: Arc<SignIn>,
     pub tokens: Arc<Tokens>,
+    pub permissions: Arc<Permissions>,
     pub projects: Arc<Projects>,
     pub vault: Arc<Vault>,
     pub signup: Arc<SignUp>,
@@ -139,6 +141,7 @@ impl Nouns {
         let audit = Audit::new(&engine);
         let nouns = Self {
             realms: Realms::new(&engine),
+            permissions: Permissions::new(&engine),
             projects: Projects::new(&engine),
             vault: Vault::new(&engine),
             signup: SignUp::new(&engine, &history, &users, &mail, &sign_in, settings.sign_up),

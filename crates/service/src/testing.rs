@@ -33,6 +33,7 @@ mod feed;
 mod jobs;
 mod keys;
 mod listen;
+mod permissions;
 mod schema;
 
 pub use hoody_engine::activity::fill::Filler;

@@ -83,6 +83,14 @@ export class AuthTokens extends Resource {
   }
 }
 
+/** `client.api.permissions` */
+export class Permissions extends Resource {
+  /** Which permissions there are: all to a session and to a token with `resources.read_account`, to other tokens those that they hold. `GET /api/v1/permissions` */
+  list(query?: t.PermissionsListQuery, options?: CallOptions): Promise<Envelope<t.PermissionCatalogue>> {
+    return this.core.call('GET /api/v1/permissions', { query }, options);
+  }
+}
+
 /** `client.api.authentication` */
 export class Authentication extends Resource {
   /** Signs in with a name or an e-mail address and a password. `POST /api/v1/users/auth/login` */
@@ -602,6 +610,7 @@ export class Utilities extends Resource {
 /** All resources: `client.api`. */
 export class Api {
   readonly authTokens: AuthTokens;
+  readonly permissions: Permissions;
   readonly authentication: Authentication;
   readonly devices: Devices;
   readonly tfa: Tfa;
@@ -617,6 +626,7 @@ export class Api {
 
   constructor(core: Core) {
     this.authTokens = new AuthTokens(core);
+    this.permissions = new Permissions(core);
     this.authentication = new Authentication(core);
     this.devices = new Devices(core);
     this.tfa = new Tfa(core);

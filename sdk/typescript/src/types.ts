@@ -152,6 +152,9 @@ export interface Permissions {
     realms?: boolean | undefined;
     auth_token_public_profile?: boolean | undefined;
     create_tokens?: boolean | undefined;
+    gates?: boolean | undefined;
+    introspect?: boolean | undefined;
+    guard?: boolean | undefined;
     read_account?: boolean | undefined;
   } | undefined;
   admin?: {
@@ -906,6 +909,34 @@ export interface PendingDevice {
   status: string;
 }
 
+/** Which permissions there are. */
+export interface PermissionCatalogue {
+  /** The operator's permissions, and hoody's own that guard a route of this server. */
+  permissions: PermissionInfo[];
+  /** What `permission_template` takes. */
+  templates: TemplateInfo[];
+  /** Hoody's own permissions that guard no route of this server; with `?unused=true` alone. */
+  unused?: PermissionInfo[] | null;
+  /** Grows by one with each change of the operator's permissions. */
+  version: number;
+}
+
+/** One permission. */
+export interface PermissionInfo {
+  /** What it is for. */
+  description: string;
+  /** Paths that it had before. They work for ever. */
+  old_paths: string[];
+  /** Who defines it. */
+  origin: PermissionOrigin;
+  /** Its dotted path. */
+  path: string;
+  /** Whether it can be granted. */
+  state: PermissionState;
+  /** Whether it lets its holder change something. */
+  writes: boolean;
+}
+
 /** What another account may do with a project; each level includes those before it. */
 export type PermissionLevel = 'read' | 'edit' | 'delete';
 
@@ -916,6 +947,12 @@ export interface PermissionList {
   /** The members of this page. */
   permissions: ProjectMember[];
 }
+
+/** Who defines a permission. */
+export type PermissionOrigin = 'hoody' | 'operator';
+
+/** Whether a permission can be granted. */
+export type PermissionState = 'live' | 'retired';
 
 /** A named set of permissions. */
 export interface PermissionTemplate {
@@ -1228,6 +1265,18 @@ export interface StartDevice {
   client_name?: string | undefined;
   /** With it, only whoever has its verifier gets the session (S256). */
   code_challenge?: string | undefined;
+}
+
+/** One template. */
+export interface TemplateInfo {
+  /** What it is for. */
+  description: string;
+  /** What `permission_template` takes. */
+  name: string;
+  /** Who defines it. */
+  origin: PermissionOrigin;
+  /** The paths that it grants. */
+  permissions: string[];
 }
 
 export type Timestamp = string;
@@ -1624,6 +1673,12 @@ export interface WebhookDelivery {
 export interface AuthTokensUsageQuery {
   /** 1 to 365, 30 unless told; today is one */
   days?: number | undefined;
+}
+
+/** Query of `permissions.list`. */
+export interface PermissionsListQuery {
+  /** With hoody's own permissions that guard no route here */
+  unused?: boolean | undefined;
 }
 
 /** Query of `realms.list`. */

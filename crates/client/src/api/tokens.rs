@@ -2,8 +2,8 @@
 
 use hoody_core::id::TokenId;
 use hoody_core::wire::{
-    AuthToken, CopyToken, CreateToken, CurrentToken, PermissionTemplate, PublicProfile, RealmChange,
-    TokenUsage, UpdateProfile, UpdateToken,
+    AuthToken, CopyToken, CreateToken, CurrentToken, PermissionCatalogue, PermissionTemplate, PublicProfile,
+    RealmChange, TokenUsage, UpdateProfile, UpdateToken,
 };
 
 use crate::call::Call;
@@ -136,6 +136,15 @@ impl Tokens<'_> {
     /// See [`Error`].
     pub async fn templates(&self) -> Result<Vec<PermissionTemplate>, Error> {
         Call::get("auth/tokens/templates").send(self.0).await
+    }
+
+    /// `GET /permissions`: which permissions there are, as far as the caller may know; with `unused`, those of
+    /// hoody's own that guard no route of the server, too.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn permissions(&self, unused: bool) -> Result<PermissionCatalogue, Error> {
+        Call::get("permissions").query("unused", unused.then_some(true)).send(self.0).await
     }
 
     /// `PUT /auth/tokens/me/public-profile`: of the calling token.

@@ -7,6 +7,7 @@
 
 mod hoody;
 mod selection;
+mod words;
 
 pub mod own;
 
@@ -14,6 +15,7 @@ use std::collections::HashMap;
 
 pub use selection::{AnyPermission, Catalogues, Named, Selected, Selection};
 use serde_json::{Map, Value};
+pub use words::{Words, words};
 
 use crate::invalid::{Invalid, Violation};
 use crate::json::{MAX_VIOLATIONS, pointer};
@@ -299,7 +301,10 @@ impl Catalogue {
     }
 }
 
-fn is_path(path: &str) -> bool {
+/// Whether it has the form of a permission's path: one to eight dotted segments, each `^[a-z][a-z0-9_]*$` and at
+/// most 64 characters.
+#[must_use]
+pub fn is_path(path: &str) -> bool {
     path.split('.').count() <= MAX_SEGMENTS
         && path.split('.').all(|segment| {
             segment.len() <= 64

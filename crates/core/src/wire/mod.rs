@@ -11,6 +11,7 @@ mod alerts;
 mod envelope;
 mod events;
 mod history;
+mod permissions;
 mod projects;
 mod realms;
 mod secret;
@@ -34,6 +35,7 @@ pub use events::{
     EventStats,
 };
 pub use history::{PageMetadata, SecurityEvent, SecurityHistoryEnvelope};
+pub use permissions::{PermissionCatalogue, PermissionInfo, PermissionOrigin, PermissionState, TemplateInfo};
 pub use projects::{
     CreateMember, CreateProject, DeletedContainer, DeletedCounts, DeletedItems, DeletedProject, MemberUser,
     PermissionLevel, PermissionList, Project, ProjectList, ProjectMember, ProjectStats, ProjectSummary,

@@ -139,7 +139,7 @@ async fn fly(
                 return Err(none);
             }
         };
-        let found = wanted.found(found, digest);
+        let found = grants.shared(wanted.found(found, digest));
         if grants.cache.insert(&found, epoch) {
             return Ok(found);
         }

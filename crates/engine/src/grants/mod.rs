@@ -21,13 +21,13 @@ pub mod store;
 pub mod usage;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hoody_core::grant::{Credential, Grant};
 use hoody_core::id::{SessionId, TokenId, UserId};
-use hoody_core::permissions::own::OwnCatalogue;
+use hoody_core::permissions::own::{Interner, OwnCatalogue};
 use hoody_core::secret::{Digest, TokenText};
 use hoody_core::session::{self, Kind};
 use hoody_core::time::Timestamp;
@@ -58,6 +58,8 @@ pub struct Grants {
     gate: Gate,
     rekeys: Rekeys,
     own: OwnPermissions,
+    /// Shares what many tokens hold of the operator's permissions.
+    own_sets: Mutex<Interner>,
     /// Boot-time milliseconds until which the cache may answer.
     fresh_until: AtomicI64,
 }
@@ -123,6 +125,7 @@ impl Grants {
             gate: Gate::default(),
             rekeys: Rekeys::default(),
             own: OwnPermissions::default(),
+            own_sets: Mutex::default(),
             fresh_until: AtomicI64::new(i64::MIN),
         }
     }
@@ -187,6 +190,14 @@ impl Grants {
         let result = self.read_stale(db, wanted, digest).await;
         place.leave(result.as_ref().is_err_and(|none| none.is_of_nobody()));
         result
+    }
+
+    /// The grant with what it shares with others in one room.
+    fn shared(&self, mut found: Found) -> Found {
+        let extras = std::mem::take(&mut found.grant.limits.extras);
+        let mut sets = self.own_sets.lock().unwrap_or_else(PoisonError::into_inner);
+        found.grant.limits.extras = extras.interned(&mut sets);
+        found
     }
 
     /// Reads for one request alone: what is read now may be out of date before the next poll.

@@ -13,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::admin::permissions;
 use super::output;
 use crate::config::{Config, ServerFlags, host_of};
 use hoody_engine::clock::Clock;
@@ -100,6 +101,9 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     // Heard from here on: who reads the lines below may also stop it.
     let stop = stop_signal()?;
     let made = first::ensure(&nouns.users, config.first_account).await?;
+    if let Some(file) = &config.permissions {
+        permissions::add_at_start(&nouns, file).await?;
+    }
     // Others know of it before it answers.
     nouns.engine.nodes.beat().await.context("the database cannot be written")?;
     // After that: a key that came into force before this node was listed is found missing here.

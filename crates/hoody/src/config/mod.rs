@@ -2,6 +2,7 @@
 //!
 //! Each setting knows where its value came from, so that `--print-config` can say it.
 
+pub(crate) mod permissions;
 mod source;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -40,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// Where the certificate is; none for plain HTTP.
     pub(crate) tls: Option<tls::Source>,
+    /// Whose permissions are added at start.
+    pub(crate) permissions: Option<PathBuf>,
     pub(crate) log: String,
     pub(crate) is_log_json: bool,
     pub(crate) first_account: FirstAccount,
@@ -108,6 +111,7 @@ impl Config {
             listen,
             metrics_listen,
             tls,
+            permissions: values.get("permissions").map(PathBuf::from),
             log,
             is_log_json,
             first_account: FirstAccount {
@@ -149,6 +153,7 @@ impl Config {
         let database = &self.settings.engine.database;
         let may_make = database.engine() == "sqlite" && !database.is_there();
         keys::check(&self.settings.engine.keys, may_make)?;
+        self.permissions.as_deref().map_or(Ok(()), |file| permissions::read(file).map(|_| ()))?;
         self.first_account.check()
     }
 }
@@ -393,6 +398,7 @@ fn shown(
         ("mail-from", format!("hoody@{domain}")),
         ("trusted-proxies", "none".to_owned()),
         ("webhook-allow", "none".to_owned()),
+        ("permissions", "none".to_owned()),
         ("max-delegation-depth", MAX_DELEGATION_DEPTH.to_string()),
         ("grant-cache", GRANT_CACHE.to_owned()),
         ("tls-cert", "none".to_owned()),

@@ -47,6 +47,9 @@ pub(crate) struct ServerFlags {
     /// Where webhooks may go beside the Internet, also by http [env: HOODY_WEBHOOK_ALLOW] [default: none]
     #[arg(long, value_name = "CIDR,…", global = true)]
     pub(super) webhook_allow: Option<String>,
+    /// Add the permissions of this TOML file at start [env: HOODY_PERMISSIONS] [default: none]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) permissions: Option<String>,
     /// How deep tokens may make tokens, 1 to 16 [env: HOODY_MAX_DELEGATION_DEPTH] [default: 3]
     #[arg(long, value_name = "N", global = true)]
     pub(super) max_delegation_depth: Option<String>,
@@ -118,6 +121,7 @@ const NAMES: &[(&str, &str)] = &[
     ("mail-from", "HOODY_MAIL_FROM"),
     ("trusted-proxies", "HOODY_TRUSTED_PROXIES"),
     ("webhook-allow", "HOODY_WEBHOOK_ALLOW"),
+    ("permissions", "HOODY_PERMISSIONS"),
     ("max-delegation-depth", "HOODY_MAX_DELEGATION_DEPTH"),
     ("grant-cache", "HOODY_GRANT_CACHE"),
     ("tls-cert", "HOODY_TLS_CERT"),
@@ -236,6 +240,7 @@ impl ServerFlags {
             "mail-from" => &self.mail_from,
             "trusted-proxies" => &self.trusted_proxies,
             "webhook-allow" => &self.webhook_allow,
+            "permissions" => &self.permissions,
             "max-delegation-depth" => &self.max_delegation_depth,
             "grant-cache" => &self.grant_cache,
             "tls-cert" => &self.tls_cert,

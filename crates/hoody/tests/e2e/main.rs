@@ -22,6 +22,7 @@ mod limits;
 mod logs;
 mod mail;
 mod nodes;
+mod permissions;
 mod seeds;
 mod serve;
 mod soak;

@@ -33,6 +33,7 @@ mod name_threats;
 mod newer_node;
 mod nodes;
 mod openapi;
+mod own_permissions;
 mod pkce;
 mod postgres;
 mod projects;

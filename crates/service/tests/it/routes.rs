@@ -182,6 +182,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     changes("PATCH", MEMBER, Leaf("projects.members.change_roles"), LEVEL),
     changes("DELETE", MEMBER, Leaf("projects.members.remove"), ""),
     reads("GET", "/api/v1/realms", Leaf("resources.realms")),
+    reads("GET", "/api/v1/permissions", Valid),
     // vault
     reads("GET", "/api/v1/vault/stats", Vault),
     reads("GET", "/api/v1/vault/keys", Vault),

@@ -198,6 +198,18 @@ class AuthTokens:
         """The permission templates, resolved. `GET /api/v1/auth/tokens/templates`"""
         return self._core.call("GET /api/v1/auth/tokens/templates", list[t.PermissionTemplate])
 
+class Permissions:
+    """`client.permissions`"""
+
+    def __init__(self, core: SyncCore) -> None:
+        self._core = core
+
+    def list(self, *, unused: bool | Omit = OMIT) -> Envelope[t.PermissionCatalogue]:
+        """Which permissions there are: all to a session and to a token with `resources.read_account`, to other
+        tokens those that they hold. `GET /api/v1/permissions`
+        """
+        return self._core.call("GET /api/v1/permissions", t.PermissionCatalogue, query={"unused": unused})
+
 class Authentication:
     """`client.authentication`"""
 
@@ -1188,6 +1200,7 @@ class Resources:
 
     def __init__(self, core: SyncCore) -> None:
         self.auth_tokens: AuthTokens = AuthTokens(core)
+        self.permissions: Permissions = Permissions(core)
         self.authentication: Authentication = Authentication(core)
         self.devices: Devices = Devices(core)
         self.tfa: Tfa = Tfa(core)

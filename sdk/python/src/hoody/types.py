@@ -92,6 +92,9 @@ class PermissionsResources(TypedDict, total=False):
     realms: bool
     auth_token_public_profile: bool
     create_tokens: bool
+    gates: bool
+    introspect: bool
+    guard: bool
     read_account: bool
 
 
@@ -896,6 +899,40 @@ class PendingDevice:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class PermissionCatalogue:
+    """Which permissions there are."""
+
+    permissions: Sequence[PermissionInfo]
+    """The operator's permissions, and hoody's own that guard a route of this server."""
+    templates: Sequence[TemplateInfo]
+    """What `permission_template` takes."""
+    version: int
+    """Grows by one with each change of the operator's permissions."""
+    unused: Sequence[PermissionInfo] | None = None
+    """Hoody's own permissions that guard no route of this server; with `?unused=true` alone."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class PermissionInfo:
+    """One permission."""
+
+    description: str
+    """What it is for."""
+    old_paths: Sequence[str]
+    """Paths that it had before. They work for ever."""
+    origin: PermissionOrigin
+    """Who defines it."""
+    path: str
+    """Its dotted path."""
+    state: PermissionState
+    """Whether it can be granted."""
+    writes: bool
+    """Whether it lets its holder change something."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class PermissionList:
     """A page of those who may reach a project."""
 
@@ -1209,6 +1246,21 @@ class SignedUp:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class TemplateInfo:
+    """One template."""
+
+    description: str
+    """What it is for."""
+    name: str
+    """What `permission_template` takes."""
+    origin: PermissionOrigin
+    """Who defines it."""
+    permissions: Sequence[str]
+    """The paths that it grants."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class TokenGateState:
     """How the gate stands."""
 
@@ -1493,6 +1545,12 @@ LoginAnswer = Union[LoginData, Challenge, Intent]
 
 PermissionLevel = Literal["read", "edit", "delete"]
 """What another account may do with a project; each level includes those before it."""
+
+PermissionOrigin = Literal["hoody", "operator"]
+"""Who defines a permission."""
+
+PermissionState = Literal["live", "retired"]
+"""Whether a permission can be granted."""
 
 Profile = Union[Me, ReducedMe]
 """Either view of the caller's account."""

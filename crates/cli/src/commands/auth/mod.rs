@@ -11,9 +11,10 @@ use clap::{Args, Subcommand};
 use hoody_client::Client;
 use hoody_client::id::{RealmId, TokenId};
 use hoody_client::time::Timestamp;
-use hoody_client::wire::{AuthToken, RealmChange, Secret, UpdateProfile};
+use hoody_client::wire::{AuthToken, PermissionInfo, PermissionState, RealmChange, Secret, UpdateProfile};
 use serde_json::{Value, json};
 
+use self::permission_flags::nearest_of;
 use self::token_args::{CopyArgs, CreateArgs, UpdateArgs, storage};
 use self::token_view::{current_details, details, named, object, paths, realms, row, tree, without};
 use super::activity::{self, UsageArgs};
@@ -24,7 +25,8 @@ use super::users;
 use super::values::nullable;
 use crate::context::Context;
 use crate::context::credentials;
-use crate::terminal::failure::Failure;
+use crate::terminal::cell::yes_no;
+use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::View;
 
 /// The commands of `auth`.
@@ -149,6 +151,13 @@ pub(crate) enum AuthCommand {
     /// One's own account, and the public profiles of tokens
     #[command(subcommand, after_help = "EXAMPLES:\n  hoody auth profile current")]
     Profile(ProfileCommand),
+    /// The permissions of the server, in words
+    #[command(after_help = "EXAMPLES:\n  hoody auth permissions\n  hoody auth permissions --unused -o json")]
+    Permissions {
+        /// Also those of hoody's own that guard no route of the server
+        #[arg(long)]
+        unused: bool,
+    },
     /// The named sets of permissions
     #[command(visible_alias = "template", after_help = "EXAMPLES:\n  hoody auth templates list")]
     Templates {
@@ -288,8 +297,12 @@ pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), F
         AuthCommand::Update { id, args } => {
             let request = args.request(now(context, args.lifetime()).await?)?;
             let id = id.resolve(context).await?;
-            let token =
-                context.call(async |client: &Client| client.tokens().update(id, &request).await).await?;
+            let updated =
+                context.call(async |client: &Client| client.tokens().update(id, &request).await).await;
+            let token = match updated {
+                Ok(token) => token,
+                Err(failure) => return Err(explain_own(context, failure, args.own_permissions()).await),
+            };
             context.output.show(&token, || View::Done(format!("Updated token {}.", named(&token))))
         }
         AuthCommand::Copy { id, args } => {
@@ -307,6 +320,7 @@ pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), F
         AuthCommand::Realms(TokenRealmsCommand::Add(args)) => add_realm(context, args).await,
         AuthCommand::Realms(TokenRealmsCommand::Remove(args)) => remove_realm(context, args).await,
         AuthCommand::Profile(command) => profile(context, command).await,
+        AuthCommand::Permissions { unused } => permissions(context, unused).await,
         AuthCommand::Templates { .. } => templates(context).await,
         AuthCommand::TwoFactor(command) => two_factor::run(context, command).await,
     }
@@ -333,7 +347,11 @@ async fn create(context: &Context, args: &CreateArgs) -> Result<(), Failure> {
     if args.template_wins() {
         context.output.warn("--permission-template wins: the permissions given beside it do not count");
     }
-    let token = context.call(async |client: &Client| client.tokens().create(&request).await).await?;
+    let made = context.call(async |client: &Client| client.tokens().create(&request).await).await;
+    let token = match made {
+        Ok(token) => token,
+        Err(failure) => return Err(explain_own(context, failure, args.own_permissions()).await),
+    };
     show_new(context, &token).await?;
     if args.is_unlimited() {
         context.output.warn(if token.created_by_token_id.is_some() {
@@ -485,6 +503,54 @@ async fn profile(context: &Context, command: ProfileCommand) -> Result<(), Failu
             })
         }
     }
+}
+
+async fn permissions(context: &Context, unused: bool) -> Result<(), Failure> {
+    let catalogue = context.call(async |client: &Client| client.tokens().permissions(unused).await).await?;
+    context.output.show(&catalogue, || {
+        let infos = catalogue.permissions.iter().chain(catalogue.unused.iter().flatten());
+        let row = |info: &PermissionInfo| {
+            let description = match info.state {
+                PermissionState::Live => info.description.clone(),
+                PermissionState::Retired => format!("{} (retired)", info.description).trim().to_owned(),
+            };
+            vec![info.path.clone(), yes_no(info.writes), description]
+        };
+        View::List {
+            titles: &["PERMISSION", "WRITES", "DESCRIPTION"],
+            narrow: 2,
+            rows: infos.map(row).collect(),
+            empty: "No permissions.",
+        }
+    })
+}
+
+/// What to do about a refusal of the operator's permissions: which of them the server does not know, and what they
+/// may have been meant to be.
+async fn explain_own(context: &Context, failure: Failure, asked: &[String]) -> Failure {
+    if asked.is_empty() || failure.exit != Exit::Failed {
+        return failure;
+    }
+    let listed = context.call(async |client: &Client| client.tokens().permissions(true).await).await;
+    let Ok(catalogue) = listed else { return failure };
+    let infos = catalogue.permissions.iter().chain(catalogue.unused.iter().flatten());
+    let known: Vec<&str> = infos
+        .flat_map(|info| std::iter::once(&info.path).chain(&info.old_paths))
+        .map(String::as_str)
+        .collect();
+    let is_known = |path: &str| match path.split_once(".*") {
+        Some((group, _)) => {
+            known.iter().any(|leaf| leaf.strip_prefix(group).is_some_and(|rest| rest.starts_with('.')))
+        }
+        None => known.contains(&path),
+    };
+    let Some(unknown) = asked.iter().find(|path| !is_known(path)) else { return failure };
+    let near = nearest_of(unknown, known.iter().copied());
+    failure.hint(if near.is_empty() {
+        format!("the server has no permission {unknown}; `hoody auth permissions` lists them")
+    } else {
+        format!("the server has no permission {unknown}; did you mean {}?", near.join(" or "))
+    })
 }
 
 async fn templates(context: &Context) -> Result<(), Failure> {

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, error::ErrorKind, value_parser,
 };
-use hoody_core::permissions::{Catalogue, Permission, PermissionSet};
-use serde_json::Value;
+use hoody_core::permissions::{Catalogue, Permission, PermissionSet, is_path};
+use serde_json::{Map, Value};
 
 /// What of the tree was given; `None` when nothing was.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +15,8 @@ pub(crate) struct PermissionFlags {
     set: Option<PermissionSet>,
     /// What `=false` takes away.
     taken: PermissionSet,
+    /// The operator's, as they were written: paths, and groups that end in `.*` or `.**`. The server knows them.
+    own: Vec<String>,
 }
 
 /// Lets a token make tokens: no branch and no template grants it, only its own name.
@@ -42,7 +44,24 @@ static FLAGS: LazyLock<Vec<LeafFlag>> = LazyLock::new(|| {
 impl PermissionFlags {
     /// The tree to send; `None` when no flag was given.
     pub(crate) fn tree(&self) -> Option<Value> {
-        self.set.map(|set| CATALOGUE.to_tree(set))
+        self.set.map(|set| self.with_own(CATALOGUE.to_tree(set)))
+    }
+
+    /// The operator's permissions that were named.
+    pub(crate) fn own(&self) -> &[String] {
+        &self.own
+    }
+
+    fn with_own(&self, mut tree: Value) -> Value {
+        for path in &self.own {
+            let mut node = &mut tree;
+            for segment in path.split('.') {
+                let Value::Object(children) = node else { break };
+                node = children.entry(segment).or_insert_with(|| Value::Object(Map::new()));
+            }
+            *node = Value::Bool(true);
+        }
+        tree
     }
 
     /// The tree of the template `name` with what the flags add and take; `None` when none was given, or
@@ -51,14 +70,19 @@ impl PermissionFlags {
         let template = CATALOGUE.template(name)?;
         let set = self.set?.union(template);
         let taken = CATALOGUE.leaves().map(|(leaf, _)| leaf).filter(|leaf| self.taken.has(*leaf));
-        Some(CATALOGUE.to_tree(taken.fold(set, PermissionSet::without)))
+        Some(self.with_own(CATALOGUE.to_tree(taken.fold(set, PermissionSet::without))))
     }
 }
 
 impl FromArgMatches for PermissionFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let (mut set, mut taken) = (None, PermissionSet::EMPTY);
+        let (mut set, mut taken, mut own) = (None, PermissionSet::EMPTY, Vec::new());
         for path in matches.get_many::<String>("permission").into_iter().flatten() {
+            if is_operators(path) {
+                set.get_or_insert(PermissionSet::EMPTY);
+                own.push(path.clone());
+                continue;
+            }
             let granted = named(path).ok_or_else(|| unknown(path))?;
             set = Some(set.unwrap_or(PermissionSet::EMPTY).union(granted));
         }
@@ -71,7 +95,9 @@ impl FromArgMatches for PermissionFlags {
                 }
             }
         }
-        Ok(Self { set, taken })
+        // The longer first: `orders.read` beside `orders` makes a tree that the server explains.
+        own.sort_by_key(|path| std::cmp::Reverse(path.len()));
+        Ok(Self { set, taken, own })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -85,7 +111,10 @@ impl Args for PermissionFlags {
         let one = Arg::new("permission")
             .long("permission")
             .value_name("PATH")
-            .help("Grant this, e.g. projects.read or projects.*; repeat it, or separate by commas")
+            .help(
+                "Grant this, e.g. orders.read or orders.*; repeat it, or separate by commas. `hoody auth permissions` \
+                 lists them",
+            )
             .value_delimiter(',')
             .action(ArgAction::Append)
             .value_parser(value_parser!(String));
@@ -108,6 +137,14 @@ impl Args for PermissionFlags {
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
     }
+}
+
+/// Whether it may be one of the operator's permissions: a path, or a group with `.*` or `.**`, whose first segment is
+/// not hoody's. The server says whether there is such a one.
+fn is_operators(written: &str) -> bool {
+    let path = written.strip_suffix(".**").or_else(|| written.strip_suffix(".*")).unwrap_or(written);
+    let first = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
+    is_path(path) && !CATALOGUE.leaves().any(|(_, leaf)| first(&leaf.path) == first(path))
 }
 
 /// A leaf, or all leaves below `branch.*` but the one that makes tokens.
@@ -134,12 +171,17 @@ fn unknown(path: &str) -> Error {
     Error::raw(ErrorKind::InvalidValue, message)
 }
 
-/// The leaves, and branches with `.*`, that read most like `path`, at most three, the best first.
+/// The leaves of hoody's, and branches with `.*`, that read most like `path`, at most three, the best first.
 fn nearest(path: &str) -> Vec<String> {
+    nearest_of(path, CATALOGUE.leaves().map(|(_, leaf)| leaf.path.as_str()))
+}
+
+/// Which of these leaves, and of the branches that they lie in, read most like `path`, at most three, the best first.
+pub(super) fn nearest_of<'a>(path: &str, leaves: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut known = std::collections::BTreeSet::new();
-    for (_, leaf) in CATALOGUE.leaves() {
-        known.insert(leaf.path.clone());
-        known.extend(leaf.path.match_indices('.').map(|(dot, _)| format!("{}.*", &leaf.path[..dot])));
+    for leaf in leaves {
+        known.insert(leaf.to_owned());
+        known.extend(leaf.match_indices('.').map(|(dot, _)| format!("{}.*", &leaf[..dot])));
     }
     let likeness = |candidate: &str| {
         // A branch without its star is that branch.
@@ -199,6 +241,25 @@ mod tests {
     }
 
     #[test]
+    fn the_operators_permissions_are_sent_as_they_are_written() {
+        assert_eq!(
+            tree(&["--permission", "orders.read,orders.items.*,projects.read", "--permission", "billing.**"])
+                .unwrap(),
+            Some(json!({
+                "orders": { "read": true, "items": { "*": true } }, "billing": { "**": true },
+                "projects": { "read": true },
+            }))
+        );
+        // The server knows which there are, and whether this is one.
+        assert_eq!(
+            tree(&["--permission", "project.read"]).unwrap(),
+            Some(json!({ "project": { "read": true } }))
+        );
+        let near = nearest_of("order.read", ["orders.read", "orders.create"].into_iter());
+        assert_eq!(near, ["orders.read"]);
+    }
+
+    #[test]
     fn only_its_own_name_grants_to_make_tokens() {
         let resources = tree(&["--permission", "resources.*"]).unwrap().unwrap();
         assert_eq!(resources["resources"].get("create_tokens"), None);
@@ -212,19 +273,17 @@ mod tests {
         for (path, near) in [
             ("projects.raed", "did you mean projects.read?"),
             ("projects.readx", "did you mean projects.read"),
-            ("project.read", "did you mean projects.read?"),
             ("projects", "did you mean projects.*?"),
             ("projects.", "did you mean projects.*?"),
-            ("project.*", "did you mean projects.*"),
             ("projects.members", "did you mean projects.members.*?"),
-            ("container.actions.stop", "did you mean containers.actions.stop"),
+            ("containers.action.stop", "did you mean containers.actions.stop"),
             ("resources.realm", "did you mean resources.realms?"),
         ] {
             let error = tree(&["--permission", path]).unwrap_err().to_string();
             assert!(error.contains(near) && error.lines().count() == 1, "{path}: {error}");
         }
         // Like nothing that there is: all of it.
-        for path in ["*", "", "everything"] {
+        for path in ["*", "", "Everything", "orders..read", "orders.*.read"] {
             let error = tree(&["--permission", path]).unwrap_err().to_string();
             assert!(error.contains("projects.read") && error.lines().count() > 40, "{path}: {error}");
         }

@@ -116,6 +116,11 @@ impl CreateArgs {
         self.permission_template.is_some() && self.fields.permissions.tree().is_some()
     }
 
+    /// The operator's permissions that were named.
+    pub(crate) fn own_permissions(&self) -> &[String] {
+        self.fields.permissions.own()
+    }
+
     /// How long the token lives, where that is how its end is given.
     pub(crate) fn lifetime(&self) -> Option<i64> {
         self.fields.expires_in
@@ -146,6 +151,11 @@ impl CreateArgs {
 }
 
 impl UpdateArgs {
+    /// The operator's permissions that were named.
+    pub(crate) fn own_permissions(&self) -> &[String] {
+        self.fields.permissions.own()
+    }
+
     /// How long the token lives, where that is how its end is given.
     pub(crate) fn lifetime(&self) -> Option<i64> {
         self.fields.expires_in

@@ -125,10 +125,14 @@ fn leaves(tree: &Value) -> Vec<String> {
     found
 }
 
-/// The leaves that `asked` has and `got` has not.
+/// The leaves that `asked` has and `got` has not. A group as `orders.*` comes back as its leaves.
 pub(super) fn without(asked: &Value, got: &Value) -> Vec<String> {
     let got = leaves(got);
-    leaves(asked).into_iter().filter(|path| !got.contains(path)).collect()
+    let has = |path: &str| match path.strip_suffix('*') {
+        Some(group) => got.iter().any(|leaf| leaf.starts_with(group.trim_end_matches('*'))),
+        None => got.iter().any(|leaf| leaf == path),
+    };
+    leaves(asked).into_iter().filter(|path| !has(path)).collect()
 }
 
 pub(super) fn object(object: Option<&serde_json::Map<String, Value>>) -> String {

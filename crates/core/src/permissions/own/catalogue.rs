@@ -102,6 +102,15 @@ impl OwnCatalogue {
         self.leaf(id).map_or("", |row| row.path.as_str())
     }
 
+    /// The paths that a leaf had before, in order.
+    #[must_use]
+    pub fn old_paths(&self, id: OwnId) -> Vec<&str> {
+        let old = self.names.iter().filter(|(_, name)| name.is_alias && name.id == id);
+        let mut old: Vec<&str> = old.map(|(path, _)| &**path).collect();
+        old.sort_unstable();
+        old
+    }
+
     /// The live and retired leaves, by number.
     #[must_use]
     pub fn leaves(&self) -> &[Row] {

@@ -6,6 +6,7 @@ mod invitations;
 mod keys;
 mod mail;
 mod nodes;
+pub(crate) mod permissions;
 mod users;
 
 pub(crate) use audit::AuditArgs;
@@ -49,6 +50,13 @@ enum AdminCommand {
     /// The log of all changes; also `hoody audit`
     #[command(subcommand, after_help = "EXAMPLES:\n  hoody admin audit verify")]
     Audit(audit::AuditCommand),
+    /// Your own permissions: what the services behind hoody ask for
+    #[command(
+        subcommand,
+        after_help = "EXAMPLES:\n  hoody admin permissions plan permissions.toml\n  \
+            hoody admin permissions apply permissions.toml"
+    )]
+    Permissions(permissions::PermissionsCommand),
     /// Master keys
     #[command(
         subcommand,
@@ -72,6 +80,9 @@ pub(crate) async fn run(args: &AdminArgs) -> anyhow::Result<()> {
         }
         AdminCommand::Mail(command) => {
             with_nouns(config, false, async |nouns| mail::run(nouns, command).await).await
+        }
+        AdminCommand::Permissions(command) => {
+            with_nouns(config, false, async |nouns| permissions::run(nouns, command).await).await
         }
         AdminCommand::Nodes => list_nodes(config).await,
         AdminCommand::Audit(command) => run_audit_command(config, command).await,
