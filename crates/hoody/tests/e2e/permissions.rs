@@ -73,7 +73,6 @@ on_both! {
 
     async fn serve_adds_what_is_missing_and_nothing_else(place: Place) {
         let orders = file(&place, ORDERS);
-        place.init_keys().await;
         let mut serve = place.hoody(&["serve", "--listen", "127.0.0.1:0", "--permissions", &orders]);
         serve.env("HOODY_ADMIN_PASSWORD", "correct horse battery staple");
         let server = Server::start(serve).await;
