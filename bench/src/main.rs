@@ -21,7 +21,7 @@ use serde_json::Value;
 
 /// The product's own: `serve` is the product.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     // reqwest is built without a TLS provider. It can be set only once: an error means that one is set.

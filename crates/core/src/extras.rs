@@ -27,8 +27,8 @@ struct Held {
 /// What a service learns of a token beside its ids: texts that people chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    alias: u32,
-    external_id: Option<u32>,
+    alias: u16,
+    external_id: Option<u16>,
     /// The alias, the external id, and the rest is `meta`; one allocation.
     text: Box<str>,
 }
@@ -163,28 +163,28 @@ impl Label {
         if text.is_empty() || text.len() > Self::MAX_TEXT {
             return None;
         }
-        let alias = u32::try_from(alias.len()).ok()?;
-        let external_id = external_id.map(|id| u32::try_from(id.len())).transpose().ok()?;
+        let alias = u16::try_from(alias.len()).ok()?;
+        let external_id = external_id.map(|id| u16::try_from(id.len())).transpose().ok()?;
         Some(Self { alias, external_id, text: text.into_boxed_str() })
     }
 
     /// What its owner calls the token.
     #[must_use]
     pub fn alias(&self) -> &str {
-        self.text.get(..self.alias as usize).unwrap_or_default()
+        self.text.get(..usize::from(self.alias)).unwrap_or_default()
     }
 
     /// What the operator's service calls whom the token is for.
     #[must_use]
     pub fn external_id(&self) -> Option<&str> {
-        let start = self.alias as usize;
-        self.text.get(start..start + self.external_id? as usize)
+        let start = usize::from(self.alias);
+        self.text.get(start..start + usize::from(self.external_id?))
     }
 
     /// What the service stored with it, a JSON object; never public.
     #[must_use]
     pub fn meta(&self) -> Option<&str> {
-        let meta = self.text.get((self.alias + self.external_id.unwrap_or_default()) as usize..)?;
+        let meta = self.text.get(usize::from(self.alias + self.external_id.unwrap_or_default())..)?;
         (!meta.is_empty()).then_some(meta)
     }
 }
