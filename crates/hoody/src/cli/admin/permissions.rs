@@ -41,7 +41,7 @@ pub(super) enum PermissionsCommand {
 /// A file, and how much of it is done.
 #[derive(Debug, Args)]
 pub(super) struct FileArgs {
-    /// A TOML file with [permissions] and [templates]
+    /// A TOML file with the tables `permissions` and `templates`
     file: PathBuf,
     /// Also rename, retire and remove, so that there is what the file says and nothing else
     #[arg(long)]
