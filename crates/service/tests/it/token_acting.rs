@@ -224,11 +224,12 @@ on_both! {
     async fn a_token_that_may_only_read_changes_nothing(app: TestApp) {
         let user = app.user("ada").await;
         let target = user.mint(json!({ "permissions": {} })).await;
-        for body in [
-            json!({ "permission_template": "read_only" }),
-            json!({ "permissions": { "projects": { "read": true }, "resources": { "events": true } } }),
-            json!({ "permissions": {} }),
-            json!({ "permissions": { "admin": { "users": true } } }),
+        for (body, sees) in [
+            (json!({ "permission_template": "read_only" }), StatusCode::OK),
+            (json!({ "permissions": { "projects": { "read": true } } }), StatusCode::OK),
+            // Without a permission of hoody's it sees nothing but itself.
+            (json!({ "permissions": {} }), StatusCode::NOT_FOUND),
+            (json!({ "permissions": { "admin": { "users": true } } }), StatusCode::NOT_FOUND),
         ] {
             let caller = user.mint(body).await;
             let before = all(&user).await;
@@ -240,7 +241,8 @@ on_both! {
                 }
             }
             assert_eq!(all(&user).await, before);
-            caller.client.get(&path(&target.id)).await.expect(StatusCode::OK);
+            caller.client.get(&path(&target.id)).await.expect(sees);
+            caller.client.get(&path(&caller.id)).await.expect(StatusCode::OK);
         }
     }
 
