@@ -42,7 +42,10 @@ pub fn run(runtime: &tokio::runtime::Runtime) -> String {
             assert!(service.decide_hot(black_box(token), "projects.read"));
         }),
     );
-    row("the whole request without a socket", whole(runtime, &service, &tokens));
+    row("the whole request without a socket", whole(runtime, &service, &tokens, check));
+    let gate = runtime.block_on(gate(&service, &tokens));
+    let question = |token: &str| gate_question(&gate, token);
+    row("the whole question of a proxy at a gate of 50 routes", whole(runtime, &service, &tokens, question));
     drop((service, directory));
     let directory = tempfile::tempdir().expect("a directory");
     let service = runtime.block_on(plant(directory.path()));
@@ -115,7 +118,7 @@ async fn prepare(directory: &std::path::Path) -> (Service, Vec<String>) {
     let url = format!("sqlite:{}", directory.join("hoody.db").display());
     let now = Timestamp::from_millis(1_772_442_942_118);
     // Nothing writes in the background: a request log would be full soon.
-    let service = Service::open_logging(&url, directory, "", now, None).await;
+    let service = Service::open_logging(&url, directory, "127.0.0.1", now, None).await;
     service.create_user("ada", None, "correct horse battery").await;
     let login = json!({ "username": "ada", "password": "correct horse battery" });
     let session = call(&service, "POST", "/api/v1/users/auth/login", None, Some(login)).await;
@@ -177,7 +180,51 @@ fn median(tokens: &[String], work: impl Fn(&str)) -> f64 {
     runs[runs.len() / 2]
 }
 
-fn whole(runtime: &tokio::runtime::Runtime, service: &Service, tokens: &[String]) -> f64 {
+fn check(token: &str) -> http::Request<axum::body::Body> {
+    request("GET", "/api/v1/auth/check?permission=projects.read", Some(token), None)
+}
+
+/// A gate with 50 routes, and every token asked for once at it: its id.
+async fn gate(service: &Service, tokens: &[String]) -> String {
+    let login = json!({ "username": "ada", "password": "correct horse battery" });
+    let session = call(service, "POST", "/api/v1/users/auth/login", None, Some(login)).await;
+    let session = session["data"]["token"].as_str().expect("a session").to_owned();
+    let row = |number: u32| {
+        json!({ "path": format!("/v1/things{number}/{{id}}/parts/{{part}}"), "methods": ["GET"], "permission": "projects.read" })
+    };
+    let routes: Vec<Value> = (0..50).map(row).collect();
+    let gate = json!({ "hosts": ["app.example.com"], "route": routes });
+    let set = call(service, "PUT", "/api/v1/gates/bench", Some(&session), Some(gate)).await;
+    let gate = set["data"]["id"].as_str().expect("a gate").to_owned();
+    service.poll().await;
+    for token in tokens {
+        let response = service.call(PEER.parse().expect("a peer"), gate_question(&gate, token)).await;
+        assert_eq!(response.status(), 200);
+    }
+    gate
+}
+
+/// What nginx asks about a request with this token.
+fn gate_question(gate: &str, token: &str) -> http::Request<axum::body::Body> {
+    let mut request = request("GET", &format!("/gate/auth?gate={gate}&body=none"), Some(token), None);
+    for (name, value) in [
+        ("x-forwarded-method", "GET"),
+        ("x-forwarded-uri", "/v1/things37/65a1b2c3d4e5f60718293a4b/parts/7?x=1"),
+        ("x-forwarded-host", "app.example.com"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-for", "203.0.113.9"),
+    ] {
+        request.headers_mut().insert(name, http::HeaderValue::from_static(value));
+    }
+    request
+}
+
+fn whole(
+    runtime: &tokio::runtime::Runtime,
+    service: &Service,
+    tokens: &[String],
+    ask: impl Fn(&str) -> http::Request<axum::body::Body>,
+) -> f64 {
     const CALLS: usize = 100_000;
     let peer = PEER.parse().expect("a peer");
     let mut runs: Vec<f64> = (0..7)
@@ -188,14 +235,12 @@ fn whole(runtime: &tokio::runtime::Runtime, service: &Service, tokens: &[String]
                     .iter()
                     .cycle()
                     .take(CALLS)
-                    .map(|token| {
-                        request("GET", "/api/v1/auth/check?permission=projects.read", Some(token), None)
-                    })
+                    .map(|token| ask(token))
                     .collect();
                 let began = Instant::now();
                 for request in requests {
                     let response = service.call(peer, request).await;
-                    assert_eq!(response.status(), 204);
+                    assert!(response.status().is_success());
                 }
                 began.elapsed().as_secs_f64() * 1e9 / CALLS as f64
             })

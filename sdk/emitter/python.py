@@ -179,7 +179,9 @@ def method(model: Model, one: Operation, is_async: bool, page: str) -> str:
     if one.arguments:
         details.append(f"args=({', '.join(one.arguments)},)")
     if one.body:
-        fields = sorted(all_fields(model, one.body), key=lambda item: not item.is_required)
+        # A field that the path has, too, is given once.
+        fields = [item for item in all_fields(model, one.body) if snake(item.name) not in one.arguments]
+        fields.sort(key=lambda item: not item.is_required)
         named += [parameter(item) for item in fields]
         pairs = [f'"{item.name}": {snake(item.name)}' for item in fields]
         details.append(spread("body={", pairs, "}", 12))

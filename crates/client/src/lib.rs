@@ -37,7 +37,7 @@ mod retry;
 
 pub use api::{
     Activity, ActivityList, ActivityQuery, AlertList, AlertQuery, Alerts, Device, EventQuery, EventStream,
-    Events, HistoryQuery, MemberQuery, Members, Poll, ProjectQuery, Projects, Realms, SecurityHistory,
+    Events, Gates, HistoryQuery, MemberQuery, Members, Poll, ProjectQuery, Projects, Realms, SecurityHistory,
     SortOrder, StreamQuery, Streamed, TokenList, Tokens, TwoFactor, Users, Vault, Webhooks,
 };
 pub use base::{Base, BaseError, Origin};

@@ -106,6 +106,17 @@ impl Extras {
         })
     }
 
+    /// The same with this label.
+    #[must_use]
+    pub fn labelled(&self, label: Label) -> Self {
+        Self::held(Held {
+            line: self.0.as_ref().and_then(|held| held.line.clone()),
+            own: self.own().clone(),
+            label: Some(label),
+            follows: self.follows_catalogue(),
+        })
+    }
+
     /// Whether a change of the operator's catalogue may change what it holds.
     #[must_use]
     pub fn follows_catalogue(&self) -> bool {

@@ -91,6 +91,12 @@ impl MasterKey {
     }
 }
 
+/// The seed of the Ed25519 key that signs for other services, in the database with this id.
+#[must_use]
+pub fn signing_seed(key: &MasterKey, database_id: &[u8]) -> Zeroizing<[u8; 32]> {
+    key.derive_bytes(database_id, "signing")
+}
+
 fn expand(hkdf: &Hkdf<Sha256>, purpose: &str, out: &mut [u8]) {
     hkdf.expand_multi_info(&[b"hoody/1/", purpose.as_bytes()], out)
         .expect("HKDF-SHA-256 gives up to 8160 bytes");

@@ -42,21 +42,22 @@ const TRUNCATED: &str = "*truncated*";
 /// public row.
 #[must_use]
 pub fn identity(holder: Option<&Holder>, realm: Option<RealmId>) -> HeaderMap {
+    let empty = || HeaderValue::from_static("");
+    let values = match holder {
+        None => std::array::from_fn(|_| empty()),
+        Some(holder) => [
+            id(holder.account.bytes()),
+            holder.token.map_or_else(empty, |token| id(token.bytes())),
+            visible(&encoded(holder.alias.as_bytes())),
+            visible(&encoded(holder.external_id.as_bytes())),
+            realm.map_or_else(empty, |realm| id(realm.bytes())),
+            holder.permissions.clone(),
+        ],
+    };
     let mut headers = HeaderMap::with_capacity(16);
-    for name in IDENTITY {
-        headers.insert(name, HeaderValue::from_static(""));
+    for (name, value) in IDENTITY.into_iter().zip(values) {
+        headers.insert(name, value);
     }
-    let Some(holder) = holder else { return headers };
-    headers.insert(USER_ID, id(holder.account.bytes()));
-    if let Some(token) = holder.token {
-        headers.insert(TOKEN_ID, id(token.bytes()));
-    }
-    headers.insert(TOKEN_ALIAS, visible(&encoded(holder.alias.as_bytes())));
-    headers.insert(EXTERNAL_ID, visible(&encoded(holder.external_id.as_bytes())));
-    if let Some(realm) = realm {
-        headers.insert(REALM, id(realm.bytes()));
-    }
-    headers.insert(PERMISSIONS, holder.permissions.clone());
     headers
 }
 

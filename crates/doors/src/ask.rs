@@ -13,8 +13,8 @@ use hoody_core::permissions::Named;
 use hoody_core::secret::of_authorization;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::judge::{Admits, Asks, Question};
 use crate::path::Path;
+use crate::question::{Admits, Asks, Question};
 use crate::refusal::Refusal;
 pub use crate::subject::Original;
 use crate::table::Gate;
@@ -268,7 +268,14 @@ pub fn credential(headers: &HeaderMap) -> Result<&str, Deny> {
 /// # Errors
 /// [`Deny::Unknown`] for what is no credential, also for two that a proxy joined with a comma.
 pub fn credential_of(text: &str) -> Result<&str, Deny> {
-    let credential = of_authorization(text).ok_or(Deny::Unknown)?;
+    whole(of_authorization(text).ok_or(Deny::Unknown)?)
+}
+
+/// The credential as it stands, without a scheme.
+///
+/// # Errors
+/// As [`credential_of`].
+pub fn whole(credential: &str) -> Result<&str, Deny> {
     if credential.is_empty() || credential.contains([',', ' ', '\t']) {
         Err(Deny::Unknown)
     } else {

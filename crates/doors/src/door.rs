@@ -9,7 +9,8 @@ use http::{HeaderMap, Response};
 use crate::answer::{allowed, identity, refused};
 use crate::ask::{Ask, Asked, What};
 use crate::identity::sign;
-use crate::judge::{Judge, Question};
+use crate::judge::{Judge, Passed};
+use crate::question::Question;
 use crate::refusal::Refusal;
 use crate::table::Gate;
 
@@ -40,7 +41,7 @@ pub async fn answer<J: Judge>(
     let ask = match Ask::of_http(peer, server.trusted, headers, query) {
         Ok(ask) => ask,
         Err(refusal) => {
-            judge.passed(None, Some(&refusal));
+            judge.passed(Passed::default(), Some(&refusal));
             return refused(&refusal, server.realm, None, body);
         }
     };
@@ -61,7 +62,7 @@ pub(crate) async fn decided<J: Judge>(
         What::Gate(id) => {
             let gate = judge.gate(id).await.and_then(|gate| gate.ok_or(Refusal::UnknownGate));
             Some(gate.map_err(|refusal| {
-                judge.passed(None, Some(&refusal));
+                judge.passed(Passed { ask: Some(ask), ..Passed::default() }, Some(&refusal));
                 (refusal, None)
             })?)
         }
@@ -77,18 +78,20 @@ async fn decide_found<J: Judge>(
     ask: &Ask<'_>,
     gate: Option<&Gate>,
 ) -> Result<Identity, Refusal> {
+    let about = Passed { ask: Some(ask), gate, question: None };
     let question = ask.question(gate, |path| judge.find(path)).inspect_err(|refusal| {
-        judge.passed(None, Some(refusal));
+        judge.passed(about, Some(refusal));
     })?;
+    let about = Passed { question: Some(&question), ..about };
     let signer = match question.sign {
         false => None,
         true => Some(judge.signer().ok_or(Refusal::Config(NO_KEY)).inspect_err(|refusal| {
-            judge.passed(Some(&question), Some(refusal));
+            judge.passed(about, Some(refusal));
         })?),
     };
     let holder = match question.is_public() {
         true => {
-            judge.passed(Some(&question), None);
+            judge.passed(about, None);
             None
         }
         false => Some(judge.judge(&question).await?),

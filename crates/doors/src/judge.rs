@@ -1,107 +1,23 @@
-//! The question that a door asks, and the one decision about it.
+//! The one decision about a door's question, and what a door stands on.
 //!
 //! [`hoody_core::grant::decide`] judges the credential itself. The gate adds two rules: the accounts that it lets
 //! in, and the permission that its row needs. Every door calls [`decide`], so all doors give the same answer.
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use hoody_core::explain::{change, explain};
-use hoody_core::grant::{Accepts, Attempt, Deny, Grant, Rule, decide as decide_grant};
-use hoody_core::id::{GateId, RealmId, UserId};
+use hoody_core::grant::{Grant, decide as decide_grant};
+use hoody_core::id::GateId;
 use hoody_core::permissions::{AnyPermission, Named};
 use hoody_core::time::Timestamp;
 
+use crate::ask::Ask;
 use crate::identity::Signer;
+use crate::question::{Asks, Question};
 use crate::refusal::Refusal;
 pub use crate::subject::Holder;
-use crate::subject::Original;
-use crate::table::{Gate, Need, Row};
-
-/// One question.
-#[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
-    /// The credential, or why there is none.
-    pub credential: Result<&'a str, Deny>,
-    /// Where the client is.
-    pub address: IpAddr,
-    /// The realm that it is in; `None` on the base.
-    pub realm: Option<RealmId>,
-    /// Whose credentials come in.
-    pub admits: Admits<'a>,
-    /// What is needed.
-    pub asks: Asks<'a>,
-    /// The client's request, where the proxy tells it: for the log and the signature.
-    pub original: Option<Original<'a>>,
-    /// Whether the identity is to be signed.
-    pub sign: bool,
-}
-
-/// Whose credentials come in.
-#[derive(Debug, Clone, Copy)]
-pub enum Admits<'a> {
-    /// Those that the gate says.
-    Gate(&'a Gate),
-    /// Tokens of this account.
-    Account(UserId),
-}
-
-impl Admits<'_> {
-    fn sessions(&self) -> bool {
-        matches!(self, Self::Gate(gate) if gate.sessions)
-    }
-
-    fn account(&self, account: UserId) -> bool {
-        match self {
-            Self::Gate(gate) => gate.admits(account),
-            Self::Account(own) => *own == account,
-        }
-    }
-}
-
-/// What is needed.
-#[derive(Debug, Clone, Copy)]
-pub enum Asks<'a> {
-    /// What this row says.
-    Row(&'a Row),
-    /// No row matches: whoever has a credential is told so, everybody else that one is missing.
-    NoRoute,
-    /// This permission, under this path; any credential without one.
-    Permission(Option<AnyPermission>, &'a str),
-    /// Nothing: a preflight request that the gate lets pass.
-    Nothing,
-}
-
-impl<'a> Question<'a> {
-    /// Whether it is allowed without looking at any credential.
-    #[must_use]
-    pub fn is_public(&self) -> bool {
-        matches!(self.asks, Asks::Nothing) || matches!(self.asks, Asks::Row(row) if row.need == Need::Public)
-    }
-
-    /// The attempt as the grant's decision takes it: any credential in force, here, of a kind that comes in.
-    #[must_use]
-    pub fn attempt(&self) -> Attempt {
-        let accepts = if self.admits.sessions() { Accepts::Any } else { Accepts::Token };
-        Attempt { address: self.address, realm: self.realm, rule: Rule { accepts, ..Rule::ANY } }
-    }
-
-    /// The row that decides, where the gate has one.
-    #[must_use]
-    pub fn row(&self) -> Option<&'a Row> {
-        match self.asks {
-            Asks::Row(row) => Some(row),
-            _ => None,
-        }
-    }
-
-    /// What it takes of the token's limits.
-    #[must_use]
-    pub fn cost(&self) -> u32 {
-        self.row().map_or(1, |row| row.cost)
-    }
-}
+use crate::table::Gate;
 
 /// Decides about a grant at the instant `now`. `holds` says whether the credential has a permission, the
 /// operator's ones too. Allocates only for a refusal.
@@ -190,6 +106,17 @@ pub fn remedy(refusal: &Refusal) -> String {
     }
 }
 
+/// What is known of a question that no credential decided. Nothing where not even the proxy's request could be read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Passed<'a> {
+    /// The question as it came in.
+    pub ask: Option<&'a Ask<'a>>,
+    /// The gate that it names.
+    pub gate: Option<&'a Gate>,
+    /// The question, where it could be put together.
+    pub question: Option<&'a Question<'a>>,
+}
+
 /// What a door stands on: gates, the catalogue, and the decision about credentials.
 pub trait Judge: Sync {
     /// The gate with this id; `None` when there is none, or its account is banned or gone.
@@ -204,7 +131,7 @@ pub trait Judge: Sync {
     fn judge(&self, question: &Question<'_>) -> impl Future<Output = Result<Holder, Refusal>> + Send;
 
     /// A question was answered without a credential, or refused before one was looked at.
-    fn passed(&self, question: Option<&Question<'_>>, refusal: Option<&Refusal>);
+    fn passed(&self, about: Passed<'_>, refusal: Option<&Refusal>);
 
     /// What signs identities; `None` where the server has no signing key.
     fn signer(&self) -> Option<&dyn Signer>;

@@ -14,6 +14,7 @@ pub mod grpc;
 pub mod identity;
 pub mod judge;
 pub mod path;
+pub mod question;
 pub mod refusal;
 pub mod subject;
 pub mod table;

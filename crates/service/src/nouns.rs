@@ -18,7 +18,7 @@ use hoody_engine::keys;
 use hoody_engine::keys::sealed::Sealed;
 use hoody_engine::web::Access;
 use hoody_engine::web::caller::note_who;
-use hoody_engine::web::layers::{Edge, EdgeParts};
+use hoody_engine::web::layers::{Branch, Edge, EdgeParts};
 use http::request::Parts;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
@@ -31,10 +31,13 @@ use crate::audit::Audit;
 use crate::document::finish;
 use crate::events::socket::Sockets;
 use crate::events::{self, Events};
-use crate::gate::hot::HotChecks;
+use crate::gate::door::Door;
+use crate::gate::hot::Hot;
 use crate::gate::{self, Gate};
+use crate::gates::{self, Gates};
 use crate::history::{self, History};
 use crate::mail::{self, Mail};
+use crate::meta::{self, Meta};
 use crate::parameters::{self, Parameters};
 use crate::permissions::{self, Permissions};
 use crate::probes::{self, Probes};
@@ -57,7 +60,7 @@ macro_rules! every_noun {
             sign_in: sign_in, signup: signup, account: account, history: history,
             tokens: tokens, permissions: permissions, projects: projects, realms: realms, vault: vault,
             activity: activity_log, events: events, webhooks: webhooks, alerts: alerts,
-            gate: gate, utilities: utilities, probes: probes,
+            gates: gates, gate: gate, meta: meta, utilities: utilities, probes: probes,
         )
     };
 }
@@ -91,6 +94,8 @@ pub struct Settings {
     pub webhook_allow: Option<AddressList>,
     /// How deep tokens may make tokens.
     pub max_delegation_depth: u32,
+    /// Where proxies reach the gate, scheme, host and port, if not at the public URL.
+    pub gate_url: Option<String>,
 }
 
 /// The running service. Only what puts things together holds it; a noun holds those that it stands on.
@@ -109,7 +114,9 @@ pub struct Nouns {
     pub signup: Arc<SignUp>,
     pub account: Arc<Account>,
     pub activity_log: Arc<ActivityLog>,
+    pub gates: Arc<Gates>,
     pub gate: Arc<Gate>,
+    pub meta: Arc<Meta>,
     pub events: Arc<Events>,
     pub webhooks: Arc<Webhooks>,
     pub alerts: Arc<Alerts>,
@@ -139,6 +146,7 @@ impl Nouns {
         let tokens = Tokens::new(&engine, &sign_in, settings.max_delegation_depth);
         let events = Events::new(&engine);
         let audit = Audit::new(&engine);
+        let gates = Gates::new(&engine, settings.gate_url);
         let nouns = Self {
             realms: Realms::new(&engine),
             permissions: Permissions::new(&engine),
@@ -147,7 +155,8 @@ impl Nouns {
             signup: SignUp::new(&engine, &history, &users, &mail, &sign_in, settings.sign_up),
             account: Account::new(&engine, &history, &users, &mail, &tokens),
             activity_log: ActivityLog::new(&engine, &tokens),
-            gate: Gate::new(&engine),
+            gate: Gate::new(&engine, &gates),
+            meta: Meta::new(&engine),
             webhooks: Webhooks::new(&engine, &events, settings.webhook_allow)?,
             alerts: Alerts::new(&engine, &mail, &tokens),
             rotation: Rotation::new(&engine, sealed()),
@@ -159,6 +168,7 @@ impl Nouns {
             sign_in,
             tokens,
             events,
+            gates,
             audit,
             engine,
         };
@@ -193,16 +203,35 @@ impl Nouns {
             .merge(signup::pages().with_state(Arc::clone(&self.signup)))
     }
 
-    /// What connections are given to.
+    /// What connections are given to; with the gate, unless that has a listener of its own.
     #[must_use]
-    pub fn edge(&self) -> Edge {
+    pub fn edge(&self, has_gate: bool) -> Edge {
+        let mut branches: Vec<Box<dyn Branch>> = vec![Box::new(Sockets::new(&self.events))];
+        if has_gate {
+            branches.push(Box::new(Door::new(&self.gate)));
+        }
+        self.edge_of(self.router(), Hot::new(&self.gate, true, has_gate), branches)
+    }
+
+    /// What connections are given to on the listener that only proxies ask.
+    #[must_use]
+    pub fn gate_edge(&self) -> Edge {
+        let router = Router::new().fallback(async || {
+            let message = "There is no such route; this listener answers /gate/auth only";
+            Error::NotFound { code: "RESOURCE_NOT_FOUND", message }
+        });
+        let branches: Vec<Box<dyn Branch>> = vec![Box::new(Door::new(&self.gate))];
+        self.edge_of(router, Hot::new(&self.gate, false, true), branches)
+    }
+
+    fn edge_of(&self, router: Router, fast_path: Hot, branches: Vec<Box<dyn Branch>>) -> Edge {
         Edge::new(EdgeParts {
-            router: self.router(),
+            router,
             access: Arc::clone(&self.engine.access),
             activity: self.engine.activity.clone(),
             nodes: self.engine.nodes.clone(),
-            fast_path: Box::new(HotChecks::new(&self.engine)),
-            branches: vec![Box::new(Sockets::new(&self.events))],
+            fast_path: Box::new(fast_path),
+            branches,
         })
     }
 

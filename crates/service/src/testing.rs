@@ -30,14 +30,17 @@ mod bench;
 mod database;
 mod events;
 mod feed;
+mod gate;
 mod jobs;
 mod keys;
 mod listen;
 mod permissions;
 mod schema;
 
+pub use gate::Told;
 pub use hoody_engine::activity::fill::Filler;
 pub use hoody_engine::feed::{Cut, Step};
+pub use keys::verify_identity;
 
 pub use listen::Limits;
 pub use schema::{make_schema, schema_versions};
@@ -114,7 +117,7 @@ impl Service {
         settings.engine.activity.is_committed = is_committed.unwrap_or_default();
         settings.sign_up = signup::Mode::parse(sign_up).expect("a mode");
         let nouns = Nouns::open(settings, clock).await.expect("the service opens");
-        let edge = nouns.edge();
+        let edge = nouns.edge(true);
         Self { nouns, edge }
     }
 
@@ -189,5 +192,6 @@ fn settings(url: &str, directory: &Path) -> Settings {
         sign_up: signup::Mode::Open,
         webhook_allow: None,
         max_delegation_depth: MAX_DELEGATION_DEPTH,
+        gate_url: None,
     }
 }

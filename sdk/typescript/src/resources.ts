@@ -89,6 +89,11 @@ export class Permissions extends Resource {
   list(query?: t.PermissionsListQuery, options?: CallOptions): Promise<Envelope<t.PermissionCatalogue>> {
     return this.core.call('GET /api/v1/permissions', { query }, options);
   }
+
+  /** Would this be allowed, which rule decides, and what would have to change. `POST /api/v1/auth/explain` */
+  explain(data: t.Explain = {}, options?: CallOptions): Promise<Envelope<t.Explanation>> {
+    return this.core.call('POST /api/v1/auth/explain', { body: data }, options);
+  }
 }
 
 /** `client.api.authentication` */
@@ -531,6 +536,52 @@ export class Alerts extends Resource {
   }
 }
 
+/** `client.api.gates` */
+export class Gates extends Resource {
+  /** The account's gates, by name. `GET /api/v1/gates` */
+  list(options?: CallOptions): ListPromise<Envelope<t.GateSummary[]>, t.GateSummary> {
+    return this.core.list('GET /api/v1/gates', {}, { style: 'whole', items: 'data' } satisfies Paged, options);
+  }
+
+  /** All of `list`, page after page. */
+  listAll(options?: CallOptions): Promise<t.GateSummary[]> {
+    return this.list(options).toArray();
+  }
+
+  /** Each of `list`, page after page. */
+  listIterator(options?: CallOptions): AsyncIterable<t.GateSummary> {
+    return this.list(options);
+  }
+
+  /** One gate, as it was set. `GET /api/v1/gates/{name}` */
+  get(name: string, options?: CallOptions): Promise<Envelope<t.Gate>> {
+    return this.core.call('GET /api/v1/gates/{name}', { args: [name] }, options);
+  }
+
+  /** Sets the gate of this name, whole; a new one where there is none. `PUT /api/v1/gates/{name}` */
+  set(name: string, data: t.GateDefinition, options?: CallOptions): Promise<Envelope<t.Gate>> {
+    return this.core.call('PUT /api/v1/gates/{name}', { args: [name], body: data }, options);
+  }
+
+  /** Deletes a gate; proxies that name it let nobody in. `DELETE /api/v1/gates/{name}` */
+  delete(name: string, options?: CallOptions): Promise<Envelope<null>> {
+    return this.core.call('DELETE /api/v1/gates/{name}', { args: [name] }, options);
+  }
+
+  /** What a gate would answer to a request, and why. `POST /api/v1/gates/{name}/test` */
+  test(name: string, data: t.TestGate, options?: CallOptions): Promise<Envelope<t.GateTest>> {
+    return this.core.call('POST /api/v1/gates/{name}/test', { args: [name], body: data }, options);
+  }
+}
+
+/** `client.api.meta` */
+export class Meta extends Resource {
+  /** The keys that signatures of this server are verified with. `GET /api/v1/meta/public-key` */
+  getPublicKeys(options?: CallOptions): Promise<Envelope<t.PublicKeys>> {
+    return this.core.call('GET /api/v1/meta/public-key', { anonymous: true }, options);
+  }
+}
+
 /** `client.api.webhooks` */
 export class Webhooks extends Resource {
   /** The account's endpoints. `GET /api/v1/webhooks` */
@@ -621,6 +672,8 @@ export class Api {
   readonly activity: Activity;
   readonly users: Users;
   readonly alerts: Alerts;
+  readonly gates: Gates;
+  readonly meta: Meta;
   readonly webhooks: Webhooks;
   readonly utilities: Utilities;
 
@@ -637,6 +690,8 @@ export class Api {
     this.activity = new Activity(core);
     this.users = new Users(core);
     this.alerts = new Alerts(core);
+    this.gates = new Gates(core);
+    this.meta = new Meta(core);
     this.webhooks = new Webhooks(core);
     this.utilities = new Utilities(core);
   }

@@ -25,6 +25,13 @@ export type ErrorCode =
   | 'EVENT_NOT_FOUND'
   | 'EXPIRATION_IN_PAST'
   | 'EXPIRED_TOKEN'
+  | 'GATE_ACCOUNT'
+  | 'GATE_CONFIG'
+  | 'GATE_HEADERS'
+  | 'GATE_HOST'
+  | 'GATE_NOT_FOUND'
+  | 'GATE_PROXY_UNTRUSTED'
+  | 'GATE_UNKNOWN'
   | 'INCORRECT_PASSWORD'
   | 'INSUFFICIENT_PERMISSIONS'
   | 'INTERNAL_ERROR'
@@ -53,9 +60,11 @@ export type ErrorCode =
   | 'METHOD_NOT_ALLOWED'
   | 'MISSING_REQUIRED_FIELD'
   | 'MISSING_TOKEN'
+  | 'NO_ROUTE'
   | 'OTP_REQUIRED'
   | 'OUTCOME_UNKNOWN'
   | 'PASSWORD_REQUIRED'
+  | 'PATH_NOT_CANONICAL'
   | 'PAYLOAD_TOO_LARGE'
   | 'PROJECT_NOT_FOUND'
   | 'PUBLIC_STORAGE_TOO_LARGE'
@@ -186,13 +195,17 @@ export interface ActivityRow {
   deny_reason?: string | null;
   /** How long it took, in microseconds. */
   duration_us?: number;
+  /** The gate that decided; null if the proxy's URL named the permission itself. */
+  gate_id?: Id | null;
+  /** The host of the client's request, if a proxy asked about one. */
+  host?: string | null;
   /** Its id. */
   id: Id;
   /** Where it came from. */
   ip_address: string;
-  /** The method; `OTHER` for one that is no route's. */
+  /** The method; `OTHER` for one that is no route's. At a gate it is that of the client's request. */
   method: string;
-  /** The path, without the query; `[redacted]` stands for a part that looks like a credential. */
+  /** The path, without the query; `[redacted]` stands for a part that looks like a credential. At a gate it is the route's pattern, or the client's path if the gate logs paths; empty if no route matched. */
   path: string;
   /** The permission that it needed. */
   permission?: string | null;
@@ -208,6 +221,8 @@ export interface ActivityRow {
   user_agent?: string | null;
   /** The account. */
   user_id: Id;
+  /** `gate` or `ext_authz` if a proxy asked about a request to another service; null for a request to this API. */
+  via?: string | null;
 }
 
 /** How much there is in the request log. */
@@ -738,6 +753,180 @@ export interface Exchange {
 /** When a token ends, in any of the forms of the API's contract but `null`. */
 export type ExpiresAt = Timestamp | number | string;
 
+/** What to explain: a permission, or a request at a gate; of the caller, or of a token. */
+export interface Explain {
+  /** Where the client is; where this request comes from unless told. */
+  address?: string | undefined;
+  /** The token or session to explain, by its text. */
+  credential?: Secret | undefined;
+  /** The gate that is asked, by its name, with `method` and `path` of the request. */
+  gate?: string | undefined;
+  /** The request's host at the gate, without port; the gate's first unless told. */
+  host?: string | undefined;
+  /** The request's method at the gate. */
+  method?: string | undefined;
+  /** The request's path at the gate, as the client sends it. */
+  path?: string | undefined;
+  /** The permission that is asked for, e.g. `orders.read`. */
+  permission?: string | undefined;
+  /** The realm that is asked in; the one of this request unless told. */
+  realm_id?: Id | undefined;
+  /** The token to explain, by its id; the caller's own credential unless told. */
+  token_id?: Id | undefined;
+}
+
+/** Whether it would be allowed, and everything that stands against it. Nothing is noted as a use. */
+export interface Explanation {
+  /** Whether it would be allowed. */
+  allowed: boolean;
+  /** The code of the refusal. */
+  code?: string | null;
+  /** The refusal, for people. */
+  message?: string | null;
+  /** What is needed: a permission; at a gate also `public` or `any`. */
+  needs?: string | null;
+  /** Everything that stands against it, in the order of the decision: the first decides. */
+  obstacles?: GateObstacle[];
+  /** The realm that is asked in. */
+  realm_id?: Id | null;
+  /** The pattern of the route that decides at the gate. */
+  route?: string | null;
+  /** The status of the answer: of `GET /auth/check`, or of the gate. */
+  status: number;
+  /** The token that is explained. */
+  token_id?: Id | null;
+}
+
+/** A gate with its definition. */
+export interface Gate {
+  /** When it was made. */
+  created_at: Timestamp;
+  /** The gate as it was set. */
+  definition: GateDefinition;
+  /** Its id, which the proxy's URL names. */
+  id: Id;
+  /** What its owner calls it. */
+  name: string;
+  /** When it was last changed. */
+  updated_at: Timestamp;
+  /** The URL that the proxy asks. */
+  url: string;
+  /** Routes that are valid but may be a mistake, one sentence each. */
+  warnings?: string[];
+}
+
+/** What a gate decides by. A request that no route matches is refused. */
+export interface GateDefinition {
+  /** Whose tokens come in: `own` (default), `any`, or a list of account ids besides the owner's. */
+  accounts?: unknown | undefined;
+  /** `fold` for services that ignore case in paths; `exact` by default. */
+  case?: string | undefined;
+  /** The hosts that clients use, without port. */
+  hosts: string[];
+  /** What the request log keeps: `route` (default) is the route's pattern, `path` the client's path. */
+  log?: string | undefined;
+  /** 1 to 64 lower-case letters, digits, hyphens and underscores. Optional in requests, whose path has it. */
+  name?: string | undefined;
+  /** Whether refusals name OAuth metadata of the first host; false by default. */
+  oauth?: boolean | undefined;
+  /** `pass` lets a browser's preflight requests through; `check` (default) does not. */
+  preflight?: string | undefined;
+  /** `none` (default), a realm id, or `{realm}.` before a host name. */
+  realm?: string | undefined;
+  /** The routes, at most 1,000. The most literal pattern decides. */
+  route?: GateRoute[] | undefined;
+  /** Whether sessions come in; false by default. */
+  sessions?: boolean | undefined;
+  /** Whether every answer carries a signed identity; false by default. */
+  sign?: boolean | undefined;
+  /** What the proxy takes off the path behind the gate. For explanations only. */
+  strip?: string | undefined;
+}
+
+/** One rule that keeps a request out. */
+export interface GateObstacle {
+  /** What to change. */
+  change: string;
+  /** Its code. */
+  code: string;
+  /** The rule, for people. */
+  message: string;
+}
+
+/** A route of a gate. It has exactly one of `public`, `any`, `permission`, `any_of` and `all_of`. */
+export interface GateRoute {
+  /** Permissions that are all needed. */
+  all_of?: string[] | null | undefined;
+  /** True if any credential that the gate accepts comes in. */
+  any?: boolean | null | undefined;
+  /** Permissions of which one is needed. */
+  any_of?: string[] | null | undefined;
+  /** What one request takes of the token's limits; 1 by default. */
+  cost?: number | null | undefined;
+  /** As the gate's, for this route. */
+  log?: string | null | undefined;
+  /** The methods; all if left out. GET includes HEAD. */
+  methods?: string[] | null | undefined;
+  /** The pattern: literal segments, `{name}` for one segment, and a last `**`. */
+  path: string;
+  /** The permission that is needed. */
+  permission?: string | null | undefined;
+  /** True if no credential is needed. */
+  public?: boolean | null | undefined;
+  /** `opaque` lets what `**` matches hold `%2F`, `;` and `//`; `canonical` by default. */
+  tail?: string | null | undefined;
+}
+
+/** A gate in a list. */
+export interface GateSummary {
+  /** When it was made. */
+  created_at: Timestamp;
+  /** The hosts that it answers for. */
+  hosts: string[];
+  /** Its id, which the proxy's URL names. */
+  id: Id;
+  /** What its owner calls it. */
+  name: string;
+  /** `none`, a realm id, or `{realm}.` before a host name. */
+  realm: string;
+  /** How many routes it has. */
+  routes: number;
+  /** When it was last changed. */
+  updated_at: Timestamp;
+  /** The URL that the proxy asks. */
+  url: string;
+}
+
+/** What a gate would answer, and why. Nothing is logged as a use of the credential. */
+export interface GateTest {
+  /** Whether the request would come in. */
+  allowed: boolean;
+  /** The code of the refusal. */
+  code?: string | null;
+  /** What the service calls the one whom the token is for. */
+  external_id?: string | null;
+  /** The refusal, for people. */
+  message?: string | null;
+  /** What that route needs: `public`, `any`, or permissions joined by spaces. */
+  needs?: string | null;
+  /** Everything that keeps the request out, in the order of the decision. */
+  obstacles?: GateObstacle[];
+  /** `X-Hoody-Permissions`. */
+  permissions?: string | null;
+  /** The realm that the request is in. */
+  realm_id?: Id | null;
+  /** The pattern of the route that decides. */
+  route?: string | null;
+  /** The status of the answer. */
+  status: number;
+  /** The token's alias, before it is encoded for `X-Hoody-Token-Alias`. */
+  token_alias?: string | null;
+  /** `X-Hoody-Token-Id`. */
+  token_id?: Id | null;
+  /** `X-Hoody-User-Id`, if the request would come in with a credential. */
+  user_id?: Id | null;
+}
+
 export type Id = string;
 
 /** What a login answers to `response_mode: intent`: proof that it succeeded, to be turned into a code. */
@@ -1055,6 +1244,32 @@ export interface ProjectSummary {
   total_processing_time: number;
 }
 
+/** A key to verify with. */
+export interface PublicKey {
+  /** `ed25519`. */
+  algorithm: string;
+  /** Its id. */
+  kid: string;
+  /** The same in Base64. */
+  public_key_b64: string;
+  /** The same in base64url without padding. */
+  public_key_b64url: string;
+  /** 64 lowercase hex digits. */
+  public_key_hex: string;
+}
+
+/** The keys that others verify signatures of this server with. */
+export interface PublicKeys {
+  /** The id of the one that signs now. */
+  active_kid: string;
+  /** The keys, the one that signs now first. During a rotation of the master key there are several. */
+  keys: PublicKey[];
+  /** How. */
+  signing_format: SigningFormat;
+  /** What they sign: `gate-identity`. */
+  usage: string[];
+}
+
 /** What anyone signed in may know of a token by its public key. */
 export interface PublicProfile {
   /** The key that was asked for: 64 lowercase hex digits. */
@@ -1257,6 +1472,14 @@ export interface SignedUp {
   email: string;
 }
 
+/** What is signed, and how. */
+export interface SigningFormat {
+  /** The header `X-Hoody-Identity` of a gate's answer. */
+  gate_identity: string;
+  /** For how many seconds it is valid. */
+  gate_identity_seconds: number;
+}
+
 /** Asks for a code that somebody can approve on another device. */
 export interface StartDevice {
   /** What is signing in, for the record. */
@@ -1277,6 +1500,20 @@ export interface TemplateInfo {
   origin: PermissionOrigin;
   /** The paths that it grants. */
   permissions: string[];
+}
+
+/** A request to try at a gate. */
+export interface TestGate {
+  /** Where the client is; where this request comes from unless told. */
+  address?: string | undefined;
+  /** The token or session that it carries; none unless told. */
+  credential?: Secret | undefined;
+  /** Its host, without port; the gate's first unless told. */
+  host?: string | undefined;
+  /** Its method. */
+  method: string;
+  /** Its path as the client sends it, with or without a query. */
+  path: string;
 }
 
 export type Timestamp = string;

@@ -5,6 +5,7 @@ mod alerts;
 mod auth;
 mod config;
 mod events;
+mod gates;
 mod ip;
 mod projects;
 mod realms;
@@ -115,6 +116,15 @@ enum Group {
     #[command(subcommand, visible_aliases = ["webhook", "hooks"], after_help = "EXAMPLES:
   hoody webhooks create --url https://example.com/hooks --event-type 'auth.token.*'")]
     Webhooks(webhooks::WebhooksCommand),
+    /// Gates: what a proxy asks before it lets a request through to another service
+    #[command(
+        subcommand,
+        visible_alias = "gate",
+        after_help = "EXAMPLES:
+  hoody gates set orders.toml
+  hoody gates test orders --path /orders/7 --token-stdin < token.txt"
+    )]
+    Gates(gates::GatesCommand),
     /// What looks wrong, and what is told of it
     #[command(
         subcommand,
@@ -230,6 +240,7 @@ fn dispatch(context: &Context, group: Group, whole: fn() -> clap::Command) -> Ru
         Group::Activity(command) => Box::pin(activity::run(context, command)),
         Group::Events(command) => Box::pin(events::run(context, command)),
         Group::Webhooks(command) => Box::pin(webhooks::run(context, command)),
+        Group::Gates(command) => Box::pin(gates::run(context, command)),
         Group::Alerts(command) => Box::pin(alerts::run(context, command)),
         Group::Ip(command) => Box::pin(ip::run(context, command)),
         Group::Config(command) => Box::pin(config::run(context, command)),

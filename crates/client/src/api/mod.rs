@@ -3,6 +3,7 @@
 mod activity;
 mod alerts;
 mod events;
+mod gates;
 mod projects;
 mod realms;
 mod sessions;
@@ -18,6 +19,7 @@ mod webhooks;
 pub use activity::{Activity, ActivityList, ActivityQuery};
 pub use alerts::{AlertList, AlertQuery, Alerts};
 pub use events::{EventQuery, EventStream, Events, StreamQuery, Streamed};
+pub use gates::Gates;
 pub use projects::{MemberQuery, Members, ProjectQuery, Projects, SortOrder};
 pub use realms::Realms;
 pub use sign_in::{Device, Poll};

@@ -1,6 +1,6 @@
 //! Signing in, staying so, and leaving (`contract/authentication.md`).
 
-use hoody_core::wire::{Login, LoginAnswer, Profile, Refresh, RefreshData, Secret};
+use hoody_core::wire::{Explain, Explanation, Login, LoginAnswer, Profile, Refresh, RefreshData, Secret};
 
 use crate::call::Call;
 use crate::client::Client;
@@ -60,5 +60,14 @@ impl Client {
     /// 401 and 403, with the code that names the reason; `VALIDATION_ERROR` when there is no such permission.
     pub async fn check(&self, permission: impl Into<Option<&str>>) -> Result<(), Error> {
         Call::get("auth/check").query("permission", permission.into()).done(self).await
+    }
+
+    /// `POST /auth/explain`: whether something would be allowed, and everything that stands against it: with a
+    /// session about the account's tokens and gates, with a token about itself.
+    ///
+    /// # Errors
+    /// `TOKEN_NOT_FOUND`, `GATE_NOT_FOUND`, 422 when there is no such permission.
+    pub async fn explain(&self, asked: &Explain) -> Result<Explanation, Error> {
+        Call::post("auth/explain").json(asked).send(self).await
     }
 }

@@ -3,8 +3,11 @@
 
 pub mod block;
 mod bytes;
+mod place;
 pub mod redact;
 pub mod usage;
+
+pub use place::{Place, Via};
 
 use crate::grant::Credential;
 use crate::id::RealmId;
@@ -88,7 +91,7 @@ pub struct Record<'a> {
     pub series: Series,
     /// Who asked; `None` for somebody who was signing in.
     pub credential: Option<Credential>,
-    /// The path, without the query.
+    /// Where it took place: the text of a [`Place`].
     pub path: &'a str,
     /// The rule that refused it.
     pub reason: Option<&'a str>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::PageMetadata;
-use crate::id::{LogRowId, RealmId, SessionId, TokenId, UserId};
+use crate::id::{GateId, LogRowId, RealmId, SessionId, TokenId, UserId};
 use crate::time::Timestamp;
 
 /// One request of the account. Fields after `user_agent` up to `created_at` are this server's own.
@@ -19,9 +19,10 @@ pub struct ActivityRow {
     /// The realm that the host named.
     #[serde(default)]
     pub realm_id: Option<RealmId>,
-    /// The method; `OTHER` for one that is no route's.
+    /// The method; `OTHER` for one that is no route's. At a gate it is that of the client's request.
     pub method: String,
-    /// The path, without the query; `[redacted]` stands for a part that looks like a credential.
+    /// The path, without the query; `[redacted]` stands for a part that looks like a credential. At a gate it is the
+    /// route's pattern, or the client's path if the gate logs paths; empty if no route matched.
     pub path: String,
     /// The status of the answer; 499 when the client left before it.
     pub status_code: u16,
@@ -42,6 +43,15 @@ pub struct ActivityRow {
     /// The permission that it needed.
     #[serde(default)]
     pub permission: Option<String>,
+    /// `gate` or `ext_authz` if a proxy asked about a request to another service; null for a request to this API.
+    #[serde(default)]
+    pub via: Option<String>,
+    /// The gate that decided; null if the proxy's URL named the permission itself.
+    #[serde(default)]
+    pub gate_id: Option<GateId>,
+    /// The host of the client's request, if a proxy asked about one.
+    #[serde(default)]
+    pub host: Option<String>,
     /// How long it took, in microseconds.
     #[serde(default)]
     pub duration_us: u64,

@@ -10,7 +10,9 @@ mod activity;
 mod alerts;
 mod envelope;
 mod events;
+mod gates;
 mod history;
+mod meta;
 mod permissions;
 mod projects;
 mod realms;
@@ -34,7 +36,11 @@ pub use events::{
     CleanUpEvents, CleanedEvents, DeleteEvents, DeletedEvents, Event, EventActor, EventList, EventPagination,
     EventStats,
 };
+pub use gates::{
+    Explain, Explanation, Gate, GateDefinition, GateObstacle, GateRoute, GateSummary, GateTest, TestGate,
+};
 pub use history::{PageMetadata, SecurityEvent, SecurityHistoryEnvelope};
+pub use meta::{JsonWebKey, KeySet, PublicKey, PublicKeys, SigningFormat};
 pub use permissions::{PermissionCatalogue, PermissionInfo, PermissionOrigin, PermissionState, TemplateInfo};
 pub use projects::{
     CreateMember, CreateProject, DeletedContainer, DeletedCounts, DeletedItems, DeletedProject, MemberUser,

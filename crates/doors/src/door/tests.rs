@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::answer::{CODE, IDENTITY, PERMISSIONS, SIGNED, USER_ID, permissions};
 use crate::identity::Signer;
-use crate::judge::{Holder, decide, explain_gate};
+use crate::judge::{Holder, Passed, decide, explain_gate};
 use crate::table::Definition;
 use futures_util::FutureExt;
 use hoody_core::address::AddressList;
@@ -125,7 +125,7 @@ impl Judge for Fake {
         })
     }
 
-    fn passed(&self, _: Option<&Question<'_>>, refusal: Option<&Refusal>) {
+    fn passed(&self, _: Passed<'_>, refusal: Option<&Refusal>) {
         self.passed.lock().unwrap().push(refusal.map(Refusal::name));
     }
 

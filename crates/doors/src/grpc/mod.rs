@@ -22,7 +22,7 @@ use http_body_util::{BodyExt, Limited};
 use crate::answer::{IDENTITY, SIGNED, refused};
 use crate::ask::{Ask, Asked, Original, credential_of};
 use crate::door::decided;
-use crate::judge::Judge;
+use crate::judge::{Judge, Passed};
 use crate::refusal::Refusal;
 use messages::{Check, allow, deny, health, service_of_health};
 
@@ -153,7 +153,7 @@ async fn checked<J: Judge>(judge: &J, server: Server<'_>, check: &Check<'_>) -> 
     let ask = match ask(check) {
         Ok(ask) => ask,
         Err(refusal) => {
-            judge.passed(None, Some(&refusal));
+            judge.passed(Passed::default(), Some(&refusal));
             return refuse(&refusal, server.realm, None);
         }
     };
@@ -188,6 +188,12 @@ fn ask<'a>(check: &Check<'a>) -> Result<Ask<'a>, Refusal> {
     };
     let is_preflight = check.method == "OPTIONS" && check.has_origin && check.has_request_method;
     Ok(Ask { asked, original: Some(original), address, credential, is_preflight })
+}
+
+/// What Envoy is told when nothing can be decided, or a decision cannot be logged.
+#[must_use]
+pub fn unavailable() -> Response<Frames> {
+    refuse(&Refusal::Unavailable, "", None)
 }
 
 fn refuse(refusal: &Refusal, realm: &str, resource: Option<&str>) -> Response<Frames> {

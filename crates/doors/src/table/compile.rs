@@ -32,6 +32,8 @@ pub struct Gate {
     pub resource: Option<Box<str>>,
     /// Whether preflight requests of browsers pass.
     pub preflight: bool,
+    /// Whether the request log keeps paths that no row matches.
+    pub logs_paths: bool,
     accounts: Accounts,
     hosts: Box<[Box<str>]>,
     realm: RealmRule,
@@ -75,6 +77,16 @@ pub enum Need {
     Gone,
 }
 
+impl Row {
+    fn bytes(&self) -> usize {
+        let need = match &self.need {
+            Need::AnyOf(permissions) | Need::AllOf(permissions) => size_of_val(&**permissions),
+            Need::Public | Need::Any | Need::One(_) | Need::Gone => 0,
+        };
+        size_of::<Self>() + self.path.len() + self.scope.len() + need
+    }
+}
+
 impl Need {
     /// Whether a credential that `holds` these permissions has what it takes.
     pub fn is_met(&self, holds: impl Fn(AnyPermission) -> bool) -> bool {
@@ -97,6 +109,15 @@ struct Node {
     here: Claims,
     /// The rows whose pattern has `**` here.
     tail: Claims,
+}
+
+impl Node {
+    fn bytes(&self) -> usize {
+        let entry = size_of::<(Box<[u8]>, u32)>();
+        let literals: usize = self.literals.iter().map(|(literal, _)| entry + literal.len()).sum();
+        let claims = self.here.named.len() + self.tail.named.len();
+        size_of::<Self>() + literals + claims * size_of::<(u8, u32)>()
+    }
 }
 
 /// The rows of one pattern: those that name methods, and the one that names none.
@@ -131,6 +152,7 @@ impl Gate {
             sign: definition.sign,
             resource: definition.hosts.first().filter(|_| definition.oauth).map(|host| host.as_str().into()),
             preflight: definition.preflight,
+            logs_paths: definition.log == Some(Log::Path),
             accounts: definition.accounts.clone(),
             hosts: definition.hosts.iter().map(|host| host.as_str().into()).collect(),
             realm: definition.realm.clone(),
@@ -204,6 +226,19 @@ impl Gate {
                 Accounts::Listed(accounts) => accounts.binary_search(&account).is_ok(),
                 Accounts::Any => true,
             }
+    }
+
+    /// About how many bytes it takes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let accounts = match &self.accounts {
+            Accounts::Listed(accounts) => size_of_val(accounts.as_slice()),
+            Accounts::Own | Accounts::Any => 0,
+        };
+        let hosts: usize = self.hosts.iter().map(|host| size_of::<Box<str>>() + host.len()).sum();
+        let rows: usize = self.rows.iter().map(Row::bytes).sum();
+        let nodes: usize = self.nodes.iter().map(Node::bytes).sum();
+        size_of::<Self>() + accounts + hosts + rows + nodes
     }
 
     /// How many rows it has.

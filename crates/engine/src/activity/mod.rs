@@ -25,7 +25,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hoody_core::activity::{self, Record, Series};
+use hoody_core::activity::{self, Place, Record, Series};
 use hoody_core::grant::Credential;
 use hoody_core::id::{Id, UserId, noun};
 use hoody_core::time::{DAY, SECOND, Timestamp};
@@ -33,7 +33,7 @@ use hoody_core::wire;
 use tokio::sync::Mutex;
 
 pub use keeper::put_days_together;
-pub use queue::{Queue, What};
+pub use queue::{AtGate, Queue, What};
 
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
@@ -108,6 +108,7 @@ pub struct Logged {
     pub series: Series,
     /// `None` for somebody who was signing in.
     pub credential: Option<Credential>,
+    /// Where it took place: the text of a [`Place`].
     pub path: String,
     /// The rule that refused it: [`hoody_core::grant::Deny::name`], or why a login failed.
     pub reason: Option<String>,
@@ -212,12 +213,21 @@ impl Logged {
             Some(Credential::Session(id)) => (None, Some(id)),
             None => (None, None),
         };
+        let (via, gate_id, host, path) = match Place::parse(&self.path) {
+            Place::Here(path) => (None, None, None, path),
+            Place::Gate { via, gate, host, path } => {
+                (Some(via.word().to_owned()), gate, (!host.is_empty()).then(|| host.to_owned()), path)
+            }
+        };
         wire::ActivityRow {
             id: self.id(),
             user_id: self.account,
             realm_id: self.series.realm,
             method: self.series.method.name().to_owned(),
-            path: self.path,
+            path: path.to_owned(),
+            via,
+            gate_id,
+            host,
             status_code: self.series.status,
             ip_address: self.address,
             user_agent: self.agent,

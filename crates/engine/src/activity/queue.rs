@@ -12,9 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hoody_core::activity::redact::{MAX_AGENT, MAX_PATH};
-use hoody_core::activity::{Method, Series};
+use hoody_core::activity::{Method, Series, Via};
 use hoody_core::grant::Credential;
-use hoody_core::id::{RealmId, UserId};
+use hoody_core::id::{GateId, RealmId, UserId};
 use hoody_core::permissions::AnyPermission;
 use hoody_core::time::Timestamp;
 use tokio::sync::{Notify, watch};
@@ -38,13 +38,23 @@ pub struct What<'a> {
     pub realm: Option<RealmId>,
     pub address: IpAddr,
     pub permission: Option<AnyPermission>,
-    pub method: &'a http::Method,
+    pub method: &'a str,
     pub status: u16,
     pub reason: Option<&'static str>,
     pub path: &'a str,
     pub agent: Option<&'a [u8]>,
+    /// The gate that was asked, for a request to another service; its `path` is then that request's.
+    pub gate: Option<AtGate<'a>>,
     pub at: Timestamp,
     pub micros: u64,
+}
+
+/// At which gate a proxy asked, and about which host.
+#[derive(Debug, Clone, Copy)]
+pub struct AtGate<'a> {
+    pub via: Via,
+    pub gate: Option<GateId>,
+    pub host: &'a str,
 }
 
 /// A row that waits; its texts are in the buffer beside it.
@@ -61,6 +71,8 @@ pub(super) struct Entry {
     /// How many bytes of the texts are its path, and then its agent.
     pub(super) path: usize,
     pub(super) agent: Option<usize>,
+    /// The gate, and how many bytes after the agent are its host.
+    pub(super) gate: Option<(Via, Option<GateId>, usize)>,
 }
 
 /// Rows with their texts, one after the other.
@@ -201,16 +213,20 @@ impl Queue {
         let agent = what.agent.map(|agent| &agent[..agent.len().min(MAX_AGENT)]);
         pending.buffer.texts.extend_from_slice(path);
         pending.buffer.texts.extend_from_slice(agent.unwrap_or_default());
+        let host = what.gate.map_or("", |gate| gate.host).as_bytes();
+        let host = &host[..host.len().min(MAX_PATH)];
+        pending.buffer.texts.extend_from_slice(host);
         pending.buffer.entries.push(Entry {
             account: what.account,
             credential: what.credential,
             series: Series {
                 status: what.status,
-                method: Method::of(what.method.as_str()),
+                method: Method::of(what.method),
                 realm: what.realm,
                 // One that was refused read nothing.
                 reads_log: what.status == 200
-                    && what.method == http::Method::GET
+                    && what.method == "GET"
+                    && what.gate.is_none()
                     && what.path.starts_with(OWN_PATH),
             },
             address: what.address,
@@ -220,6 +236,7 @@ impl Queue {
             micros: what.micros,
             path: path.len(),
             agent: agent.map(<[u8]>::len),
+            gate: what.gate.map(|gate| (gate.via, gate.gate, host.len())),
         });
         pending.left += 1;
         let (place, is_high) = (pending.left, pending.buffer.entries.len() == HIGH);

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hoody_core::activity::block::{Builder, Packed};
-use hoody_core::activity::{Record, hour, redact};
-use hoody_core::id::UserId;
+use hoody_core::activity::{Place, Record, Via, hour, redact};
+use hoody_core::id::{GateId, UserId};
 use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::time::Timestamp;
 
@@ -110,7 +110,10 @@ impl Writer {
             from += entry.path;
             let agent = entry.agent.map(|length| &taken.buffer.texts[from..from + length]);
             from += entry.agent.unwrap_or_default();
-            texts.clean(path, agent, entry.address);
+            let gate =
+                entry.gate.map(|(via, gate, length)| (via, gate, &taken.buffer.texts[from..from + length]));
+            from += entry.gate.map_or(0, |(.., length)| length);
+            texts.clean((path, gate), agent, entry.address);
             seq += 1;
             let at = self.last_at.map_or(entry.at, |last| last.max(entry.at));
             self.last_at = Some(at);
@@ -119,7 +122,7 @@ impl Writer {
                 at,
                 series: entry.series,
                 credential: entry.credential,
-                path: &texts.path.1,
+                path: &texts.place,
                 reason: entry.reason,
                 permission: entry.permission.map(|leaf| catalogues(own).path(leaf)),
                 address: &texts.address.1,
@@ -178,18 +181,32 @@ impl Writer {
     }
 }
 
+/// The door, the gate and the host of a question.
+type At<'a> = (Via, Option<GateId>, &'a [u8]);
+
 /// The texts of a row, cleaned; most often they are those of the row before.
 #[derive(Debug, Default)]
 struct Cleaned {
-    path: (Vec<u8>, String),
+    path: Vec<u8>,
+    gate: Option<(Via, Option<GateId>, Vec<u8>)>,
+    place: String,
     agent: (Option<Vec<u8>>, Option<String>),
     address: (Option<IpAddr>, String),
 }
 
 impl Cleaned {
-    fn clean(&mut self, path: &[u8], agent: Option<&[u8]>, address: IpAddr) {
-        if self.path.0 != path {
-            self.path = (path.to_owned(), redact::path(&String::from_utf8_lossy(path)).into_owned());
+    fn clean(&mut self, (path, gate): (&[u8], Option<At<'_>>), agent: Option<&[u8]>, address: IpAddr) {
+        let known = self.gate.as_ref().map(|(via, gate, host)| (*via, *gate, host.as_slice()));
+        if self.path != path || known != gate {
+            self.path = path.to_owned();
+            self.gate = gate.map(|(via, gate, host)| (via, gate, host.to_owned()));
+            let (path, host) =
+                (String::from_utf8_lossy(path), gate.map(|(.., host)| host).unwrap_or_default());
+            let (path, host) = (redact::path(&path), String::from_utf8_lossy(host));
+            // A client may have put a secret into a host, too.
+            let host = redact::path(&host);
+            let place = gate.map(|(via, gate, _)| Place::Gate { via, gate, host: &host, path: &path });
+            self.place = place.unwrap_or(Place::Here(&path)).to_text();
         }
         if self.agent.0.as_deref() != agent {
             self.agent = (agent.map(<[u8]>::to_owned), agent.and_then(redact::agent));

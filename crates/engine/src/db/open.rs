@@ -322,6 +322,7 @@ pub(super) fn sqlite_migrator() -> Migrator {
         (14, "alerts", include_str!("../../migrations/sqlite/0014_alerts.sql")),
         (16, "confirmed polls", include_str!("../../migrations/sqlite/0016_confirmed_polls.sql")),
         (17, "own permissions", include_str!("../../migrations/sqlite/0017_own_permissions.sql")),
+        (18, "gates", include_str!("../../migrations/sqlite/0018_gates.sql")),
     ])
 }
 
@@ -344,6 +345,7 @@ fn postgres_migrator() -> Migrator {
         (15, "activity hours", include_str!("../../migrations/postgres/0015_activity_hours.sql")),
         (16, "confirmed polls", include_str!("../../migrations/postgres/0016_confirmed_polls.sql")),
         (17, "own permissions", include_str!("../../migrations/postgres/0017_own_permissions.sql")),
+        (18, "gates", include_str!("../../migrations/postgres/0018_gates.sql")),
     ])
 }
 

@@ -1,7 +1,7 @@
 //! The feed's statements. The head's row is locked until COMMIT: positions follow the order of commits
 //! and leave no gap, so nothing slow may come after `append`.
 
-use hoody_core::id::{SessionId, TokenId, UserId};
+use hoody_core::id::{GateId, SessionId, TokenId, UserId};
 use hoody_core::time::Timestamp;
 
 use super::{Actor, Change};
@@ -73,6 +73,7 @@ fn forget_columns(forget: Forget) -> (&'static str, Vec<u8>) {
         Forget::Session(id) => ("session", id.bytes().to_vec()),
         // The column takes the bytes of an id; an older node reads every grant again.
         Forget::Catalogue => ("catalogue", vec![0; 12]),
+        Forget::Gate(id) => ("gate", id.bytes().to_vec()),
     }
 }
 
@@ -109,6 +110,7 @@ fn read_forget(row: &Row) -> Result<Option<Forget>, DbError> {
         "token" => Some(Forget::Token(TokenId::from_bytes(id))),
         "session" => Some(Forget::Session(SessionId::from_bytes(id))),
         "catalogue" => Some(Forget::Catalogue),
+        "gate" => Some(Forget::Gate(GateId::from_bytes(id))),
         _ => None,
     })
 }

@@ -10,6 +10,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hoody_core::extras::Label;
 use hoody_core::grant::{Credential, Grant};
 use hoody_core::memory::SHARED;
 use hoody_core::secret::Digest;
@@ -209,6 +210,38 @@ impl Cache {
         true
     }
 
+    /// Whether nothing of this was forgotten since a read that began at `epoch`.
+    pub(super) fn holds_since(&self, epoch: Epoch, what: &[Forget]) -> bool {
+        epoch.0 >= self.floor.load(Ordering::SeqCst)
+            && what.iter().all(|id| self.slots.forgotten_at(*id) <= epoch.0)
+    }
+
+    /// Puts a label that was read at `epoch` beside the grant of this credential, unless something that it concerns
+    /// was forgotten since. Its use stays noted.
+    pub(super) fn put_label(&self, digest: &Digest, label: &Label, epoch: Epoch) {
+        let key = Key::of(digest);
+        let mut ring = self.lock();
+        let grants = self.grants.pin();
+        let Some(old) = grants.get(&key) else { return };
+        let mut grant = old.grant.clone();
+        grant.limits.extras = grant.limits.extras.labelled(label.clone());
+        let cached = Cached {
+            grant,
+            usage: old.usage.again(),
+            claims: old.claims.clone(),
+            good_at: AtomicU64::new(epoch.0),
+            is_referenced: AtomicBool::new(true),
+        };
+        let (before, bytes) = (old.bytes(), cached.bytes());
+        if epoch.0 < ring.floor || !self.is_good(&cached) || bytes > self.capacity {
+            return;
+        }
+        grants.insert(key, cached);
+        ring.held = ring.held - before + bytes;
+        ring.unconfirmed.push(key);
+        self.evict(&mut ring, 0);
+    }
+
     /// Remembers that nobody has a grant by it, if nothing at all was forgotten since `epoch`.
     pub(super) fn insert_unknown(&self, digest: Digest, none: NoGrant, epoch: Epoch) {
         let _ring = self.lock();
@@ -399,6 +432,62 @@ mod tests {
     #[test]
     fn a_grant_without_extras_counts_176_bytes() {
         assert_eq!(bytes(), 176);
+    }
+
+    #[test]
+    fn a_label_stays_with_its_grant_until_that_is_forgotten() {
+        let cache = Cache::new(1 << 20);
+        let label = Label::of("ci-runner", None, None).unwrap();
+        let shown = |cache: &Cache| {
+            let found = cache.get(&digest(1)).unwrap();
+            found.grant.limits.extras.label().map(|label| label.alias().to_owned())
+        };
+        assert!(cache.insert(&found(1, 1, &[1]), cache.epoch()));
+        let plain = cache.bytes();
+        let at = Timestamp::from_millis(1_000_000);
+        let (recorder, mut notes) = crate::grants::usage::Recorder::channel();
+        let note = |cache: &Cache| {
+            cache.with(&digest(1), |cached| {
+                recorder.note(&cached.usage, token(1), at, "::1".parse().unwrap());
+            });
+        };
+        note(&cache);
+        cache.put_label(&digest(1), &label, cache.epoch());
+        assert_eq!(shown(&cache).as_deref(), Some("ci-runner"));
+        assert!(cache.bytes() > plain && cache.bytes() < 260, "{}", cache.bytes());
+        // That it was used is known still.
+        note(&cache);
+        assert_eq!(notes.drain().len(), 1);
+        // One that was read before something changed is not put beside what was read after.
+        let before = cache.epoch();
+        cache.forget(&[Forget::Token(token(1))]);
+        cache.insert(&found(1, 1, &[1]), cache.epoch());
+        cache.put_label(&digest(1), &label, before);
+        assert_eq!(shown(&cache), None);
+        cache.put_label(&digest(2), &label, cache.epoch());
+        assert!(cache.get(&digest(2)).is_none(), "a label alone is no grant");
+    }
+
+    #[test]
+    fn what_others_keep_holds_until_it_is_forgotten() {
+        let cache = Cache::new(1 << 20);
+        let gate = |n| Forget::Gate(hoody_core::id::GateId::from_bytes([n; 12]));
+        let at = cache.epoch();
+        let what = [gate(1), Forget::Catalogue];
+        assert!(cache.holds_since(at, &what));
+        cache.forget(&[gate(2)]);
+        assert!(cache.holds_since(at, &what));
+        for forgotten in [gate(1), Forget::Catalogue] {
+            let at = cache.epoch();
+            assert!(cache.holds_since(at, &what));
+            cache.forget(&[forgotten]);
+            assert!(!cache.holds_since(at, &what) && cache.holds_since(cache.epoch(), &what));
+        }
+        for forget in [Cache::forget_all, Cache::forget_unconfirmed, Cache::read_all_again] {
+            let at = cache.epoch();
+            forget(&cache);
+            assert!(!cache.holds_since(at, &what) && cache.holds_since(cache.epoch(), &what));
+        }
     }
 
     #[test]

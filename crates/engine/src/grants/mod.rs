@@ -14,6 +14,7 @@ mod cache;
 mod caller;
 mod cold;
 mod gate;
+mod label;
 mod ring;
 pub mod session_row;
 mod slots;
@@ -26,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hoody_core::grant::{Credential, Grant};
-use hoody_core::id::{SessionId, TokenId, UserId};
+use hoody_core::id::{GateId, SessionId, TokenId, UserId};
 use hoody_core::permissions::own::{Interner, OwnCatalogue};
 use hoody_core::secret::{Digest, TokenText};
 use hoody_core::session::{self, Kind};
@@ -75,7 +76,13 @@ pub enum Forget {
     Session(SessionId),
     /// The operator's catalogue, and every grant that follows it.
     Catalogue,
+    /// A gate for another service. No grant depends on it.
+    Gate(GateId),
 }
+
+/// When something was read that depends on what can be forgotten: to be noted before the read begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadAt(cache::Epoch);
 
 /// Why there is no grant for a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -283,6 +290,22 @@ impl Grants {
     /// Forgets; when it returns, no request on this node will be answered from what was known before.
     pub fn forget(&self, what: &[Forget]) {
         self.cache.forget(what);
+    }
+
+    /// To be noted before something is read that somebody else keeps in memory.
+    pub fn read_at(&self) -> ReadAt {
+        ReadAt(self.cache.epoch())
+    }
+
+    /// Whether nothing of this was forgotten since. It may be answered from only while this node is fresh
+    /// ([`Grants::is_fresh`]).
+    pub fn holds_since(&self, ReadAt(epoch): ReadAt, what: &[Forget]) -> bool {
+        self.cache.holds_since(epoch, what)
+    }
+
+    /// When the operator's catalogue was last forgotten, for whoever keeps what was made of one.
+    pub fn catalogue_epoch(&self) -> u64 {
+        self.cache.catalogue_epoch()
     }
 
     /// Forgets everything: the database is not the one that was read.

@@ -2,7 +2,7 @@
 //! descends from.
 
 use hoody_core::address::AddressList;
-use hoody_core::extras::Extras;
+use hoody_core::extras::{Extras, Label};
 use hoody_core::grant::{Bounds, Credential, Grant, Realms};
 use hoody_core::id::{RealmId, TokenId, UserId};
 use hoody_core::lineage::{Lineage, Link};
@@ -38,6 +38,7 @@ const LINEAGE_BY_DIGEST: &str = lineage!("t.digest = $1");
 const LINEAGE_BY_ID: &str = lineage!("t.id = $1");
 const REKEY: &str = "UPDATE tokens SET digest = $1, key_id = $2 WHERE digest = $3 \
      AND EXISTS (SELECT 1 FROM master_keys WHERE id = $2 AND retired_at IS NULL)";
+const LABEL: &str = "SELECT alias, external_id, meta FROM tokens WHERE id = $1";
 const DELETED: &str = "SELECT user_id, id FROM deleted_tokens WHERE digest = $1";
 const USE: &str = "UPDATE tokens SET last_used_at = $2, last_used_ip = $3 \
      WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2 - $4)";
@@ -60,6 +61,17 @@ pub(super) async fn find_deleted(
 ) -> Result<Option<(UserId, TokenId)>, DbError> {
     let row = on.into().find(DELETED, args![&digest.bytes()[..]]).await?;
     row.map(|row| Ok((row.get("user_id")?, row.get("id")?))).transpose()
+}
+
+/// The label of the token with this id, where it has any text; `None` where there is no such token.
+pub(super) async fn find_label(on: impl Into<On<'_>>, id: TokenId) -> Result<Option<Option<Label>>, DbError> {
+    let row = on.into().find(LABEL, args![id]).await?;
+    row.map(|row| {
+        let (alias, external_id): (String, Option<String>) = (row.get("alias")?, row.get("external_id")?);
+        let meta: Option<String> = row.get("meta")?;
+        Ok(Label::of(&alias, external_id.as_deref(), meta.as_deref()))
+    })
+    .transpose()
 }
 
 /// The grant of the token with this id.

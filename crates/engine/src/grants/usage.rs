@@ -47,6 +47,11 @@ impl Usage {
     pub fn last(at: Option<Timestamp>) -> Self {
         Self(AtomicU32::new(at.map_or(0, second)))
     }
+
+    /// The same again, for a grant that takes the place of another.
+    pub(super) fn again(&self) -> Self {
+        Self(AtomicU32::new(self.0.load(Ordering::Relaxed)))
+    }
 }
 
 fn second(at: Timestamp) -> u32 {

@@ -7,6 +7,7 @@
 pub mod file;
 pub mod load;
 pub mod sealed;
+mod signing;
 pub mod store;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use hoody_core::session::SessionKey;
 use hoody_core::totp::{BACKUP_LENGTH, BackupKey};
 
 pub use load::{KeySource, check, init, load};
+pub use signing::{SigningKey, verify};
 use zeroize::Zeroizing;
 
 use crate::clock::entropy;
@@ -69,6 +71,7 @@ struct OneKey {
     one_time: OneTimeKey,
     checkpoint: CheckpointKey,
     cursors: CursorKey,
+    signing: Arc<SigningKey>,
 }
 
 impl OneKey {
@@ -83,6 +86,7 @@ impl OneKey {
             one_time: OneTimeKey::derive(key, database_id),
             checkpoint: CheckpointKey::derive(key, database_id),
             cursors: CursorKey::derive(key, database_id),
+            signing: Arc::new(SigningKey::derive(key, database_id)),
         }
     }
 }
@@ -238,6 +242,17 @@ impl Keys {
     /// The keys that sessions are signed and read with, and the name of the first.
     pub fn sessions(&self) -> Arc<[SessionKey]> {
         Arc::clone(&self.held().sessions)
+    }
+
+    /// The key that signs for other services.
+    pub fn signing_key(&self) -> Arc<SigningKey> {
+        Arc::clone(&self.held().first().signing)
+    }
+
+    /// Every key that other services may find a signature by: the one that signs first, then one that will and those
+    /// that did.
+    pub fn signing_keys(&self) -> Vec<Arc<SigningKey>> {
+        self.held().keys.iter().map(|key| Arc::clone(&key.signing)).collect()
     }
 
     /// The key that signs the audit log.

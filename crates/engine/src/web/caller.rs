@@ -12,7 +12,7 @@ use axum::extract::FromRequestParts;
 use hoody_core::address::client_address;
 use hoody_core::grant::{Accepts, Attempt, Credential, Deny, Grant, Rule, decide};
 use hoody_core::host::{HostError, host_of_request, realm_of_host};
-use hoody_core::id::{RealmId, UserId};
+use hoody_core::id::{RealmId, SessionId, UserId};
 use hoody_core::invalid::Invalid;
 use hoody_core::permissions::AnyPermission;
 use hoody_core::secret::of_authorization;
@@ -269,17 +269,23 @@ pub async fn judge(parts: &Parts, text: &str, access: &Access, rule: Rule) -> Re
     Ok(AnyCaller { found, attempt })
 }
 
-/// A session that is over has no grant, but it says whose it was, and that we signed it.
 fn note_session(visit: &Visit, text: &str, access: &Access, origin: Origin, none: NoGrant) {
-    if !matches!(none, NoGrant::Unknown | NoGrant::Expired) || !session::looks_like_jwt(text) {
-        return;
-    }
-    if let Ok(claims) = session::verify(text, &access.keys.sessions())
-        && claims.kind == session::Kind::Access
+    if matches!(none, NoGrant::Unknown | NoGrant::Expired)
+        && let Some((account, session)) = ended_session(text, access)
     {
-        let credential = Some(Credential::Session(claims.sid));
-        visit.note(Who { account: claims.sub, credential, origin, permission: None });
+        let credential = Some(Credential::Session(session));
+        visit.note(Who { account, credential, origin, permission: None });
     }
+}
+
+/// A session that is over has no grant, but it says whose it was, and that we signed it.
+#[must_use]
+pub fn ended_session(text: &str, access: &Access) -> Option<(UserId, SessionId)> {
+    if !session::looks_like_jwt(text) {
+        return None;
+    }
+    let claims = session::verify(text, &access.keys.sessions()).ok()?;
+    (claims.kind == session::Kind::Access).then_some((claims.sub, claims.sid))
 }
 
 /// `Bearer <credential>`, or an `hdy_` token as it is (`contract/README.md` 5).

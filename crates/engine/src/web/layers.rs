@@ -45,8 +45,8 @@ const WRONG_CREDENTIAL: &str = "Bearer realm=\"hoody\", error=\"invalid_token\""
 
 /// Decides what is asked most before the router. What it does not allow, the router judges and answers.
 pub trait FastPath: Send + Sync {
-    /// Whether a request is a question whose answer is yes: 204. Waits for nothing and allocates nothing.
-    fn is_allowed(&self, head: Head<'_>, method: &Method) -> bool;
+    /// The answer to a request that is a question whose answer is yes. Waits for nothing.
+    fn answer(&self, head: Head<'_>, method: &Method) -> Option<Response>;
 }
 
 /// What answers some requests in place of the router.
@@ -90,7 +90,7 @@ struct EdgeShared {
     memory: Arc<Memory>,
     /// Names requests: a number that starts anywhere.
     next_id: AtomicU64,
-    /// Requests that were answered before the router, all with 204.
+    /// Requests that were answered before the router, all with 2xx.
     hot: metrics::Counter,
 }
 
@@ -117,21 +117,17 @@ impl Edge {
         self.shared.access.trusted_proxies.contains(peer)
     }
 
-    /// The answer to a check of a credential that is in the cache and may; else the request is for
+    /// The answer to a question about a credential that is in the cache and may; else the request is for
     /// [`handle`](Self::handle).
     pub fn answer_hot<B>(&self, connection: &Connection, request: &Request<B>) -> Option<Response> {
         let shared = &self.shared;
         let peer = connection.peer;
         // As anywhere on the way: a panic costs one answer. The router's way says what is wrong.
         let head = Head::from_peer(peer.ip(), request);
-        let judge = AssertUnwindSafe(|| shared.fast_path.is_allowed(head, request.method()));
-        if !std::panic::catch_unwind(judge).unwrap_or(false) {
-            return None;
-        }
+        let judge = AssertUnwindSafe(|| shared.fast_path.answer(head, request.method()));
+        let response = std::panic::catch_unwind(judge).ok().flatten()?;
         shared.hot.increment(1);
         connection.note_known();
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NO_CONTENT;
         Some(response)
     }
 
@@ -258,7 +254,8 @@ fn challenge(response: &mut Response) {
         Some(Deny::Unknown | Deny::Revoked | Deny::Disabled | Deny::Expired)
     );
     let value = if is_wrong { WRONG_CREDENTIAL } else { NO_CREDENTIAL };
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(value));
+    // A gate has said it in its own words.
+    response.headers_mut().entry(WWW_AUTHENTICATE).or_insert(HeaderValue::from_static(value));
 }
 
 fn hex(id: u64) -> Option<HeaderValue> {
@@ -360,11 +357,12 @@ impl<'a> Seen<'a> {
             realm: who.origin.realm,
             address: who.origin.address,
             permission: who.permission,
-            method: &self.method,
+            method: self.method.as_str(),
             status,
             reason,
             path: self.uri.path(),
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
+            gate: None,
             at: self.shared.access.now(),
             micros: micros.unsigned_abs(),
         })

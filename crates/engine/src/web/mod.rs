@@ -3,6 +3,7 @@
 pub mod access;
 pub mod body;
 pub mod caller;
+pub mod calls;
 pub mod connection;
 pub mod envelope;
 mod handshakes;

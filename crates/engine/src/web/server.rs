@@ -34,7 +34,7 @@ use crate::tasks;
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 /// How long running requests may take once the end was asked for.
-const LAST_REQUESTS: Duration = Duration::from_secs(8);
+pub(super) const LAST_REQUESTS: Duration = Duration::from_secs(8);
 /// How many connections are held at a time, files permitting.
 const MAX_CONNECTIONS: usize = 16_384;
 /// How many there are at least, and so few that it is worth a warning.
@@ -87,6 +87,18 @@ impl Limits {
             idle_proxy: Duration::from_secs(620),
             connections: max_connections(),
         }
+    }
+
+    /// The same for a listener that leaves a quarter of the connections to another.
+    #[must_use]
+    pub fn without_quarter(self) -> Self {
+        Self { connections: (self.connections - self.connections / 4).max(LEAST_CONNECTIONS), ..self }
+    }
+
+    /// The same for that other one.
+    #[must_use]
+    pub fn a_quarter(self) -> Self {
+        Self { connections: (self.connections / 4).max(LEAST_CONNECTIONS), ..self }
     }
 
     /// How often connections are looked at, and after how many looks they have to go.
@@ -190,13 +202,13 @@ async fn accept_all(
 
 /// Connections that could not be accepted: told of once in a while, however many there are.
 #[derive(Debug, Default)]
-struct Failures {
+pub(super) struct Failures {
     told: Option<Instant>,
     since: u64,
 }
 
 impl Failures {
-    fn tell(&mut self, error: &std::io::Error) {
+    pub(super) fn tell(&mut self, error: &std::io::Error) {
         self.since += 1;
         if self.told.is_some_and(|told| told.elapsed() < TELL_AGAIN) {
             return;

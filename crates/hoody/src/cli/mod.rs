@@ -2,6 +2,7 @@
 //! groups are the client's, in `hoody-cli`.
 
 pub(crate) mod admin;
+mod gate_sockets;
 pub(crate) mod output;
 pub(crate) mod serve;
 

@@ -14,6 +14,7 @@ use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::admin::permissions;
+use super::gate_sockets::GateSockets;
 use super::output;
 use crate::config::{Config, ServerFlags, host_of};
 use hoody_engine::clock::Clock;
@@ -56,16 +57,7 @@ pub(crate) struct ServeArgs {
 pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let config = Config::of_process(&args.server)?;
     if args.check_config || args.print_config {
-        if args.print_config {
-            let rows = config.shown.iter();
-            output::settings(rows.map(|(name, value, source)| (*name, value.clone(), source.describe(name))));
-        }
-        config.tls.as_ref().map_or(Ok(()), tls::Source::check)?;
-        if args.check_config {
-            config.check()?;
-            output::note("ok");
-        }
-        return Ok(());
+        return show(&config, args);
     }
     telemetry::init_logs(&config.log, config.is_log_json)?;
     // Heard, so that a limit on the size of files is an error like a full disk, and not the end.
@@ -86,9 +78,11 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("listen: {} cannot be listened on", config.listen))?;
     let local = listener.local_addr()?;
+    let gates = GateSockets::bind(&config.gate).await?;
     let public_url = at_port(config.settings.engine.public_url.clone(), local.port());
     let mut settings = config.settings;
     settings.engine = engine::Settings { tls: tls.clone(), public_url, ..settings.engine };
+    settings.gate_url = gates.url(tls.is_some())?;
     let engine = settings.engine.database.engine();
     let nouns = Nouns::open(settings, Clock::system())
         .await
@@ -111,23 +105,26 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     nouns.start();
     if let Some(tls) = &tls {
         warn_of_names(tls, &public_host, &nouns.engine.access.domain);
-        // Only here: without TLS a hang-up of the terminal ends the process, as it always does.
-        let hangups = Arc::new(tokio::sync::Mutex::new(signal(SignalKind::hangup())?));
-        let (tls, clock) = (Arc::clone(tls), nouns.engine.clock.clone());
-        let watch = move || tls::watch(Arc::clone(&tls), clock.clone(), Arc::clone(&hangups));
-        nouns.engine.tasks.supervise("tls", Need::Useful, watch);
+        watch_certificates(&nouns, tls)?;
     }
     announce(&nouns, local, &nouns.engine.access.public_url, made.as_ref());
+    gates.announce();
     let mut lost = None;
+    let stopping = tokio::sync::watch::Sender::new(false);
+    let proxies = gates.serve(&nouns, tls.as_ref(), config.gate.client_ca.as_deref(), &stopping)?;
     let stop = async {
         tokio::select! {
             () = stop => {}
             name = nouns.engine.tasks.lost() => lost = Some(name),
         }
         nouns.events.stop_streams();
+        stopping.send_replace(true);
     };
-    let served = server::serve(listener, nouns.edge(), tls, Limits::of_process(), Box::pin(stop));
-    let is_orderly = tasks::survives(served).await;
+    let limits = Limits::of_process();
+    let has_gate = config.gate.http.is_none();
+    let limits = if has_gate { limits } else { limits.without_quarter() };
+    let served = server::serve(listener, nouns.edge(has_gate), tls, limits, Box::pin(stop));
+    let (is_orderly, ()) = tokio::join!(tasks::survives(served), proxies);
     write_last(&nouns, &marked).await;
     if let Some(name) = lost {
         bail!("the background task {name} panicked again and again: the log says why");
@@ -136,6 +133,30 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         bail!("accepting connections panicked: the log says why");
     }
     tracing::info!("stopped");
+    Ok(())
+}
+
+/// Prints the settings, and checks them.
+fn show(config: &Config, args: &ServeArgs) -> anyhow::Result<()> {
+    if args.print_config {
+        let rows = config.shown.iter();
+        output::settings(rows.map(|(name, value, source)| (*name, value.clone(), source.describe(name))));
+    }
+    config.tls.as_ref().map_or(Ok(()), tls::Source::check)?;
+    if args.check_config {
+        config.check()?;
+        output::note("ok");
+    }
+    Ok(())
+}
+
+/// Reads the certificates again when they change, or at a hang-up. Only with TLS: without it a hang-up of the terminal
+/// ends the process, as it always does.
+fn watch_certificates(nouns: &Nouns, tls: &Arc<tls::Tls>) -> anyhow::Result<()> {
+    let hangups = Arc::new(tokio::sync::Mutex::new(signal(SignalKind::hangup())?));
+    let (tls, clock) = (Arc::clone(tls), nouns.engine.clock.clone());
+    let watch = move || tls::watch(Arc::clone(&tls), clock.clone(), Arc::clone(&hangups));
+    nouns.engine.tasks.supervise("tls", Need::Useful, watch);
     Ok(())
 }
 

@@ -38,6 +38,7 @@ use hoody_service::users::first::FirstAccount;
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) gate: GateListeners,
     pub(crate) data_dir: PathBuf,
     /// Where the certificate is; none for plain HTTP.
     pub(crate) tls: Option<tls::Source>,
@@ -49,6 +50,17 @@ pub(crate) struct Config {
     pub(crate) settings: Settings,
     /// Name, value as it may be shown, source.
     pub(crate) shown: Vec<(&'static str, String, Source)>,
+}
+
+/// Where proxies ask, apart from everybody else.
+#[derive(Debug, Default)]
+pub(crate) struct GateListeners {
+    /// Over HTTP.
+    pub(crate) http: Option<SocketAddr>,
+    /// Over gRPC.
+    pub(crate) grpc: Option<SocketAddr>,
+    /// Who issues the certificates of clients there.
+    pub(crate) client_ca: Option<PathBuf>,
 }
 
 /// How deep tokens may make tokens unless told otherwise: an agent, its helpers, their tools.
@@ -78,6 +90,7 @@ impl Config {
             Some(_) => Some(values.parse("metrics-listen", "", address)?),
             None => None,
         };
+        let gate = gate_listeners(&values)?;
         let data_dir = PathBuf::from(values.get("data-dir").unwrap_or("./hoody-data"));
         let default_database = format!("sqlite:{}", data_dir.join("hoody.db").display());
         let database = values.parse("database-url", &default_database, Location::parse)?;
@@ -110,6 +123,7 @@ impl Config {
         Ok(Self {
             listen,
             metrics_listen,
+            gate,
             tls,
             permissions: values.get("permissions").map(PathBuf::from),
             log,
@@ -137,6 +151,7 @@ impl Config {
                 sign_up,
                 webhook_allow,
                 max_delegation_depth,
+                gate_url: None,
             },
             data_dir,
             shown,
@@ -188,6 +203,32 @@ fn activity(values: &Values) -> anyhow::Result<ActivitySettings> {
             .parse("activity-durability", "batched", |text| one_of(text, "committed", "batched"))?,
         retention_days: values.parse("activity-retention", "365d", days)?,
     })
+}
+
+/// Where proxies ask. What they say about clients is believed, so a listener of gRPC that others than this machine
+/// reach asks for certificates.
+fn gate_listeners(values: &Values) -> anyhow::Result<GateListeners> {
+    let listen = |name: &str| values.get(name).map(|_| values.parse(name, "", address)).transpose();
+    let (http, grpc) = (listen("gate-listen")?, listen("gate-grpc-listen")?);
+    let client_ca = values.get("gate-grpc-client-ca").map(PathBuf::from);
+    let names = ["gate-grpc-listen", "gate-grpc-client-ca"];
+    let is_tls = is_tls(values)?;
+    match (grpc, &client_ca) {
+        (Some(address), None) if !address.ip().is_loopback() => {
+            let why = "gate-grpc-listen: beyond loopback it needs gate-grpc-client-ca, the file of the authority that \
+                       issues the proxies' certificates";
+            Err(values.wrong(&names, why.to_owned()))
+        }
+        (Some(_), Some(_)) if !is_tls => {
+            let why =
+                "gate-grpc-client-ca: needs a certificate of the server, too: give tls-cert and tls-key";
+            Err(values.wrong(&names, why.to_owned()))
+        }
+        (None, Some(_)) => {
+            Err(values.wrong(&names, "gate-grpc-client-ca: needs gate-grpc-listen".to_owned()))
+        }
+        _ => Ok(GateListeners { http, grpc, client_ca }),
+    }
 }
 
 fn days(text: &str) -> Result<i64, String> {
@@ -406,6 +447,9 @@ fn shown(
         ("tls-self-signed", "false".to_owned()),
         ("master-key-file", format!("{keys:?}")),
         ("metrics-listen", "none".to_owned()),
+        ("gate-listen", "none".to_owned()),
+        ("gate-grpc-listen", "none".to_owned()),
+        ("gate-grpc-client-ca", "none".to_owned()),
         ("activity", "on".to_owned()),
         ("activity-durability", "batched".to_owned()),
         ("activity-retention", "365d".to_owned()),

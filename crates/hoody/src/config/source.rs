@@ -71,6 +71,15 @@ pub(crate) struct ServerFlags {
     /// Serve Prometheus metrics here, and nowhere else [env: HOODY_METRICS_LISTEN] [default: none]
     #[arg(long, value_name = "ADDR", global = true)]
     pub(super) metrics_listen: Option<String>,
+    /// Answer proxies on /gate here, and no longer on --listen [env: HOODY_GATE_LISTEN] [default: none]
+    #[arg(long, value_name = "ADDR", global = true)]
+    pub(super) gate_listen: Option<String>,
+    /// Answer Envoy's ext_authz over gRPC here; beyond loopback only with --gate-grpc-client-ca [env: HOODY_GATE_GRPC_LISTEN] [default: none]
+    #[arg(long, value_name = "ADDR", global = true)]
+    pub(super) gate_grpc_listen: Option<String>,
+    /// Speak TLS there, with clients whose certificate one of these issued, PEM [env: HOODY_GATE_GRPC_CLIENT_CA] [default: none]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) gate_grpc_client_ca: Option<String>,
     /// Log every request of a known account: on or off [env: HOODY_ACTIVITY] [default: on]
     #[arg(long, value_name = "ON", global = true)]
     pub(super) activity: Option<String>,
@@ -129,6 +138,9 @@ const NAMES: &[(&str, &str)] = &[
     ("tls-self-signed", "HOODY_TLS_SELF_SIGNED"),
     ("master-key-file", "HOODY_MASTER_KEY_FILE"),
     ("metrics-listen", "HOODY_METRICS_LISTEN"),
+    ("gate-listen", "HOODY_GATE_LISTEN"),
+    ("gate-grpc-listen", "HOODY_GATE_GRPC_LISTEN"),
+    ("gate-grpc-client-ca", "HOODY_GATE_GRPC_CLIENT_CA"),
     ("activity", "HOODY_ACTIVITY"),
     ("activity-durability", "HOODY_ACTIVITY_DURABILITY"),
     ("activity-retention", "HOODY_ACTIVITY_RETENTION"),
@@ -248,6 +260,9 @@ impl ServerFlags {
             "tls-self-signed" => &self.tls_self_signed,
             "master-key-file" => &self.master_key_file,
             "metrics-listen" => &self.metrics_listen,
+            "gate-listen" => &self.gate_listen,
+            "gate-grpc-listen" => &self.gate_grpc_listen,
+            "gate-grpc-client-ca" => &self.gate_grpc_client_ca,
             "activity" => &self.activity,
             "activity-durability" => &self.activity_durability,
             "activity-retention" => &self.activity_retention,

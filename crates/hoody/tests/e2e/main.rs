@@ -17,6 +17,7 @@ mod crash;
 mod disk;
 mod events;
 mod faults;
+mod gates;
 mod keys;
 mod limits;
 mod logs;

@@ -118,6 +118,15 @@ impl Ran {
         self
     }
 
+    /// Fails the test unless it prints all of these on standard output.
+    #[track_caller]
+    pub(crate) fn printing(&self, words: &[&str]) -> &Self {
+        for word in words {
+            assert!(self.stdout.contains(word), "{word:?} is not in {self:?}");
+        }
+        self
+    }
+
     /// Everything that it printed.
     pub(crate) fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)

@@ -105,3 +105,25 @@ impl Service {
         all
     }
 }
+
+/// Whom a signed identity names, if one of the published keys (JSON of `/meta/public-key`) made it for this request:
+/// method, host and path.
+#[must_use]
+pub fn verify_identity(
+    text: &str,
+    keys: &serde_json::Value,
+    issuer: &str,
+    (method, host, path): (&str, &str, &str),
+    now: hoody_core::time::Timestamp,
+) -> Option<hoody_doors::identity::Verified> {
+    let is_signed = |id: &str, message: &[u8], signature: &[u8; 64]| {
+        let key = keys.as_array().into_iter().flatten().find(|key| key["kid"] == id);
+        let hex = key.and_then(|key| key["public_key_hex"].as_str()).unwrap_or_default();
+        let bytes: Vec<u8> = (0..hex.len() / 2)
+            .filter_map(|at| u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok())
+            .collect();
+        <[u8; 32]>::try_from(bytes).is_ok_and(|key| hoody_engine::keys::verify(&key, message, signature))
+    };
+    let expected = hoody_doors::identity::Expected { issuer, method, host, path, now };
+    hoody_doors::identity::verify(text, is_signed, &expected).ok().flatten()
+}

@@ -74,6 +74,9 @@ use Needs::{
 };
 
 const PROFILE: Needs = OwnToken("resources.auth_token_public_profile");
+const GATES: Needs = Leaf("resources.gates");
+const GATE: &str =
+    r#"{"hosts": ["{unique}.example.com"], "realm": "{realm}", "route": [{"path": "/", "any": true}]}"#;
 const LEVEL: &str = r#"{"permission_level": "edit"}"#;
 const PROOF: &str = r#"{"password": "{password}", "code": "000000"}"#;
 const TEMP_TOKEN: Needs = OwnSecret(400, "INVALID_TEMP_TOKEN");
@@ -221,8 +224,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     reads("GET", "/api/v1/alerts/{id}", Leaf("resources.read_account")),
     changes("POST", "/api/v1/alerts/{id}/acknowledge", Session, ""),
     changes("POST", "/api/v1/alerts/{id}/dismiss", Session, ""),
+    // gates
+    reads("GET", "/api/v1/gates", GATES),
+    reads("GET", "/api/v1/gates/{name}", GATES),
+    changes("PUT", "/api/v1/gates/{name}", GATES, GATE),
+    changes("DELETE", "/api/v1/gates/{name}", GATES, ""),
+    asks("POST", "/api/v1/gates/{name}/test", GATES, r#"{"method": "GET", "path": "/"}"#),
     // decisions for others, utilities, probes
     reads("GET", "/api/v1/auth/check", Valid),
+    asks("POST", "/api/v1/auth/explain", Valid, "{}"),
+    reads("GET", "/api/v1/meta/public-key", Public),
+    reads("GET", "/.well-known/jwks.json", Public),
     reads("GET", "/api/v1/ip", Public),
     reads("GET", "/livez", Public),
     reads("GET", "/readyz", Public),
@@ -347,6 +359,12 @@ impl<'a> World<'a> {
                 let id = made.data()["id"].as_str().unwrap();
                 let sent = self.owner.post(&format!("/api/v1/webhooks/{id}/test"), json!({})).await;
                 path.replace("{id}", id).replace("{delivery_id}", sent.data()["id"].as_str().unwrap())
+            }
+            path if path.starts_with("/api/v1/gates/{name}") => {
+                // Of the realm that bound tokens have.
+                let gate = GATE.replace("{unique}", "target").replace("{realm}", REALM_A);
+                self.owner.send(Method::PUT, "/api/v1/gates/target", gate.into_bytes()).await;
+                path.replace("{name}", "target")
             }
             path if path.starts_with("/api/v1/alerts/settings/") => path.replace("{kind}", "refusal_burst"),
             path if path.starts_with("/api/v1/alerts/{id}") => {

@@ -226,6 +226,37 @@ class Permissions:
             query={"unused": unused},
         )
 
+    async def explain(
+        self,
+        *,
+        address: str | Omit = OMIT,
+        credential: str | Omit = OMIT,
+        gate: str | Omit = OMIT,
+        host: str | Omit = OMIT,
+        method: str | Omit = OMIT,
+        path: str | Omit = OMIT,
+        permission: str | Omit = OMIT,
+        realm_id: str | Omit = OMIT,
+        token_id: str | Omit = OMIT,
+    ) -> Envelope[t.Explanation]:
+        """Would this be allowed, which rule decides, and what would have to change. `POST /api/v1/auth/explain`"""
+        credential = hide(credential)
+        return await self._core.call(
+            "POST /api/v1/auth/explain",
+            t.Explanation,
+            body={
+                "address": address,
+                "credential": credential,
+                "gate": gate,
+                "host": host,
+                "method": method,
+                "path": path,
+                "permission": permission,
+                "realm_id": realm_id,
+                "token_id": token_id,
+            },
+        )
+
 class Authentication:
     """`client.authentication`"""
 
@@ -1116,6 +1147,89 @@ class Alerts:
             },
         )
 
+class Gates:
+    """`client.gates`"""
+
+    def __init__(self, core: AsyncCore) -> None:
+        self._core = core
+
+    def list(self) -> AsyncPage[builtins.list[t.GateSummary], t.GateSummary]:
+        """The account's gates, by name. Await it for one page, or iterate it for all. `GET /api/v1/gates`"""
+        return self._core.list("GET /api/v1/gates", list[t.GateSummary], dict(style="whole", items="data"))
+
+    async def get(self, name: str) -> Envelope[t.Gate]:
+        """One gate, as it was set. `GET /api/v1/gates/{name}`"""
+        return await self._core.call("GET /api/v1/gates/{name}", t.Gate, args=(name,))
+
+    async def set(
+        self,
+        name: str,
+        *,
+        hosts: Sequence[str],
+        accounts: Any | Omit = OMIT,
+        case: str | Omit = OMIT,
+        log: str | Omit = OMIT,
+        oauth: bool | Omit = OMIT,
+        preflight: str | Omit = OMIT,
+        realm: str | Omit = OMIT,
+        route: Sequence[t.GateRoute] | Omit = OMIT,
+        sessions: bool | Omit = OMIT,
+        sign: bool | Omit = OMIT,
+        strip: str | Omit = OMIT,
+    ) -> Envelope[t.Gate]:
+        """Sets the gate of this name, whole; a new one where there is none. `PUT /api/v1/gates/{name}`"""
+        return await self._core.call(
+            "PUT /api/v1/gates/{name}",
+            t.Gate,
+            args=(name,),
+            body={
+                "hosts": hosts,
+                "accounts": accounts,
+                "case": case,
+                "log": log,
+                "oauth": oauth,
+                "preflight": preflight,
+                "realm": realm,
+                "route": route,
+                "sessions": sessions,
+                "sign": sign,
+                "strip": strip,
+            },
+        )
+
+    async def delete(self, name: str) -> Envelope[None]:
+        """Deletes a gate; proxies that name it let nobody in. `DELETE /api/v1/gates/{name}`"""
+        return await self._core.call("DELETE /api/v1/gates/{name}", None, args=(name,))
+
+    async def test(
+        self,
+        name: str,
+        *,
+        method: str,
+        path: str,
+        address: str | Omit = OMIT,
+        credential: str | Omit = OMIT,
+        host: str | Omit = OMIT,
+    ) -> Envelope[t.GateTest]:
+        """What a gate would answer to a request, and why. `POST /api/v1/gates/{name}/test`"""
+        credential = hide(credential)
+        return await self._core.call(
+            "POST /api/v1/gates/{name}/test",
+            t.GateTest,
+            args=(name,),
+            body={"method": method, "path": path, "address": address, "credential": credential, "host": host},
+        )
+
+class Meta:
+    """`client.meta`"""
+
+    def __init__(self, core: AsyncCore) -> None:
+        self._core = core
+
+    async def get_public_keys(self) -> Envelope[t.PublicKeys]:
+        """The keys that signatures of this server are verified with. `GET /api/v1/meta/public-key`"""
+        return await self._core.call("GET /api/v1/meta/public-key", t.PublicKeys, is_anonymous=True)
+
 class Webhooks:
     """`client.webhooks`"""
 
@@ -1238,5 +1352,7 @@ class Resources:
         self.activity: Activity = Activity(core)
         self.users: Users = Users(core)
         self.alerts: Alerts = Alerts(core)
+        self.gates: Gates = Gates(core)
+        self.meta: Meta = Meta(core)
         self.webhooks: Webhooks = Webhooks(core)
         self.utilities: Utilities = Utilities(core)

@@ -143,9 +143,11 @@ class ActivityRow:
     ip_address: str
     """Where it came from."""
     method: str
-    """The method; `OTHER` for one that is no route's."""
+    """The method; `OTHER` for one that is no route's. At a gate it is that of the client's request."""
     path: str
-    """The path, without the query; `[redacted]` stands for a part that looks like a credential."""
+    """The path, without the query; `[redacted]` stands for a part that looks like a credential. At a gate it is
+    the route's pattern, or the client's path if the gate logs paths; empty if no route matched.
+    """
     status_code: int
     """The status of the answer; 499 when the client left before it."""
     user_id: str
@@ -154,6 +156,10 @@ class ActivityRow:
     """The rule that refused it, e.g. `expired`, `address`, `permission`; `credentials` for a failed login."""
     duration_us: int | None = None
     """How long it took, in microseconds."""
+    gate_id: str | None = None
+    """The gate that decided; null if the proxy's URL named the permission itself."""
+    host: str | None = None
+    """The host of the client's request, if a proxy asked about one."""
     permission: str | None = None
     """The permission that it needed."""
     realm_id: str | None = None
@@ -164,6 +170,8 @@ class ActivityRow:
     """The token that asked."""
     user_agent: str | None = None
     """What the client calls itself."""
+    via: str | None = None
+    """`gate` or `ext_authz` if a proxy asked about a request to another service; null for a request to this API."""
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -696,6 +704,179 @@ class EventStats:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class Explanation:
+    """Whether it would be allowed, and everything that stands against it. Nothing is noted as a use."""
+
+    allowed: bool
+    """Whether it would be allowed."""
+    status: int
+    """The status of the answer: of `GET /auth/check`, or of the gate."""
+    code: str | None = None
+    """The code of the refusal."""
+    message: str | None = None
+    """The refusal, for people."""
+    needs: str | None = None
+    """What is needed: a permission; at a gate also `public` or `any`."""
+    obstacles: Sequence[GateObstacle] | None = None
+    """Everything that stands against it, in the order of the decision: the first decides."""
+    realm_id: str | None = None
+    """The realm that is asked in."""
+    route: str | None = None
+    """The pattern of the route that decides at the gate."""
+    token_id: str | None = None
+    """The token that is explained."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Gate:
+    """A gate with its definition."""
+
+    created_at: datetime
+    """When it was made."""
+    definition: GateDefinition
+    """The gate as it was set."""
+    id: str
+    """Its id, which the proxy's URL names."""
+    name: str
+    """What its owner calls it."""
+    updated_at: datetime
+    """When it was last changed."""
+    url: str
+    """The URL that the proxy asks."""
+    warnings: Sequence[str] | None = None
+    """Routes that are valid but may be a mistake, one sentence each."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class GateDefinition:
+    """What a gate decides by. A request that no route matches is refused."""
+
+    hosts: Sequence[str]
+    """The hosts that clients use, without port."""
+    accounts: Any = None
+    """Whose tokens come in: `own` (default), `any`, or a list of account ids besides the owner's."""
+    case: str | None = None
+    """`fold` for services that ignore case in paths; `exact` by default."""
+    log: str | None = None
+    """What the request log keeps: `route` (default) is the route's pattern, `path` the client's path."""
+    name: str | None = None
+    """1 to 64 lower-case letters, digits, hyphens and underscores. Optional in requests, whose path has it."""
+    oauth: bool | None = None
+    """Whether refusals name OAuth metadata of the first host; false by default."""
+    preflight: str | None = None
+    """`pass` lets a browser's preflight requests through; `check` (default) does not."""
+    realm: str | None = None
+    """`none` (default), a realm id, or `{realm}.` before a host name."""
+    route: Sequence[GateRoute] | None = None
+    """The routes, at most 1,000. The most literal pattern decides."""
+    sessions: bool | None = None
+    """Whether sessions come in; false by default."""
+    sign: bool | None = None
+    """Whether every answer carries a signed identity; false by default."""
+    strip: str | None = None
+    """What the proxy takes off the path behind the gate. For explanations only."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class GateObstacle:
+    """One rule that keeps a request out."""
+
+    change: str
+    """What to change."""
+    code: str
+    """Its code."""
+    message: str
+    """The rule, for people."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class GateRoute:
+    """A route of a gate. It has exactly one of `public`, `any`, `permission`, `any_of` and `all_of`."""
+
+    path: str
+    """The pattern: literal segments, `{name}` for one segment, and a last `**`."""
+    all_of: Sequence[str] | None = None
+    """Permissions that are all needed."""
+    any: bool | None = None
+    """True if any credential that the gate accepts comes in."""
+    any_of: Sequence[str] | None = None
+    """Permissions of which one is needed."""
+    cost: int | None = None
+    """What one request takes of the token's limits; 1 by default."""
+    log: str | None = None
+    """As the gate's, for this route."""
+    methods: Sequence[str] | None = None
+    """The methods; all if left out. GET includes HEAD."""
+    permission: str | None = None
+    """The permission that is needed."""
+    public: bool | None = None
+    """True if no credential is needed."""
+    tail: str | None = None
+    """`opaque` lets what `**` matches hold `%2F`, `;` and `//`; `canonical` by default."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class GateSummary:
+    """A gate in a list."""
+
+    created_at: datetime
+    """When it was made."""
+    hosts: Sequence[str]
+    """The hosts that it answers for."""
+    id: str
+    """Its id, which the proxy's URL names."""
+    name: str
+    """What its owner calls it."""
+    realm: str
+    """`none`, a realm id, or `{realm}.` before a host name."""
+    routes: int
+    """How many routes it has."""
+    updated_at: datetime
+    """When it was last changed."""
+    url: str
+    """The URL that the proxy asks."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class GateTest:
+    """What a gate would answer, and why. Nothing is logged as a use of the credential."""
+
+    allowed: bool
+    """Whether the request would come in."""
+    status: int
+    """The status of the answer."""
+    code: str | None = None
+    """The code of the refusal."""
+    external_id: str | None = None
+    """What the service calls the one whom the token is for."""
+    message: str | None = None
+    """The refusal, for people."""
+    needs: str | None = None
+    """What that route needs: `public`, `any`, or permissions joined by spaces."""
+    obstacles: Sequence[GateObstacle] | None = None
+    """Everything that keeps the request out, in the order of the decision."""
+    permissions: str | None = None
+    """`X-Hoody-Permissions`."""
+    realm_id: str | None = None
+    """The realm that the request is in."""
+    route: str | None = None
+    """The pattern of the route that decides."""
+    token_alias: str | None = None
+    """The token's alias, before it is encoded for `X-Hoody-Token-Alias`."""
+    token_id: str | None = None
+    """`X-Hoody-Token-Id`."""
+    user_id: str | None = None
+    """`X-Hoody-User-Id`, if the request would come in with a credential."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class Intent:
     """What a login answers to `response_mode: intent`: proof that it succeeded, to be turned into a code."""
 
@@ -1053,6 +1234,38 @@ class ProjectSummary:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class PublicKey:
+    """A key to verify with."""
+
+    algorithm: str
+    """`ed25519`."""
+    kid: str
+    """Its id."""
+    public_key_b64: str
+    """The same in Base64."""
+    public_key_b64url: str
+    """The same in base64url without padding."""
+    public_key_hex: str
+    """64 lowercase hex digits."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class PublicKeys:
+    """The keys that others verify signatures of this server with."""
+
+    active_kid: str
+    """The id of the one that signs now."""
+    keys: Sequence[PublicKey]
+    """The keys, the one that signs now first. During a rotation of the master key there are several."""
+    signing_format: SigningFormat
+    """How."""
+    usage: Sequence[str]
+    """What they sign: `gate-identity`."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class PublicProfile:
     """What anyone signed in may know of a token by its public key."""
 
@@ -1242,6 +1455,17 @@ class SignedUp:
 
     email: str
     """The address, as it was given."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class SigningFormat:
+    """What is signed, and how."""
+
+    gate_identity: str
+    """The header `X-Hoody-Identity` of a gate's answer."""
+    gate_identity_seconds: int
+    """For how many seconds it is valid."""
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 

@@ -1,5 +1,6 @@
 //! `auth`: sessions and tokens (`contract/cli.md` 7).
 
+mod explain;
 mod permission_flags;
 mod token_args;
 mod token_view;
@@ -14,6 +15,7 @@ use hoody_client::time::Timestamp;
 use hoody_client::wire::{AuthToken, PermissionInfo, PermissionState, RealmChange, Secret, UpdateProfile};
 use serde_json::{Value, json};
 
+use self::explain::ExplainArgs;
 use self::permission_flags::nearest_of;
 use self::token_args::{CopyArgs, CreateArgs, UpdateArgs, storage};
 use self::token_view::{current_details, details, named, object, paths, realms, row, tree, without};
@@ -73,6 +75,12 @@ pub(crate) enum AuthCommand {
         /// A permission, e.g. projects.read
         permission: Option<String>,
     },
+    /// Say whether something would be allowed, what stands against it, and what would have to change
+    #[command(after_help = "EXAMPLES:
+  hoody auth explain orders.read --of ci-runner
+  hoody auth explain projects.create --token-stdin --address 203.0.113.7 < token.txt
+  hoody auth explain --gate orders --method POST --path /orders --of ci-runner")]
+    Explain(Box<ExplainArgs>),
     /// Make a token; it is shown this once
     #[command(visible_aliases = ["new", "add"], after_help = "EXAMPLES:
   hoody auth create --alias ci-runner --permission projects.read --expires-at 2027-04-12T00:00:00Z
@@ -282,6 +290,7 @@ pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), F
         AuthCommand::Email(command) => signup::email(context, command).await,
         AuthCommand::Password(command) => signup::password(context, command).await,
         AuthCommand::Check { permission } => check(context, permission.as_deref()).await,
+        AuthCommand::Explain(args) => explain::run(context, *args).await,
         AuthCommand::Create(args) => create(context, &args).await,
         AuthCommand::List { tree } => list(context, tree).await,
         AuthCommand::Usage(args) => activity::usage(context, &args).await,

@@ -8,16 +8,19 @@ mod pair;
 mod self_signed;
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use anyhow::{Context as _, bail};
 use hoody_core::time::{SECOND, Timestamp};
 use http::HeaderValue;
-use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::signal::unix::Signal;
 use tokio::sync::Mutex;
 use tokio_rustls::TlsAcceptor;
@@ -139,13 +142,40 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(&self.config))
     }
 
+    /// What shakes hands with clients whose certificate one of the authorities in this PEM file issued, and with nobody
+    /// else. The file is read once.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong with it.
+    pub fn acceptor_of_clients(&self, authorities: &Path) -> anyhow::Result<TlsAcceptor> {
+        let name = authorities.display();
+        let mut roots = RootCertStore::empty();
+        let read = CertificateDer::pem_file_iter(authorities)
+            .with_context(|| format!("gate-grpc-client-ca: {name} cannot be read"))?;
+        for certificate in read {
+            let added = certificate.map_err(anyhow::Error::from).and_then(|one| Ok(roots.add(one)?));
+            added.with_context(|| format!("gate-grpc-client-ca: {name} holds what is no certificate"))?;
+        }
+        if roots.is_empty() {
+            bail!("gate-grpc-client-ca: {name} holds no certificate");
+        }
+        let provider = Arc::clone(self.config.crypto_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_client_cert_verifier(clients.build()?)
+            .with_cert_resolver(Arc::<InUse>::clone(&self.in_use));
+        config.alpn_protocols = vec![HTTP2.to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+
     /// The pair in use.
     pub fn pair(&self) -> Arc<Pair> {
         self.in_use.pair()
     }
 
     /// The file of the self-signed certificate, which clients are given to trust.
-    pub fn self_signed(&self) -> Option<&std::path::Path> {
+    pub fn self_signed(&self) -> Option<&Path> {
         self.is_self_signed.then_some(&self.certificate)
     }
 

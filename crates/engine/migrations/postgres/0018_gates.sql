@@ -1,0 +1,16 @@
+-- Gates: what a proxy asks before it lets a request through to another service.
+CREATE TABLE gates (
+    id         BYTEA  NOT NULL PRIMARY KEY,
+    user_id    BYTEA  NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    name       TEXT COLLATE "C"   NOT NULL,
+    -- With commas between; the definition has them too.
+    hosts      TEXT COLLATE "C"   NOT NULL,
+    -- As in the definition: none, the id of a realm, or a pattern of hosts.
+    realm      TEXT COLLATE "C"   NOT NULL,
+    routes     BIGINT NOT NULL,
+    -- JSON, with every route.
+    definition TEXT COLLATE "C"   NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    UNIQUE (user_id, name)
+);
