@@ -36,6 +36,9 @@ def types(model: Model) -> str:
     objects = [one for one in named if one.type is None and one.name in model.outputs]
     aliases = [one for one in named if one.type is not None]
     out += [dataclass_of(model, one) for one in objects]
+    bodies = {one.body for one in model.operations}
+    parts = [one for one in named if one.type is None and one.name not in model.outputs | bodies]
+    out += [dict_of(model, one) for one in parts]
     for one in aliases:
         out.append(f"\n{one.name} = {text(one.type, one.name in model.inputs, at_runtime=True)}\n{doc(one.text, '')}")
     return "".join(out)
@@ -68,6 +71,15 @@ def dataclass_of(model: Model, one: Schema) -> str:
     extra = "    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)\n"
     head = "\n@dataclass(slots=True, frozen=True, kw_only=True)\n"
     return f"{head}class {one.name}:\n{doc(one.text, '    ')}\n{lines}{extra}\n"
+
+
+def dict_of(model: Model, one: Schema) -> str:
+    """What is only sent, inside of a body."""
+    fields = "".join(
+        f"    {item.name}: {text(item.type, is_input=True)}\n{doc(item.text, '    ')}"
+        for item in all_fields(model, one.name)
+    )
+    return f"\nclass {one.name}(TypedDict, total=False):\n{doc(one.text, '    ')}\n{fields}\n"
 
 
 def attribute(item: Field) -> str:

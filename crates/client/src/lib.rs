@@ -38,7 +38,7 @@ mod retry;
 pub use api::{
     Activity, ActivityList, ActivityQuery, AlertList, AlertQuery, Alerts, Device, EventQuery, EventStream,
     Events, Gates, HistoryQuery, MemberQuery, Members, Poll, ProjectQuery, Projects, Realms, SecurityHistory,
-    SortOrder, StreamQuery, Streamed, TokenList, Tokens, TwoFactor, Users, Vault, Webhooks,
+    SortOrder, StreamQuery, Streamed, TokenList, TokenQuery, Tokens, TwoFactor, Users, Vault, Webhooks,
 };
 pub use base::{Base, BaseError, Origin};
 pub use client::{Client, ClientBuilder};

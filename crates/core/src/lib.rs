@@ -41,6 +41,7 @@ pub mod secret_text;
 pub mod session;
 pub mod time;
 pub mod token;
+pub mod token_notes;
 pub mod totp;
 pub mod webhook;
 pub mod wire;

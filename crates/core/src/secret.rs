@@ -117,6 +117,13 @@ impl TokenSecret {
         &self.0
     }
 
+    /// Its last four characters, by which people tell tokens apart: of the checksum, so that nothing of what is
+    /// random is told.
+    #[must_use]
+    pub fn hint(&self) -> &str {
+        &self.0[LENGTH - 4..]
+    }
+
     /// The digest that it is stored and found by.
     #[must_use]
     pub fn digest(&self, keys: &TokenKeys) -> Digest {

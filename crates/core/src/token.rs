@@ -17,6 +17,7 @@ use crate::json::{Fields, MAX_VIOLATIONS, quoted};
 use crate::names;
 use crate::permissions::{Catalogue, Catalogues, PermissionSet, Selected, Selection};
 use crate::time::{DAY, Timestamp};
+use crate::token_notes::NotesChange;
 
 /// The most realms of a token.
 pub const MAX_REALMS: usize = 500;
@@ -54,6 +55,8 @@ pub struct NewToken {
     pub event_access: bool,
     /// When it ends; `None` for never.
     pub expires_at: Option<Timestamp>,
+    /// What is kept with it.
+    pub notes: NotesChange,
     /// The second factor that was sent along.
     pub otp_code: Option<String>,
 }
@@ -84,6 +87,8 @@ pub struct TokenChange {
     pub expires_at: Option<Option<Timestamp>>,
     /// Whether it works at all.
     pub is_enabled: Option<bool>,
+    /// What is kept with it.
+    pub notes: NotesChange,
     /// The second factor that was sent along.
     pub otp_code: Option<String>,
 }
@@ -160,6 +165,7 @@ impl NewToken {
             vault_access,
             event_access: fields.boolean("event_access").unwrap_or(true),
             expires_at: expires_at(&mut fields, now).flatten(),
+            notes: NotesChange::read(&mut fields),
             otp_code: otp_code(&mut fields),
         };
         fields.close()?;
@@ -197,6 +203,7 @@ impl TokenChange {
             event_access: fields.boolean("event_access"),
             expires_at: expires_at(&mut fields, now),
             is_enabled: fields.boolean("is_enabled"),
+            notes: NotesChange::read(&mut fields),
             otp_code: otp_code(&mut fields),
         };
         fields.close()?;

@@ -11,16 +11,30 @@ use utoipa::openapi::{OpenApi, RefOr};
 const NULLABLE: [(&str, &[&str]); 11] = [
     ("CopyToken", &["expires_at"]),
     ("CreateProject", &["max_containers"]),
-    ("CreateToken", &["expires_at", "permission_template", "public_key", "public_storage"]),
+    (
+        "CreateToken",
+        &[
+            "description",
+            "expires_at",
+            "external_id",
+            "meta",
+            "permission_template",
+            "public_key",
+            "public_storage",
+        ],
+    ),
     ("SetVaultKey", &["metadata"]),
     ("SignUp", &["client", "invite_code", "region"]),
     ("UpdateAlertSetting", &["muted_until"]),
     ("UpdateProfile", &["public_key", "public_storage"]),
     ("UpdateProject", &["max_containers"]),
-    ("UpdateToken", &["expires_at", "public_key", "public_storage"]),
+    ("UpdateToken", &["description", "expires_at", "external_id", "meta", "public_key", "public_storage"]),
     ("UpdateUser", &["metadata", "public_key"]),
     ("VerifyEmail", &["client", "code_challenge"]),
 ];
+
+/// What is sent inside of a body, for which the same holds.
+const PARTS: [&str; 2] = ["GateRoute", "VerifyItem"];
 
 /// The document as it is handed out.
 pub(crate) fn finish(mut document: OpenApi) -> OpenApi {
@@ -31,7 +45,7 @@ pub(crate) fn finish(mut document: OpenApi) -> OpenApi {
         .build();
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    let mut bodies = BTreeSet::new();
+    let mut bodies: BTreeSet<String> = PARTS.map(str::to_owned).into();
     for item in document.paths.paths.values_mut() {
         // PUT and PATCH share a handler and with it a name; in the document each name stands once.
         if let (Some(put), Some(patch)) = (&item.put, &mut item.patch)

@@ -12,6 +12,7 @@ pub mod history;
 pub mod mail;
 pub mod meta;
 pub mod nouns;
+pub mod oauth;
 mod parameters;
 pub mod permissions;
 pub mod probes;

@@ -38,6 +38,7 @@ use crate::gates::{self, Gates};
 use crate::history::{self, History};
 use crate::mail::{self, Mail};
 use crate::meta::{self, Meta};
+use crate::oauth::{self, OAuth};
 use crate::parameters::{self, Parameters};
 use crate::permissions::{self, Permissions};
 use crate::probes::{self, Probes};
@@ -60,7 +61,7 @@ macro_rules! every_noun {
             sign_in: sign_in, signup: signup, account: account, history: history,
             tokens: tokens, permissions: permissions, projects: projects, realms: realms, vault: vault,
             activity: activity_log, events: events, webhooks: webhooks, alerts: alerts,
-            gates: gates, gate: gate, meta: meta, utilities: utilities, probes: probes,
+            gates: gates, gate: gate, oauth: oauth, meta: meta, utilities: utilities, probes: probes,
         )
     };
 }
@@ -116,6 +117,7 @@ pub struct Nouns {
     pub activity_log: Arc<ActivityLog>,
     pub gates: Arc<Gates>,
     pub gate: Arc<Gate>,
+    pub oauth: Arc<OAuth>,
     pub meta: Arc<Meta>,
     pub events: Arc<Events>,
     pub webhooks: Arc<Webhooks>,
@@ -147,6 +149,7 @@ impl Nouns {
         let events = Events::new(&engine);
         let audit = Audit::new(&engine);
         let gates = Gates::new(&engine, settings.gate_url);
+        let gate = Gate::new(&engine, &gates);
         let nouns = Self {
             realms: Realms::new(&engine),
             permissions: Permissions::new(&engine),
@@ -155,7 +158,8 @@ impl Nouns {
             signup: SignUp::new(&engine, &history, &users, &mail, &sign_in, settings.sign_up),
             account: Account::new(&engine, &history, &users, &mail, &tokens),
             activity_log: ActivityLog::new(&engine, &tokens),
-            gate: Gate::new(&engine, &gates),
+            oauth: OAuth::new(&engine, &gate, &tokens),
+            gate,
             meta: Meta::new(&engine),
             webhooks: Webhooks::new(&engine, &events, settings.webhook_allow)?,
             alerts: Alerts::new(&engine, &mail, &tokens),

@@ -8,18 +8,18 @@ import type * as t from './types.js';
 /** `client.api.authTokens` */
 export class AuthTokens extends Resource {
   /** The account's tokens that the caller may see; a long list is sent as it is read. `GET /api/v1/auth/tokens` */
-  list(options?: CallOptions): ListPromise<t.TokenListEnvelope, t.AuthToken> {
-    return this.core.list('GET /api/v1/auth/tokens', {}, { style: 'whole', items: 'data' } satisfies Paged, options);
+  list(query?: t.AuthTokensListQuery, options?: CallOptions): ListPromise<t.TokenListEnvelope, t.AuthToken> {
+    return this.core.list('GET /api/v1/auth/tokens', { query }, { style: 'whole', items: 'data' } satisfies Paged, options);
   }
 
   /** All of `list`, page after page. */
-  listAll(options?: CallOptions): Promise<t.AuthToken[]> {
-    return this.list(options).toArray();
+  listAll(query?: t.AuthTokensListQuery, options?: CallOptions): Promise<t.AuthToken[]> {
+    return this.list(query, options).toArray();
   }
 
   /** Each of `list`, page after page. */
-  listIterator(options?: CallOptions): AsyncIterable<t.AuthToken> {
-    return this.list(options);
+  listIterator(query?: t.AuthTokensListQuery, options?: CallOptions): AsyncIterable<t.AuthToken> {
+    return this.list(query, options);
   }
 
   /** Makes a token; its secret is in this answer and nowhere else. `POST /api/v1/auth/tokens` */
@@ -536,6 +536,14 @@ export class Alerts extends Resource {
   }
 }
 
+/** `client.api.tokens` */
+export class Tokens extends Resource {
+  /** What each of these credentials may do: one answer for each, in their order. `POST /api/v1/auth/verify` */
+  verify(data: t.Verify, options?: CallOptions): Promise<Envelope<t.Verified[]>> {
+    return this.core.call('POST /api/v1/auth/verify', { body: data }, options);
+  }
+}
+
 /** `client.api.gates` */
 export class Gates extends Resource {
   /** The account's gates, by name. `GET /api/v1/gates` */
@@ -672,6 +680,7 @@ export class Api {
   readonly activity: Activity;
   readonly users: Users;
   readonly alerts: Alerts;
+  readonly tokens: Tokens;
   readonly gates: Gates;
   readonly meta: Meta;
   readonly webhooks: Webhooks;
@@ -690,6 +699,7 @@ export class Api {
     this.activity = new Activity(core);
     this.users = new Users(core);
     this.alerts = new Alerts(core);
+    this.tokens = new Tokens(core);
     this.gates = new Gates(core);
     this.meta = new Meta(core);
     this.webhooks = new Webhooks(core);

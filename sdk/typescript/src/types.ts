@@ -359,10 +359,16 @@ export interface AuthToken {
   created_by_token_id?: Id | null;
   /** How many tokens stand between it and a session. */
   delegation_depth?: number;
+  /** What it is for, for people. */
+  description?: string | null;
   /** Whether it may reach the event stream. */
   event_access?: boolean;
   /** When it ends; `null` is never. */
   expires_at?: Timestamp | null;
+  /** What the operator's service calls whom the token is for. */
+  external_id?: string | null;
+  /** The last four characters of its secret, to tell tokens apart; absent for one that an older version made. */
+  hint?: string | null;
   /** Its id. */
   id: Id;
   /** Addresses it may be used from, canonical; `*` is any. */
@@ -373,6 +379,8 @@ export interface AuthToken {
   last_used_at?: Timestamp | null;
   /** Where it was last used from. */
   last_used_ip?: string | null;
+  /** What the service stored with it. */
+  meta?: Record<string, unknown> | null;
   /** The leaves it holds, as a tree of `true`. */
   permissions?: Permissions;
   /** What its secret starts with: `hdy_`. */
@@ -383,6 +391,8 @@ export interface AuthToken {
   public_storage?: Record<string, unknown> | null;
   /** Realms it is bound to; none listed means no list. */
   realm_ids?: Id[];
+  /** Words that it is found by. */
+  tags?: string[];
   /** The secret itself; only in the answers to create and copy. */
   token?: Secret | null;
   /** When it was last changed. */
@@ -481,12 +491,18 @@ export interface CreateToken {
   allow_no_realm?: boolean | undefined;
   /** Takes away what could be used to get further credentials, and bounds its life. */
   deny_reauthorization?: boolean | undefined;
+  /** What it is for, for people. `null` is none. */
+  description?: string | null | undefined;
   /** Whether it may reach the event stream; yes when left out. */
   event_access?: boolean | undefined;
   /** When it ends; never when left out or `null`. */
   expires_at?: ExpiresAt | null | undefined;
+  /** What your service calls whom the token is for: at most 255 characters, not unique. `null` is none. */
+  external_id?: string | null | undefined;
   /** Addresses it may be used from; any when left out. */
   ip_whitelist?: IpWhitelist | undefined;
+  /** What your service stores with it: at most 4,096 bytes as JSON, never public. `null` is none. */
+  meta?: Record<string, unknown> | null | undefined;
   /** A code of the second factor. */
   otp_code?: Secret | undefined;
   /** A named set of permissions; wins over `permissions`. */
@@ -499,6 +515,8 @@ export interface CreateToken {
   public_storage?: Record<string, unknown> | null | undefined;
   /** Realms to bind it to. */
   realm_ids?: Id[] | undefined;
+  /** Words to find it by. */
+  tags?: string[] | undefined;
   /** Whether it may reach the vault; no when left out. */
   vault_access?: boolean | undefined;
 }
@@ -856,25 +874,25 @@ export interface GateObstacle {
 /** A route of a gate. It has exactly one of `public`, `any`, `permission`, `any_of` and `all_of`. */
 export interface GateRoute {
   /** Permissions that are all needed. */
-  all_of?: string[] | null | undefined;
+  all_of?: string[] | undefined;
   /** True if any credential that the gate accepts comes in. */
-  any?: boolean | null | undefined;
+  any?: boolean | undefined;
   /** Permissions of which one is needed. */
-  any_of?: string[] | null | undefined;
+  any_of?: string[] | undefined;
   /** What one request takes of the token's limits; 1 by default. */
-  cost?: number | null | undefined;
+  cost?: number | undefined;
   /** As the gate's, for this route. */
-  log?: string | null | undefined;
+  log?: string | undefined;
   /** The methods; all if left out. GET includes HEAD. */
-  methods?: string[] | null | undefined;
+  methods?: string[] | undefined;
   /** The pattern: literal segments, `{name}` for one segment, and a last `**`. */
   path: string;
   /** The permission that is needed. */
-  permission?: string | null | undefined;
+  permission?: string | undefined;
   /** True if no credential is needed. */
-  public?: boolean | null | undefined;
+  public?: boolean | undefined;
   /** `opaque` lets what `**` matches hold `%2F`, `;` and `//`; `canonical` by default. */
-  tail?: string | null | undefined;
+  tail?: string | undefined;
 }
 
 /** A gate in a list. */
@@ -1648,14 +1666,20 @@ export interface UpdateToken {
   alias?: string | undefined;
   /** Whether it may be used on the base host. */
   allow_no_realm?: boolean | undefined;
+  /** What it is for, for people. `null` is none. */
+  description?: string | null | undefined;
   /** Whether it may reach the event stream. */
   event_access?: boolean | undefined;
   /** When it ends; `null` is never. */
   expires_at?: ExpiresAt | null | undefined;
+  /** What your service calls whom the token is for: at most 255 characters, not unique. `null` is none. */
+  external_id?: string | null | undefined;
   /** Addresses it may be used from. */
   ip_whitelist?: IpWhitelist | undefined;
   /** Whether it can be used. */
   is_enabled?: boolean | undefined;
+  /** What your service stores with it: at most 4,096 bytes as JSON, never public. `null` is none. */
+  meta?: Record<string, unknown> | null | undefined;
   /** A code of the second factor. */
   otp_code?: Secret | undefined;
   /** The whole tree; what is left out of it is taken away. */
@@ -1666,6 +1690,8 @@ export interface UpdateToken {
   public_storage?: Record<string, unknown> | null | undefined;
   /** The whole list of realms. */
   realm_ids?: Id[] | undefined;
+  /** Words to find it by. */
+  tags?: string[] | undefined;
   /** Whether it may reach the vault. */
   vault_access?: boolean | undefined;
 }
@@ -1810,6 +1836,42 @@ export interface VaultStats {
   used_percentage: number;
 }
 
+/** What became of one credential. */
+export interface Verified {
+  /** Its account. */
+  account_id?: Id | null;
+  /** Its name. */
+  alias?: string | null;
+  /** Whether it may. */
+  allowed: boolean;
+  /** Why not: `NOT_FOUND` for one that is unknown, deleted or another account's. */
+  code?: string | null;
+  /** When it ends. */
+  expires_at?: Timestamp | null;
+  /** What your service calls whom it is for. */
+  external_id?: string | null;
+  /** The refusal, for people. */
+  message?: string | null;
+  /** What your service stored with it. */
+  meta?: Record<string, unknown> | null;
+  /** The permissions that it holds. */
+  permissions?: string[] | null;
+  /** The realms that it is bound to. */
+  realm_ids?: Id[] | null;
+  /** What the question named it by. */
+  ref?: string | null;
+  /** The token. This and the rest are absent with `NOT_FOUND` and `UNAVAILABLE`. */
+  token_id?: Id | null;
+}
+
+/** Credentials to verify: 1 to 1,000. */
+export interface Verify {
+  /** The credentials, each with what it is needed for. */
+  credentials: VerifyItem[];
+  /** Note no use and log nothing; no unless told. */
+  dry?: boolean | undefined;
+}
+
 /** What the second factor gives. */
 export type VerifyAnswer = 
   | (LoginData & { auth_intent_token?: never; status?: never; })
@@ -1828,6 +1890,28 @@ export interface VerifyEmail {
   response_mode?: string | undefined;
   /** From the mail. */
   token: Secret;
+}
+
+/** One credential to verify. */
+export interface VerifyItem {
+  /** Where the client is. Without it a token that is bound to addresses is refused. */
+  address?: string | undefined;
+  /** Permissions that are all needed. */
+  all_of?: string[] | undefined;
+  /** Permissions of which one is needed. */
+  any_of?: string[] | undefined;
+  /** The token as the client sent it, without a scheme. */
+  credential: Secret;
+  /** The client's method, for the request log. */
+  method?: string | undefined;
+  /** The permission that is needed; at most one of this, `any_of` and `all_of`. */
+  permission?: string | undefined;
+  /** The realm that is asked in; none unless told. */
+  realm_id?: Id | undefined;
+  /** What the answer names it by, at most 255 characters. */
+  ref?: string | undefined;
+  /** The pattern of the route that was asked, for the request log; never a path with secrets in it. */
+  route?: string | undefined;
 }
 
 /** Gets a session for a code: the second half of signing in. */
@@ -1904,6 +1988,16 @@ export interface WebhookDelivery {
   status?: number | null;
   /** The endpoint. */
   webhook_id: Id;
+}
+
+/** Query of `authTokens.list`. */
+export interface AuthTokensListQuery {
+  /** Only those with this external id */
+  external_id?: string | undefined;
+  /** Only those with this tag */
+  tag?: string | undefined;
+  /** `any`, `active`, `disabled` or `expired`; any unless told */
+  state?: string | undefined;
 }
 
 /** Query of `authTokens.usage`. */

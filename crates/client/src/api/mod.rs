@@ -23,7 +23,7 @@ pub use gates::Gates;
 pub use projects::{MemberQuery, Members, ProjectQuery, Projects, SortOrder};
 pub use realms::Realms;
 pub use sign_in::{Device, Poll};
-pub use tokens::{TokenList, Tokens};
+pub use tokens::{TokenList, TokenQuery, Tokens};
 pub use two_factor::TwoFactor;
 pub use users::{HistoryQuery, SecurityHistory, Users};
 pub use vault::Vault;

@@ -3,7 +3,7 @@
 use hoody_core::id::TokenId;
 use hoody_core::wire::{
     AuthToken, CopyToken, CreateToken, CurrentToken, PermissionCatalogue, PermissionTemplate, PublicProfile,
-    RealmChange, TokenUsage, UpdateProfile, UpdateToken,
+    RealmChange, TokenUsage, UpdateProfile, UpdateToken, Verified, Verify,
 };
 
 use crate::call::Call;
@@ -46,6 +46,17 @@ impl Client {
     }
 }
 
+/// Which tokens to list; all without any of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenQuery {
+    /// Those with this external id.
+    pub external_id: Option<String>,
+    /// Those with this tag.
+    pub tag: Option<String>,
+    /// `active`, `disabled` or `expired`.
+    pub state: Option<String>,
+}
+
 impl Tokens<'_> {
     /// `GET /auth/tokens`.
     ///
@@ -54,6 +65,27 @@ impl Tokens<'_> {
     pub async fn list(&self) -> Result<TokenList, Error> {
         let answer = Call::get("auth/tokens").answer::<Vec<AuthToken>>(self.0).await?;
         Ok(TokenList { tokens: answer.data, is_truncated: answer.truncated })
+    }
+
+    /// `GET /auth/tokens` of those that the query asks for.
+    ///
+    /// # Errors
+    /// As [`Tokens::list`]; `INVALID_PARAMETER_VALUE` for a tag or a state that is none.
+    pub async fn find(&self, query: &TokenQuery) -> Result<TokenList, Error> {
+        let call = Call::get("auth/tokens")
+            .query("external_id", query.external_id.as_deref())
+            .query("tag", query.tag.as_deref())
+            .query("state", query.state.as_deref());
+        let answer = call.answer::<Vec<AuthToken>>(self.0).await?;
+        Ok(TokenList { tokens: answer.data, is_truncated: answer.truncated })
+    }
+
+    /// `POST /auth/verify`: what each of these credentials may do, one answer for each, in their order.
+    ///
+    /// # Errors
+    /// 403 with a token that lacks `resources.introspect`; 422 with each fault of the question.
+    pub async fn verify(&self, asked: &Verify) -> Result<Vec<Verified>, Error> {
+        Call::post("auth/verify").json(asked).send(self.0).await
     }
 
     /// `POST /auth/tokens`: the answer holds the secret, this once.

@@ -6,16 +6,25 @@
 
 use crate::id::GateId;
 
-/// Which door a gate was asked at.
+/// Which door was asked about a request to another service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Via {
     /// `/gate/auth`.
     Gate,
     /// Envoy's ext_authz over gRPC.
     ExtAuthz,
+    /// `POST /auth/verify`.
+    Verify,
+    /// `/oauth/introspect`.
+    Introspect,
 }
 
-const DOORS: [(Via, &str); 2] = [(Via::Gate, "gate"), (Via::ExtAuthz, "ext_authz")];
+const DOORS: [(Via, &str); 4] = [
+    (Via::Gate, "gate"),
+    (Via::ExtAuthz, "ext_authz"),
+    (Via::Verify, "verify"),
+    (Via::Introspect, "introspect"),
+];
 
 impl Via {
     /// The word for it in the request log.
@@ -88,10 +97,10 @@ mod tests {
     proptest! {
         #[test]
         fn every_place_comes_back_as_it_was(
-            is_grpc: bool, gate in proptest::option::of(any::<[u8; 12]>()),
+            via in 0_usize..4, gate in proptest::option::of(any::<[u8; 12]>()),
             host in "[a-z.\\-\\[\\]:0-9]{0,20}", path in "(/[a-z{}:@*]{0,9}){0,3}",
         ) {
-            let via = if is_grpc { Via::ExtAuthz } else { Via::Gate };
+            let via = DOORS[via].0;
             let place = Place::Gate { via, gate: gate.map(GateId::from_bytes), host: &host, path: &path };
             let text = place.to_text();
             prop_assert_eq!(Place::parse(&text), place);

@@ -25,6 +25,7 @@ mod two_factor;
 mod users;
 mod utilities;
 mod vault;
+mod verify;
 mod webhooks;
 
 pub use activity::{
@@ -72,6 +73,7 @@ pub use two_factor::{
 pub use users::{Me, Profile, ReducedMe, ReducedUser, UpdateUser, User, UserProfile};
 pub use utilities::IpInfo;
 pub use vault::{SetVaultKey, VaultCleared, VaultKey, VaultRecord, VaultStats};
+pub use verify::{Verified, Verify, VerifyItem};
 pub use webhooks::{CreateWebhook, UpdateWebhook, Webhook, WebhookDelivery};
 
 use serde::{Deserialize, Deserializer};

@@ -55,6 +55,22 @@ pub struct AuthToken {
     /// How many tokens stand between it and a session.
     #[serde(default)]
     pub delegation_depth: u32,
+    /// What the operator's service calls whom the token is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// What the service stored with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub meta: Option<Map<String, Value>>,
+    /// Words that it is found by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// What it is for, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The last four characters of its secret, to tell tokens apart; absent for one that an older version made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// When it was last used, to about half a minute.
     #[serde(default)]
     pub last_used_at: Option<Timestamp>,
@@ -235,6 +251,22 @@ pub struct CreateToken {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "nullable")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<ExpiresAt>))]
     pub expires_at: Option<Option<ExpiresAt>>,
+    /// What your service calls whom the token is for: at most 255 characters, not unique. `null` is none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "nullable")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 255))]
+    pub external_id: Option<Option<String>>,
+    /// What your service stores with it: at most 4,096 bytes as JSON, never public. `null` is none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "nullable")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub meta: Option<Option<Map<String, Value>>>,
+    /// Words to find it by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 8))]
+    pub tags: Option<Vec<String>>,
+    /// What it is for, for people. `null` is none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "nullable")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 500))]
+    pub description: Option<Option<String>>,
     /// A code of the second factor.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(max_length = 12))]
@@ -284,6 +316,22 @@ pub struct UpdateToken {
     /// Whether it can be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_enabled: Option<bool>,
+    /// What your service calls whom the token is for: at most 255 characters, not unique. `null` is none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "nullable")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 255))]
+    pub external_id: Option<Option<String>>,
+    /// What your service stores with it: at most 4,096 bytes as JSON, never public. `null` is none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "nullable")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub meta: Option<Option<Map<String, Value>>>,
+    /// Words to find it by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 8))]
+    pub tags: Option<Vec<String>>,
+    /// What it is for, for people. `null` is none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "nullable")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 500))]
+    pub description: Option<Option<String>>,
     /// A code of the second factor.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(max_length = 12))]

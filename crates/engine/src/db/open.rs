@@ -323,6 +323,7 @@ pub(super) fn sqlite_migrator() -> Migrator {
         (16, "confirmed polls", include_str!("../../migrations/sqlite/0016_confirmed_polls.sql")),
         (17, "own permissions", include_str!("../../migrations/sqlite/0017_own_permissions.sql")),
         (18, "gates", include_str!("../../migrations/sqlite/0018_gates.sql")),
+        (19, "external ids", include_str!("../../migrations/sqlite/0019_external_ids.sql")),
     ])
 }
 
@@ -346,6 +347,7 @@ fn postgres_migrator() -> Migrator {
         (16, "confirmed polls", include_str!("../../migrations/postgres/0016_confirmed_polls.sql")),
         (17, "own permissions", include_str!("../../migrations/postgres/0017_own_permissions.sql")),
         (18, "gates", include_str!("../../migrations/postgres/0018_gates.sql")),
+        (19, "external ids", include_str!("../../migrations/postgres/0019_external_ids.sql")),
     ])
 }
 

@@ -4,11 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Form;
 use axum::body::{Body, Bytes};
 use axum::extract::FromRequest;
 use hoody_core::address::neighbourhood;
 use hoody_core::invalid::Invalid;
 use hoody_core::json::Fields;
+use hoody_core::wire::Secret;
 use http::{Request, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
@@ -104,6 +106,36 @@ async fn drain(mut body: Body) {
 pub fn hold(request: &Request<Body>, bytes: usize) -> Result<Option<Held>, Error> {
     let Ok(visit) = visit(request.extensions()) else { return Ok(None) };
     visit.memory().hold(bytes).ok_or(CROWDED).map(Some)
+}
+
+/// A form, as OAuth's endpoints take it (RFC 7662, 2.1): its fields in the order in which they were sent.
+#[derive(Debug)]
+pub struct FormBody(Vec<(String, Secret)>);
+
+impl FormBody {
+    /// The field of this name.
+    ///
+    /// # Errors
+    /// Nothing but its name when it was sent more than once (RFC 6749, 3.2).
+    pub fn one<'n>(&self, name: &'n str) -> Result<Option<&Secret>, &'n str> {
+        let mut found = self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value);
+        let one = found.next();
+        if found.next().is_some() { Err(name) } else { Ok(one) }
+    }
+}
+
+impl<S: Lends> FromRequest<Arc<S>> for FormBody {
+    type Rejection = Error;
+
+    async fn from_request(request: Request<Body>, state: &Arc<S>) -> Result<Self, Error> {
+        let (parts, body) = request.into_parts();
+        let (bytes, _held) = read(Request::from_parts(parts.clone(), body)).await?;
+        let form = Form::from_request(Request::from_parts(parts, bytes.into()), state).await;
+        let Form(fields) = form.map_err(|_| {
+            Invalid::validation("The body must be a form: Content-Type: application/x-www-form-urlencoded")
+        })?;
+        Ok(Self(fields))
+    }
 }
 
 impl<S: Lends> FromRequest<Arc<S>> for NoBody {

@@ -3,7 +3,7 @@
 //! `http` is `GET /auth/check`, for whoever holds a credential, and `explain` says why it answers so. `door` is `/gate/auth`, for proxies: what they ask is
 //! read, decided and answered by `hoody_doors`, which asks `judge` about gates and credentials. `grpc` is the same for
 //! Envoy over gRPC. `hot` answers checks and proxies before the router where nothing has to be waited for. `row` tells
-//! the request log of a question.
+//! the request log of a question. `verify` answers services about the credentials that they were shown.
 
 pub mod door;
 pub mod explain;
@@ -11,7 +11,9 @@ pub mod grpc;
 pub mod hot;
 pub mod http;
 mod judge;
+pub mod presented;
 mod row;
+pub mod verify;
 
 use std::sync::Arc;
 
@@ -50,6 +52,12 @@ impl Gate {
         })
     }
 
+    /// The host of the public URL, as challenges name it.
+    #[must_use]
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
     fn server(&self) -> Server<'_> {
         let Access { public_url, trusted_proxies, .. } = &*self.access;
         Server { issuer: public_url, realm: &self.realm, trusted: trusted_proxies }
@@ -64,5 +72,8 @@ impl Lends for Gate {
 
 /// The endpoints that check credentials and explain decisions.
 pub fn routes() -> OpenApiRouter<Arc<Gate>> {
-    OpenApiRouter::new().routes(routes!(http::check)).routes(routes!(explain::explain_decision))
+    OpenApiRouter::new()
+        .routes(routes!(http::check))
+        .routes(routes!(explain::explain_decision))
+        .routes(routes!(verify::verify_credentials))
 }

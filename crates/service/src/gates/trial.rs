@@ -129,7 +129,7 @@ impl Trial {
 pub fn address(fields: &mut Fields<'_>, name: &'static str) -> Option<IpAddr> {
     let address = fields.string(name)?.parse().ok().map(canonical_ip);
     if address.is_none() {
-        fields.violate(format!("/{name}"), "must be an IPv4 or IPv6 address");
+        fields.violate(fields.pointer(name), "must be an IPv4 or IPv6 address");
     }
     address
 }

@@ -108,6 +108,7 @@ fn put(change: TokenChange, token: &mut Token) {
     set(&mut token.limits.event_access, change.event_access);
     set(&mut token.limits.expires_at, change.expires_at);
     set(&mut token.is_enabled, change.is_enabled);
+    token.notes.put(change.notes);
 }
 
 /// Adds a realm to a token's list
@@ -174,14 +175,36 @@ pub async fn delete_token(
     caller: Caller<Valid>,
     IdPath(id): IdPath<noun::Token>,
 ) -> Result<Answer<()>, Error> {
-    let (mut mutation, grant) = tokens.feed.begin(&caller).await?;
-    let found = find_target(&mut mutation, &caller, &grant, id).await?;
+    delete(&tokens, &caller, id).await?;
+    Ok(Answer::ok("Auth token deleted successfully", ()))
+}
+
+async fn delete(tokens: &Tokens, caller: &AnyCaller, id: TokenId) -> Result<(), Error> {
+    let (mut mutation, grant) = tokens.feed.begin(caller).await?;
+    let found = find_target(&mut mutation, caller, &grant, id).await?;
     judge(&grant, found.target(), Act::Delete)?;
     if !delegation::delete_subtree(&mut mutation, &found.token).await? {
         return Err(NOT_FOUND);
     }
-    mutation.commit().await?;
-    Ok(Answer::ok("Auth token deleted successfully", ()))
+    mutation.commit().await
+}
+
+/// Deletes a token for whoever shows its text (RFC 7009): as [`delete_token`], and a token also deletes itself,
+/// whatever else it may do.
+///
+/// # Errors
+/// `TOKEN_NOT_FOUND`, and 403 where the caller may not.
+pub async fn revoke_token(tokens: &Tokens, caller: &AnyCaller, id: TokenId) -> Result<(), Error> {
+    if caller.token() != Some(id) {
+        return delete(tokens, caller, id).await;
+    }
+    let (mut mutation, grant) = tokens.feed.begin(caller).await?;
+    let own = mutation.own_catalogue();
+    let found = delegation::find(&mut mutation.tx, grant.account, id, &own).await?.ok_or(NOT_FOUND)?;
+    if !delegation::delete_subtree(&mut mutation, &found.token).await? {
+        return Err(NOT_FOUND);
+    }
+    mutation.commit().await
 }
 
 /// The token that is to be changed, as it is now. A caller that can change nothing learns nothing either.
@@ -247,6 +270,7 @@ pub async fn write(mut mutation: Mutation, before: &Token, mut token: Token) -> 
         && token.allow_no_realm == before.allow_no_realm
         && token.permissions == before.permissions
         && token.limits == before.limits
+        && token.notes == before.notes
         && token.is_enabled == before.is_enabled;
     if is_unchanged {
         // Another node may have made it so a moment ago: the answer confirms that, so it holds here too.

@@ -14,10 +14,11 @@ use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::permissions::{Selected, Selection};
 use hoody_core::secret::TokenSecret;
 use hoody_core::token::{NewToken, TokenCopy};
+use hoody_core::token_notes::Notes;
 use hoody_core::wire;
 
 use super::delegation::{self, Placed, place_below};
-use super::list::TokenList;
+use super::list::{Filter, TokenList};
 use super::store::Held;
 use super::{MAX_ACTIVE, MAX_HELD, MAX_TOKENS, Token, Tokens, put_realm, store};
 use crate::sign_in::two_factor;
@@ -26,7 +27,7 @@ use hoody_engine::clock::entropy;
 use hoody_engine::error::Error;
 use hoody_engine::feed::{Change, Mutation};
 use hoody_engine::web::caller::{AnyCaller, ItselfAToken, Valid, needs};
-use hoody_engine::web::{Answer, Caller, IdPath, JsonBody, list};
+use hoody_engine::web::{Answer, Caller, IdPath, JsonBody, Query, list};
 
 needs! {
     /// A session, or a token that may make tokens.
@@ -38,14 +39,19 @@ pub const NOT_FOUND: Error =
 
 /// The account's tokens that the caller may see; a long list is sent as it is read
 #[utoipa::path(get, path = "/api/v1/auth/tokens", operation_id = "list_tokens", tag = "tokens",
+    params(("external_id" = Option<String>, Query, description = "Only those with this external id"),
+    ("tag" = Option<String>, Query, description = "Only those with this tag"),
+    ("state" = Option<String>, Query, description = "`any`, `active`, `disabled` or `expired`; any unless told")),
     security(("bearer" = [])), responses((status = 200, body = wire::TokenListEnvelope)))]
 pub async fn list_tokens(
     State(tokens): State<Arc<Tokens>>,
     caller: Caller<Valid>,
+    query: Query,
 ) -> Result<Response, Error> {
+    let filter = Filter::read(&query)?;
     let room = list::begin(&tokens.lists, caller.account()).await?;
     let own = tokens.access.own_catalogue().await?;
-    let visible = TokenList::of(&tokens.db, own, &caller).await?;
+    let visible = TokenList::of(&tokens.db, own, &caller, filter, tokens.clock.now()).await?;
     list::answer(room, "Auth tokens retrieved successfully", visible).await
 }
 
@@ -175,6 +181,8 @@ pub async fn create_token(
         },
         permissions: new.permissions,
         is_enabled: true,
+        notes: Notes::default(),
+        hint: None,
         created_by_token_id: None,
         delegation_depth: 0,
         last_used_at: None,
@@ -182,6 +190,7 @@ pub async fn create_token(
         created_at: mutation.now,
         updated_at: mutation.now,
     };
+    token.notes.put(new.notes);
     token.settle(&own);
     place_below(&grant, tokens.max_delegation_depth, &mut token, &own)?;
     let names = if token.alias.is_empty() { Names::Random } else { Names::Given };
@@ -268,6 +277,7 @@ async fn mint(
     let (key, keys) = tokens.keys.minting();
     let secret = TokenSecret::mint(entropy(), &keys);
     let digest = secret.digest(&keys);
+    token.hint = Some(secret.hint().to_owned());
     for attempt in 0..100 {
         match names {
             Names::Given => {}

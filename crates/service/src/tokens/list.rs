@@ -6,13 +6,16 @@ use std::sync::Arc;
 use hoody_core::acting::{Act, Target, may_act};
 use hoody_core::grant::{Bounds, Grant};
 use hoody_core::id::{RealmId, TokenId};
+use hoody_core::invalid::Invalid;
 use hoody_core::lineage;
 use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::time::Timestamp;
+use hoody_core::token_notes::is_tag;
 
-use super::{Tokens, store};
+use super::{Token, Tokens, store};
 use hoody_engine::db::{Db, Row};
 use hoody_engine::error::Error;
+use hoody_engine::web::Query;
 use hoody_engine::web::caller::AnyCaller;
 use hoody_engine::web::list::{self, PAGE, Pages};
 use hoody_engine::work;
@@ -50,23 +53,84 @@ struct Eye {
     below: HashSet<TokenId>,
 }
 
+/// Which tokens are asked for; all without any of it.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    external_id: Option<String>,
+    tag: Option<String>,
+    state: Option<State>,
+}
+
+/// Whether a token can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Active,
+    Disabled,
+    Expired,
+}
+
+impl Filter {
+    /// Reads `external_id`, `tag` and `state`.
+    ///
+    /// # Errors
+    /// `INVALID_PARAMETER_VALUE` for what cannot be one of these.
+    pub fn read(query: &Query) -> Result<Self, Invalid> {
+        let tag = query.given("tag")?;
+        if tag.is_some_and(|tag| !is_tag(tag)) {
+            let message = "tag must be 1 to 64 letters, digits and . _ : / -";
+            return Err(Invalid::rule("INVALID_PARAMETER_VALUE", message));
+        }
+        let state = match query.choice("state", &["any", "active", "disabled", "expired"])? {
+            "active" => Some(State::Active),
+            "disabled" => Some(State::Disabled),
+            "expired" => Some(State::Expired),
+            _ => None,
+        };
+        Ok(Self {
+            external_id: query.given("external_id")?.map(str::to_owned),
+            tag: tag.map(str::to_owned),
+            state,
+        })
+    }
+
+    fn admits(&self, token: &Token, now: Timestamp) -> bool {
+        let state = match (token.is_active(now), token.is_enabled) {
+            (false, _) => State::Expired,
+            (true, false) => State::Disabled,
+            (true, true) => State::Active,
+        };
+        self.external_id.as_ref().is_none_or(|id| token.notes.external_id.as_ref() == Some(id))
+            && self.tag.as_ref().is_none_or(|tag| token.notes.tags.contains(tag))
+            && self.state.is_none_or(|wanted| wanted == state)
+    }
+}
+
 /// A caller's tokens, the latest first. One that is made meanwhile is not among them.
 #[derive(Debug)]
 pub struct TokenList {
     db: Db,
     own: Arc<OwnCatalogue>,
     eye: Arc<Eye>,
+    filter: Arc<Filter>,
+    now: Timestamp,
     left: VecDeque<Weighed>,
     is_cut: bool,
 }
 
 impl TokenList {
-    /// The tokens that `caller` may see.
+    /// The tokens that `caller` may see, of those that `filter` admits at the instant `now`.
     ///
     /// # Errors
     /// When the database does not answer, or too much is read at once.
-    pub async fn of(db: &Db, own: Arc<OwnCatalogue>, caller: &AnyCaller) -> Result<Self, Error> {
-        let rows = store::weigh_tokens(db, caller.account()).await?;
+    pub async fn of(
+        db: &Db,
+        own: Arc<OwnCatalogue>,
+        caller: &AnyCaller,
+        filter: Filter,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let in_order = filter.external_id.as_deref().filter(|_| caller.token().is_none());
+        let rows = store::weigh_tokens(db, caller.account(), in_order).await?;
         let size = rows.len() * LEAST_WEIGHT;
         let mut eye = Eye::of(caller);
         let read = move || {
@@ -77,7 +141,7 @@ impl TokenList {
         let (left, eye) = work::run(size, read).await??;
         // A delegated caller does not see its ancestors at least.
         let is_cut = eye.own.is_some() && eye.grant.lineage().len() > 1;
-        Ok(Self { db: db.clone(), own, eye: Arc::new(eye), left, is_cut })
+        Ok(Self { db: db.clone(), own, eye: Arc::new(eye), filter: Arc::new(filter), now, left, is_cut })
     }
 
     /// The tokens of the next page: how many of `left`, and their bytes.
@@ -104,9 +168,12 @@ impl Pages for TokenList {
         };
         self.left.drain(..count);
         let account = self.eye.grant.account;
-        let rows = store::list_between(&self.db, account, first, last).await?;
+        // What a token is made by is found among all tokens, so that a calling token reads them all.
+        let external_id = self.filter.external_id.as_deref().filter(|_| self.eye.own.is_none());
+        let rows = store::list_between(&self.db, account, (first, last), external_id).await?;
         let (eye, own) = (Arc::clone(&self.eye), Arc::clone(&self.own));
-        let (page, is_cut) = work::run(bytes, move || write(&eye, &rows, &own)).await??;
+        let (filter, now) = (Arc::clone(&self.filter), self.now);
+        let (page, is_cut) = work::run(bytes, move || write(&eye, &rows, &own, (&filter, now))).await??;
         self.is_cut |= is_cut;
         Ok(Some(page))
     }
@@ -117,12 +184,17 @@ impl Pages for TokenList {
 }
 
 /// The tokens of these rows that are seen, as JSON with commas between, and whether others were left out.
-fn write(eye: &Eye, rows: &[Row], own: &OwnCatalogue) -> Result<(Vec<u8>, bool), Error> {
+fn write(
+    eye: &Eye,
+    rows: &[Row],
+    own: &OwnCatalogue,
+    (filter, now): (&Filter, Timestamp),
+) -> Result<(Vec<u8>, bool), Error> {
     let (mut out, mut is_cut) = (Vec::new(), false);
     for row in rows {
         let token = store::read(row, own)?;
         // Who asks on a realm's host asks for that realm; only what is hidden beyond that is left out.
-        if !eye.is_in_realm(token.id, &token.realm_ids) {
+        if !filter.admits(&token, now) || !eye.is_in_realm(token.id, &token.realm_ids) {
             continue;
         }
         if !eye.may_see(token.id, &token.limits) {

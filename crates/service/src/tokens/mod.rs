@@ -19,6 +19,7 @@ use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::secret::TokenSecret;
 use hoody_core::time::Timestamp;
 use hoody_core::token::MAX_REALMS;
+use hoody_core::token_notes::Notes;
 use hoody_core::wire;
 use serde_json::{Map, Value};
 use utoipa_axum::router::OpenApiRouter;
@@ -108,6 +109,9 @@ pub struct Token {
     /// Its own; what it may really do is also bounded by what it descends from.
     pub limits: Bounds,
     pub is_enabled: bool,
+    pub notes: Notes,
+    /// The last four characters of its secret.
+    pub hint: Option<String>,
     pub created_by_token_id: Option<TokenId>,
     pub delegation_depth: i64,
     pub last_used_at: Option<Timestamp>,
@@ -145,11 +149,11 @@ impl Token {
         self.limits.expires_at.is_none_or(|end| end > now)
     }
 
-    /// How many bytes its storage, addresses and realms have, roughly.
+    /// How many bytes its storage, notes, addresses and realms have, roughly.
     pub fn size(&self) -> usize {
         let storage =
             self.public_storage.clone().map_or(0, |storage| Value::Object(storage).to_string().len());
-        storage + self.limits.addresses.to_stored().len() + self.realm_ids.len() * 25
+        storage + self.notes.size() + self.limits.addresses.to_stored().len() + self.realm_ids.len() * 25
     }
 
     /// The token as its account sees it; `secret` only right after it was made.
@@ -171,6 +175,11 @@ impl Token {
             event_access: self.limits.event_access,
             created_by_token_id: self.created_by_token_id,
             delegation_depth: u32::try_from(self.delegation_depth).unwrap_or(u32::MAX),
+            external_id: self.notes.external_id,
+            meta: self.notes.meta,
+            tags: self.notes.tags,
+            description: self.notes.description,
+            hint: self.hint,
             last_used_at: self.last_used_at,
             last_used_ip: self.last_used_ip,
             created_at: self.created_at,

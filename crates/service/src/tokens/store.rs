@@ -6,6 +6,7 @@ use hoody_core::permissions::Selection;
 use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::secret::Digest;
 use hoody_core::time::Timestamp;
+use hoody_core::token_notes::Notes;
 use serde_json::{Map, Value};
 
 use super::Token;
@@ -20,7 +21,7 @@ macro_rules! token {
             "SELECT t.id, t.user_id, t.alias, t.public_key, t.public_storage, t.ip_whitelist, t.realm_ids, \
              t.allow_no_realm, t.permissions, t.own_permissions, t.vault_access, t.event_access, t.expires_at, t.is_enabled, \
              t.created_by_token_id, t.delegation_depth, t.last_used_at, t.last_used_ip, t.created_at, \
-             t.updated_at FROM tokens t ",
+             t.updated_at, t.external_id, t.meta, t.tags, t.description, t.hint FROM tokens t ",
             $filter
         )
     };
@@ -31,9 +32,26 @@ const BETWEEN: &str = token!(
      AND (t.created_at < $2 OR t.id <= $3) AND (t.created_at > $4 OR t.id >= $5) \
      ORDER BY t.created_at DESC, t.id DESC"
 );
-const WEIGH: &str = "SELECT t.id, t.created_by_token_id, t.created_at, CAST( \
-     COALESCE(octet_length(t.public_storage), 0) + octet_length(t.ip_whitelist) + octet_length(t.realm_ids) \
-     AS BIGINT) AS weight FROM tokens t WHERE t.user_id = $1 ORDER BY t.created_at DESC, t.id DESC";
+const BETWEEN_OF: &str = token!(
+    "WHERE t.user_id = $1 AND t.external_id = $6 AND t.created_at <= $2 AND t.created_at >= $4 \
+     AND (t.created_at < $2 OR t.id <= $3) AND (t.created_at > $4 OR t.id >= $5) \
+     ORDER BY t.created_at DESC, t.id DESC"
+);
+macro_rules! weigh {
+    ($filter:literal) => {
+        concat!(
+            "SELECT t.id, t.created_by_token_id, t.created_at, CAST( \
+             COALESCE(octet_length(t.public_storage), 0) + COALESCE(octet_length(t.external_id), 0) \
+             + COALESCE(octet_length(t.meta), 0) + COALESCE(octet_length(t.tags), 0) \
+             + COALESCE(octet_length(t.description), 0) + octet_length(t.ip_whitelist) \
+             + octet_length(t.realm_ids) AS BIGINT) AS weight FROM tokens t WHERE t.user_id = $1 ",
+            $filter,
+            "ORDER BY t.created_at DESC, t.id DESC"
+        )
+    };
+}
+const WEIGH: &str = weigh!("");
+const WEIGH_OF: &str = weigh!("AND t.external_id = $2 ");
 /// Their addresses decide nothing, and may be long.
 const SEEN: &str = "SELECT t.id, t.created_by_token_id, t.realm_ids, t.allow_no_realm, t.permissions, t.own_permissions, \
      t.vault_access, t.event_access, t.expires_at, '*' AS ip_whitelist FROM tokens t WHERE t.user_id = $1";
@@ -74,6 +92,8 @@ const LOCK_ALL: &str = "SELECT id FROM tokens WHERE user_id = $1 AND is_enabled 
 const DISABLE_ALL: &str = "UPDATE tokens SET is_enabled = FALSE, updated_at = $2 \
      WHERE user_id = $1 AND is_enabled RETURNING id, alias, realm_ids";
 const HELD: &str = "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(COALESCE(octet_length(public_storage), 0) \
+     + COALESCE(octet_length(external_id), 0) + COALESCE(octet_length(meta), 0) \
+     + COALESCE(octet_length(tags), 0) + COALESCE(octet_length(description), 0) \
      + octet_length(ip_whitelist) + octet_length(realm_ids)), 0) AS BIGINT) AS bytes, \
      COUNT(CASE WHEN created_by_token_id IS NOT DISTINCT FROM $2 \
      AND (expires_at IS NULL OR expires_at > $3) THEN 1 END) AS active \
@@ -81,12 +101,15 @@ const HELD: &str = "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(COALESCE(octet_lengt
 const ALIAS_TAKEN: &str = "SELECT 1 AS one FROM tokens WHERE user_id = $1 AND alias = $2 AND id <> $3";
 const INSERT: &str = "INSERT INTO tokens (id, user_id, digest, key_id, alias, public_key, public_storage, \
      ip_whitelist, realm_ids, allow_no_realm, permissions, vault_access, event_access, expires_at, is_enabled, \
-     created_by_token_id, delegation_depth, created_at, updated_at, own_permissions) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
+     created_by_token_id, delegation_depth, created_at, updated_at, own_permissions, external_id, meta, tags, \
+     description, hint) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+     $21, $22, $23, $24, $25) \
      ON CONFLICT DO NOTHING RETURNING id";
 const UPDATE: &str = "UPDATE tokens SET alias = $2, public_key = $3, public_storage = $4, ip_whitelist = $5, \
      realm_ids = $6, allow_no_realm = $7, permissions = $8, vault_access = $9, event_access = $10, \
-     expires_at = $11, is_enabled = $12, updated_at = $13, own_permissions = $15 WHERE id = $1 AND user_id = $14";
+     expires_at = $11, is_enabled = $12, updated_at = $13, own_permissions = $15, \
+     external_id = $16, meta = $17, tags = $18, description = $19 WHERE id = $1 AND user_id = $14";
 const DELETE_REALMS: &str = "DELETE FROM token_realms WHERE token_id = $1";
 const INSERT_REALM: &str = "INSERT INTO token_realms (token_id, realm_id, user_id) VALUES ($1, $2, $3)";
 
@@ -100,9 +123,17 @@ pub async fn find_token(
     on.into().find(BY_ID, args![id, account]).await?.map(|row| read(&row, own)).transpose()
 }
 
-/// Every token of the account with what it weighs, the latest first: for [`read_weighed`].
-pub(super) async fn weigh_tokens(on: impl Into<On<'_>>, account: UserId) -> Result<Vec<Row>, DbError> {
-    on.into().list(WEIGH, args![account]).await
+/// Every token of the account, or those of this external id, with what it weighs, the latest first: for
+/// [`read_weighed`].
+pub(super) async fn weigh_tokens(
+    on: impl Into<On<'_>>,
+    account: UserId,
+    external_id: Option<&str>,
+) -> Result<Vec<Row>, DbError> {
+    match external_id {
+        None => on.into().list(WEIGH, args![account]).await,
+        Some(id) => on.into().list(WEIGH_OF, args![account, id]).await,
+    }
 }
 
 pub(super) fn read_weighed(row: &Row) -> Result<Weighed, DbError> {
@@ -114,15 +145,19 @@ pub(super) fn read_weighed(row: &Row) -> Result<Weighed, DbError> {
     })
 }
 
-/// The tokens of the account from `first` to `last`, the latest first: for [`read`].
+/// The tokens of the account, or those of this external id, from `first` to `last`, the latest first: for
+/// [`read`].
 pub(super) async fn list_between(
     on: impl Into<On<'_>>,
     account: UserId,
-    first: Weighed,
-    last: Weighed,
+    (first, last): (Weighed, Weighed),
+    external_id: Option<&str>,
 ) -> Result<Vec<Row>, DbError> {
-    let between = args![account, first.created_at, first.id, last.created_at, last.id];
-    on.into().list(BETWEEN, between).await
+    let (begin, end) = ((first.created_at, first.id), (last.created_at, last.id));
+    match external_id {
+        None => on.into().list(BETWEEN, args![account, begin.0, begin.1, end.0, end.1]).await,
+        Some(id) => on.into().list(BETWEEN_OF, args![account, begin.0, begin.1, end.0, end.1, id]).await,
+    }
 }
 
 /// Every token of the account with what decides whether it is seen: for [`read_seen`].
@@ -206,6 +241,11 @@ pub async fn insert_token(tx: &mut Tx, token: &Token, digest: &Digest, key: KeyI
         token.created_at,
         token.updated_at,
         token.permissions.own.to_stored(),
+        token.notes.external_id.clone(),
+        token.notes.meta_text(),
+        token.notes.tags_text(),
+        token.notes.description.clone(),
+        token.hint.clone(),
     ];
     if On::from(&mut *tx).find(INSERT, row).await?.is_none() {
         return Ok(false);
@@ -232,6 +272,10 @@ pub async fn update_token(tx: &mut Tx, token: &Token) -> Result<(), DbError> {
         token.updated_at,
         token.account,
         token.permissions.own.to_stored(),
+        token.notes.external_id.clone(),
+        token.notes.meta_text(),
+        token.notes.tags_text(),
+        token.notes.description.clone(),
     ];
     tx.execute(UPDATE, row).await?;
     tx.execute(DELETE_REALMS, args![token.id]).await?;
@@ -307,6 +351,18 @@ fn read_storage(row: &Row) -> Result<Option<Map<String, Value>>, DbError> {
     storage.map_err(|_| DbError::Unreadable("public_storage"))
 }
 
+fn read_notes(row: &Row) -> Result<Notes, DbError> {
+    let meta = row.get::<Option<String>>("meta")?;
+    let meta = meta.map(|text| serde_json::from_str(&text)).transpose();
+    let tags = row.get::<Option<String>>("tags")?.unwrap_or_default();
+    Ok(Notes {
+        external_id: row.get("external_id")?,
+        meta: meta.map_err(|_| DbError::Unreadable("meta"))?,
+        tags: tags.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
+        description: row.get("description")?,
+    })
+}
+
 /// The token in a row.
 pub(super) fn read(row: &Row, own: &OwnCatalogue) -> Result<Token, DbError> {
     Ok(Token {
@@ -323,6 +379,8 @@ pub(super) fn read(row: &Row, own: &OwnCatalogue) -> Result<Token, DbError> {
         },
         limits: read_limits(row, own)?,
         is_enabled: row.get("is_enabled")?,
+        notes: read_notes(row)?,
+        hint: row.get("hint")?,
         created_by_token_id: row.get("created_by_token_id")?,
         delegation_depth: row.get("delegation_depth")?,
         last_used_at: row.get("last_used_at")?,

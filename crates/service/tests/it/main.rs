@@ -15,6 +15,7 @@ mod cache;
 mod clock;
 mod connections;
 mod credential_races;
+mod customers;
 mod delegation;
 mod device;
 mod device_page;

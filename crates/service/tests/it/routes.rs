@@ -233,6 +233,12 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     // decisions for others, utilities, probes
     reads("GET", "/api/v1/auth/check", Valid),
     asks("POST", "/api/v1/auth/explain", Valid, "{}"),
+    asks(
+        "POST",
+        "/api/v1/auth/verify",
+        Leaf("resources.introspect"),
+        r#"{"credentials": [{"credential": "x"}]}"#,
+    ),
     reads("GET", "/api/v1/meta/public-key", Public),
     reads("GET", "/.well-known/jwks.json", Public),
     reads("GET", "/api/v1/ip", Public),

@@ -180,7 +180,7 @@ fn logout_shape(body: &Value) {
 }
 
 fn create_shape(body: &Value) {
-    assert_shape!(body, { ".data.id" => "[id]", ".data.token" => "[secret]" }, @r#"
+    assert_shape!(body, { ".data.id" => "[id]", ".data.token" => "[secret]", ".data.hint" => "[hint]" }, @r#"
     {
       "data": {
         "alias": "Production API Key",
@@ -190,6 +190,7 @@ fn create_shape(body: &Value) {
         "delegation_depth": 0,
         "event_access": true,
         "expires_at": "2027-04-12T00:00:00.000Z",
+        "hint": "[hint]",
         "id": "[id]",
         "ip_whitelist": [
           "192.168.1.0/24",
@@ -225,7 +226,7 @@ fn create_shape(body: &Value) {
 }
 
 fn get_shape(body: &Value) {
-    assert_shape!(body, { ".data.id" => "[id]" }, @r#"
+    assert_shape!(body, { ".data.id" => "[id]", ".data.hint" => "[hint]" }, @r#"
     {
       "data": {
         "alias": "Production API Key",
@@ -235,6 +236,7 @@ fn get_shape(body: &Value) {
         "delegation_depth": 0,
         "event_access": true,
         "expires_at": "2027-04-12T00:00:00.000Z",
+        "hint": "[hint]",
         "id": "[id]",
         "ip_whitelist": [
           "192.168.1.0/24",
@@ -279,7 +281,7 @@ fn list_shape(body: &Value) {
 }
 
 fn current_shape(body: &Value) {
-    assert_shape!(body, { ".data.token.id" => "[id]" }, @r#"
+    assert_shape!(body, { ".data.token.id" => "[id]", ".data.token.hint" => "[hint]" }, @r#"
     {
       "data": {
         "restrictions": {
@@ -300,6 +302,7 @@ fn current_shape(body: &Value) {
           "delegation_depth": 0,
           "event_access": true,
           "expires_at": "2027-04-12T00:00:00.000Z",
+          "hint": "[hint]",
           "id": "[id]",
           "ip_whitelist": [
             "192.168.1.0/24",
@@ -380,7 +383,7 @@ fn truncated_shape(body: &Value) {
 }
 
 fn update_shape(body: &Value) {
-    assert_shape!(body, { ".data.id" => "[id]" }, @r#"
+    assert_shape!(body, { ".data.id" => "[id]", ".data.hint" => "[hint]" }, @r#"
     {
       "data": {
         "alias": "Updated",
@@ -390,6 +393,7 @@ fn update_shape(body: &Value) {
         "delegation_depth": 0,
         "event_access": true,
         "expires_at": null,
+        "hint": "[hint]",
         "id": "[id]",
         "ip_whitelist": [
           "192.168.1.0/24",

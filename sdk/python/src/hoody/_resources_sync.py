@@ -22,7 +22,13 @@ class AuthTokens:
     def __init__(self, core: SyncCore) -> None:
         self._core = core
 
-    def list(self) -> Page[builtins.list[t.AuthToken], t.AuthToken]:
+    def list(
+        self,
+        *,
+        external_id: str | Omit = OMIT,
+        tag: str | Omit = OMIT,
+        state: str | Omit = OMIT,
+    ) -> Page[builtins.list[t.AuthToken], t.AuthToken]:
         """The account's tokens that the caller may see; a long list is sent as it is read. The result is one
         page; iterate it for all of them. `GET /api/v1/auth/tokens`
         """
@@ -30,6 +36,7 @@ class AuthTokens:
             "GET /api/v1/auth/tokens",
             list[t.AuthToken],
             dict(style="whole", items="data"),
+            query={"external_id": external_id, "tag": tag, "state": state},
         )
 
     def create(
@@ -38,15 +45,19 @@ class AuthTokens:
         alias: str | Omit = OMIT,
         allow_no_realm: bool | Omit = OMIT,
         deny_reauthorization: bool | Omit = OMIT,
+        description: str | None | Omit = OMIT,
         event_access: bool | Omit = OMIT,
         expires_at: t.ExpiresAt | None | Omit = OMIT,
+        external_id: str | None | Omit = OMIT,
         ip_whitelist: t.IpWhitelist | Omit = OMIT,
+        meta: Mapping[str, Any] | None | Omit = OMIT,
         otp_code: str | Omit = OMIT,
         permission_template: str | None | Omit = OMIT,
         permissions: t.Permissions | Omit = OMIT,
         public_key: str | None | Omit = OMIT,
         public_storage: Mapping[str, Any] | None | Omit = OMIT,
         realm_ids: Sequence[str] | Omit = OMIT,
+        tags: Sequence[str] | Omit = OMIT,
         vault_access: bool | Omit = OMIT,
     ) -> Envelope[t.CreatedToken]:
         """Makes a token; its secret is in this answer and nowhere else. `POST /api/v1/auth/tokens`"""
@@ -58,15 +69,19 @@ class AuthTokens:
                 "alias": alias,
                 "allow_no_realm": allow_no_realm,
                 "deny_reauthorization": deny_reauthorization,
+                "description": description,
                 "event_access": event_access,
                 "expires_at": expires_at,
+                "external_id": external_id,
                 "ip_whitelist": ip_whitelist,
+                "meta": meta,
                 "otp_code": otp_code,
                 "permission_template": permission_template,
                 "permissions": permissions,
                 "public_key": public_key,
                 "public_storage": public_storage,
                 "realm_ids": realm_ids,
+                "tags": tags,
                 "vault_access": vault_access,
             },
         )
@@ -102,15 +117,19 @@ class AuthTokens:
         *,
         alias: str | Omit = OMIT,
         allow_no_realm: bool | Omit = OMIT,
+        description: str | None | Omit = OMIT,
         event_access: bool | Omit = OMIT,
         expires_at: t.ExpiresAt | None | Omit = OMIT,
+        external_id: str | None | Omit = OMIT,
         ip_whitelist: t.IpWhitelist | Omit = OMIT,
         is_enabled: bool | Omit = OMIT,
+        meta: Mapping[str, Any] | None | Omit = OMIT,
         otp_code: str | Omit = OMIT,
         permissions: t.Permissions | Omit = OMIT,
         public_key: str | None | Omit = OMIT,
         public_storage: Mapping[str, Any] | None | Omit = OMIT,
         realm_ids: Sequence[str] | Omit = OMIT,
+        tags: Sequence[str] | Omit = OMIT,
         vault_access: bool | Omit = OMIT,
     ) -> Envelope[t.AuthToken]:
         """Changes a token; what is left out stays as it is. `PUT /api/v1/auth/tokens/{id}`"""
@@ -122,15 +141,19 @@ class AuthTokens:
             body={
                 "alias": alias,
                 "allow_no_realm": allow_no_realm,
+                "description": description,
                 "event_access": event_access,
                 "expires_at": expires_at,
+                "external_id": external_id,
                 "ip_whitelist": ip_whitelist,
                 "is_enabled": is_enabled,
+                "meta": meta,
                 "otp_code": otp_code,
                 "permissions": permissions,
                 "public_key": public_key,
                 "public_storage": public_storage,
                 "realm_ids": realm_ids,
+                "tags": tags,
                 "vault_access": vault_access,
             },
             is_once=not isinstance(otp_code, Omit),
@@ -1120,6 +1143,25 @@ class Alerts:
             },
         )
 
+class Tokens:
+    """`client.tokens`"""
+
+    def __init__(self, core: SyncCore) -> None:
+        self._core = core
+
+    def verify(
+        self,
+        *,
+        credentials: Sequence[t.VerifyItem],
+        dry: bool | Omit = OMIT,
+    ) -> Envelope[builtins.list[t.Verified]]:
+        """What each of these credentials may do: one answer for each, in their order. `POST /api/v1/auth/verify`"""
+        return self._core.call(
+            "POST /api/v1/auth/verify",
+            list[t.Verified],
+            body={"credentials": credentials, "dry": dry},
+        )
+
 class Gates:
     """`client.gates`"""
 
@@ -1325,6 +1367,7 @@ class Resources:
         self.activity: Activity = Activity(core)
         self.users: Users = Users(core)
         self.alerts: Alerts = Alerts(core)
+        self.tokens: Tokens = Tokens(core)
         self.gates: Gates = Gates(core)
         self.meta: Meta = Meta(core)
         self.webhooks: Webhooks = Webhooks(core)

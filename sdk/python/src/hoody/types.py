@@ -341,14 +341,22 @@ class AuthToken:
     """The token that made it; `null` when a session did."""
     delegation_depth: int | None = None
     """How many tokens stand between it and a session."""
+    description: str | None = None
+    """What it is for, for people."""
     event_access: bool | None = None
     """Whether it may reach the event stream."""
     expires_at: datetime | None = None
     """When it ends; `null` is never."""
+    external_id: str | None = None
+    """What the operator's service calls whom the token is for."""
+    hint: str | None = None
+    """The last four characters of its secret, to tell tokens apart; absent for one that an older version made."""
     last_used_at: datetime | None = None
     """When it was last used, to about half a minute."""
     last_used_ip: str | None = None
     """Where it was last used from."""
+    meta: Mapping[str, Any] | None = None
+    """What the service stored with it."""
     permissions: Permissions | None = None
     """The leaves it holds, as a tree of `true`."""
     public_key: str | None = None
@@ -357,6 +365,8 @@ class AuthToken:
     """What its public profile holds."""
     realm_ids: Sequence[str] | None = None
     """Realms it is bound to; none listed means no list."""
+    tags: Sequence[str] | None = None
+    """Words that it is found by."""
     token: Secret | None = None
     """The secret itself; only in the answers to create and copy."""
     vault_access: bool | None = None
@@ -434,14 +444,22 @@ class CreatedToken:
     """The token that made it; `null` when a session did."""
     delegation_depth: int | None = None
     """How many tokens stand between it and a session."""
+    description: str | None = None
+    """What it is for, for people."""
     event_access: bool | None = None
     """Whether it may reach the event stream."""
     expires_at: datetime | None = None
     """When it ends; `null` is never."""
+    external_id: str | None = None
+    """What the operator's service calls whom the token is for."""
+    hint: str | None = None
+    """The last four characters of its secret, to tell tokens apart; absent for one that an older version made."""
     last_used_at: datetime | None = None
     """When it was last used, to about half a minute."""
     last_used_ip: str | None = None
     """Where it was last used from."""
+    meta: Mapping[str, Any] | None = None
+    """What the service stored with it."""
     permissions: Permissions | None = None
     """The leaves it holds, as a tree of `true`."""
     public_key: str | None = None
@@ -450,6 +468,8 @@ class CreatedToken:
     """What its public profile holds."""
     realm_ids: Sequence[str] | None = None
     """Realms it is bound to; none listed means no list."""
+    tags: Sequence[str] | None = None
+    """Words that it is found by."""
     vault_access: bool | None = None
     """Whether it may reach the vault, beside the permission."""
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -1692,6 +1712,37 @@ class VaultStats:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class Verified:
+    """What became of one credential."""
+
+    allowed: bool
+    """Whether it may."""
+    account_id: str | None = None
+    """Its account."""
+    alias: str | None = None
+    """Its name."""
+    code: str | None = None
+    """Why not: `NOT_FOUND` for one that is unknown, deleted or another account's."""
+    expires_at: datetime | None = None
+    """When it ends."""
+    external_id: str | None = None
+    """What your service calls whom it is for."""
+    message: str | None = None
+    """The refusal, for people."""
+    meta: Mapping[str, Any] | None = None
+    """What your service stored with it."""
+    permissions: Sequence[str] | None = None
+    """The permissions that it holds."""
+    realm_ids: Sequence[str] | None = None
+    """The realms that it is bound to."""
+    ref: str | None = None
+    """What the question named it by."""
+    token_id: str | None = None
+    """The token. This and the rest are absent with `NOT_FOUND` and `UNAVAILABLE`."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class Webhook:
     """An endpoint that events are sent to."""
 
@@ -1753,6 +1804,29 @@ class WebhookDelivery:
     status: int | None = None
     """The status that was answered then."""
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+class VerifyItem(TypedDict, total=False):
+    """One credential to verify."""
+
+    address: str
+    """Where the client is. Without it a token that is bound to addresses is refused."""
+    all_of: Sequence[str]
+    """Permissions that are all needed."""
+    any_of: Sequence[str]
+    """Permissions of which one is needed."""
+    credential: str
+    """The token as the client sent it, without a scheme."""
+    method: str
+    """The client's method, for the request log."""
+    permission: str
+    """The permission that is needed; at most one of this, `any_of` and `all_of`."""
+    realm_id: str
+    """The realm that is asked in; none unless told."""
+    ref: str
+    """What the answer names it by, at most 255 characters."""
+    route: str
+    """The pattern of the route that was asked, for the request log; never a path with secrets in it."""
 
 
 DeviceLoginAnswer = Union[DeviceStatus, Challenge]

@@ -9,10 +9,10 @@ use std::convert::Infallible;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
-use hoody_client::Client;
 use hoody_client::id::{RealmId, TokenId};
 use hoody_client::time::Timestamp;
 use hoody_client::wire::{AuthToken, PermissionInfo, PermissionState, RealmChange, Secret, UpdateProfile};
+use hoody_client::{Client, TokenQuery};
 use serde_json::{Value, json};
 
 use self::explain::ExplainArgs;
@@ -100,6 +100,15 @@ pub(crate) enum AuthCommand {
         /// Show what a token made below it
         #[arg(long)]
         tree: bool,
+        /// Only those with this external id
+        #[arg(long, value_name = "ID")]
+        external_id: Option<String>,
+        /// Only those with this tag
+        #[arg(long, value_name = "TAG")]
+        tag: Option<String>,
+        /// Only those in this state
+        #[arg(long, value_name = "STATE", value_parser = ["active", "disabled", "expired"])]
+        state: Option<String>,
     },
     /// Draw what a token did: when, from where, with which permissions
     #[command(after_help = "EXAMPLES:
@@ -292,7 +301,9 @@ pub(crate) async fn run(context: &Context, command: AuthCommand) -> Result<(), F
         AuthCommand::Check { permission } => check(context, permission.as_deref()).await,
         AuthCommand::Explain(args) => explain::run(context, *args).await,
         AuthCommand::Create(args) => create(context, &args).await,
-        AuthCommand::List { tree } => list(context, tree).await,
+        AuthCommand::List { tree, external_id, tag, state } => {
+            list(context, tree, &TokenQuery { external_id, tag, state }).await
+        }
         AuthCommand::Usage(args) => activity::usage(context, &args).await,
         AuthCommand::Get { id } => {
             let id = id.resolve(context).await?;
@@ -409,8 +420,8 @@ async fn take_back(context: &Context, token: &AuthToken, failure: Failure) -> Fa
     }
 }
 
-async fn list(context: &Context, is_tree: bool) -> Result<(), Failure> {
-    let list = context.call(async |client: &Client| client.tokens().list().await).await?;
+async fn list(context: &Context, is_tree: bool, query: &TokenQuery) -> Result<(), Failure> {
+    let list = context.call(async |client: &Client| client.tokens().find(query).await).await?;
     let listed =
         || if is_tree { tree(&list.tokens) } else { list.tokens.iter().map(|one| (0, one)).collect() };
     context.output.show(&list.tokens, || View::List {

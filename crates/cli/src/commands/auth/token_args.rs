@@ -56,6 +56,18 @@ pub(crate) struct TokenFields {
     /// In how long it ends: a number and m, h, d or w, e.g. 12h or 30d
     #[arg(long, value_name = "TIME", value_parser = lifetime, conflicts_with = "expires_at")]
     expires_in: Option<i64>,
+    /// What your service calls whom it is for, or `null` for none
+    #[arg(long, value_name = "ID")]
+    external_id: Option<String>,
+    /// What your service keeps with it: a JSON object, `@FILE` with one, or `null` for none; never public
+    #[arg(long, value_name = "JSON")]
+    meta: Option<String>,
+    /// Words to find it by; repeat it, or separate by commas; empty is none
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// What it is for, or `null` for nothing
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
     /// Code of the second factor
     #[arg(long, value_name = "CODE")]
     otp_code: Option<Secret>,
@@ -145,6 +157,10 @@ impl CreateArgs {
             event_access: toggle(fields.event_access, fields.no_event_access),
             deny_reauthorization: self.deny_reauthorization.then_some(true),
             expires_at: end(fields.expires_at.as_deref(), fields.expires_in, now),
+            external_id: fields.external_id.as_deref().map(nullable),
+            meta: object("--meta", fields.meta.as_deref())?,
+            tags: tags(&fields.tag),
+            description: fields.description.as_deref().map(nullable),
             otp_code: fields.otp_code.clone(),
         })
     }
@@ -176,6 +192,10 @@ impl UpdateArgs {
             event_access: toggle(fields.event_access, fields.no_event_access),
             expires_at: end(fields.expires_at.as_deref(), fields.expires_in, now),
             is_enabled: toggle(self.enabled, self.no_is_enabled),
+            external_id: fields.external_id.as_deref().map(nullable),
+            meta: object("--meta", fields.meta.as_deref())?,
+            tags: tags(&fields.tag),
+            description: fields.description.as_deref().map(nullable),
             otp_code: fields.otp_code.clone(),
         })
     }
@@ -197,23 +217,34 @@ impl CopyArgs {
     }
 }
 
+fn tags(given: &[String]) -> Option<Vec<String>> {
+    let words = given.iter().flat_map(|text| text.split(',')).map(str::trim);
+    (!given.is_empty()).then(|| words.filter(|word| !word.is_empty()).map(str::to_owned).collect())
+}
+
 fn toggle(given: Option<bool>, is_off: bool) -> Option<bool> {
     if is_off { Some(false) } else { given }
 }
 
-/// A JSON object, one from a file, or `null`.
+/// A public profile: a JSON object, one from a file, or `null`.
 pub(crate) fn storage(text: Option<&str>) -> anyhow::Result<Option<Option<Map<String, Value>>>> {
+    object("--public-storage", text)
+}
+
+/// A JSON object, one from a file, or `null`, of this flag.
+fn object(flag: &str, text: Option<&str>) -> anyhow::Result<Option<Option<Map<String, Value>>>> {
     let Some(text) = text else { return Ok(None) };
     let text = match text.strip_prefix('@') {
-        Some(path) => std::fs::read_to_string(Path::new(path))
-            .with_context(|| format!("--public-storage: cannot read {path}"))?,
+        Some(path) => {
+            std::fs::read_to_string(Path::new(path)).with_context(|| format!("{flag}: cannot read {path}"))?
+        }
         None => text.to_owned(),
     };
     let text = without_mark(&text);
     if text.trim().is_empty() {
         return Ok(Some(None));
     }
-    serde_json::from_str(text).map(Some).context("--public-storage: not a JSON object")
+    serde_json::from_str(text).map(Some).with_context(|| format!("{flag}: not a JSON object"))
 }
 
 /// The addresses one by one, so that the server can say which one is wrong.

@@ -84,6 +84,14 @@ pub(super) fn details(token: &AuthToken) -> View {
         ("created", token.created_at.to_string()),
         ("updated", token.updated_at.to_string()),
     ];
+    let notes = [
+        ("for", token.external_id.clone()),
+        ("meta", token.meta.as_ref().map(|meta| object(Some(meta)))),
+        ("tags", (!token.tags.is_empty()).then(|| token.tags.join(", "))),
+        ("description", token.description.clone()),
+        ("ends in", token.hint.clone()),
+    ];
+    fields.extend(notes.into_iter().filter_map(|(name, text)| Some((name, text?))));
     if let Some(key) = &token.public_key {
         fields.push(("public key", key.clone()));
     }
