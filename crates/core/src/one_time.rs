@@ -36,6 +36,12 @@ pub enum Purpose {
     ResetPassword,
     /// What opens sign-up to whoever has it.
     Invitation,
+    /// The cookie of a session in the console.
+    ConsoleCookie,
+    /// What a form of the console carries: proof that a page of ours made it for this session.
+    ConsoleForm,
+    /// The id of a token that a reviewed form of the console is to make.
+    ConsoleToken,
 }
 
 impl Purpose {
@@ -51,6 +57,9 @@ impl Purpose {
             Self::VerifyEmail => "verify-email",
             Self::ResetPassword => "reset-password",
             Self::Invitation => "invitation",
+            Self::ConsoleCookie => "console-cookie",
+            Self::ConsoleForm => "console-form",
+            Self::ConsoleToken => "console-token",
         }
     }
 }
@@ -141,6 +150,9 @@ mod tests {
             Purpose::VerifyEmail,
             Purpose::ResetPassword,
             Purpose::Invitation,
+            Purpose::ConsoleCookie,
+            Purpose::ConsoleForm,
+            Purpose::ConsoleToken,
         ];
         let mut digests: Vec<_> = all.iter().map(|purpose| key(1).digest(*purpose, "x")).collect();
         digests.push(key(2).digest(Purpose::Intent, "x"));

@@ -210,11 +210,19 @@ impl Nouns {
     /// What connections are given to; with the gate, unless that has a listener of its own.
     #[must_use]
     pub fn edge(&self, has_gate: bool) -> Edge {
+        let plain = "text/plain; charset=utf-8";
+        let welcome = move || async move { ([(http::header::CONTENT_TYPE, plain)], WELCOME) };
+        self.edge_with(has_gate, Router::new().route("/", get(welcome)))
+    }
+
+    /// The same with the routes of a wing, which has `/` among them.
+    #[must_use]
+    pub fn edge_with(&self, has_gate: bool, wing: Router) -> Edge {
         let mut branches: Vec<Box<dyn Branch>> = vec![Box::new(Sockets::new(&self.events))];
         if has_gate {
             branches.push(Box::new(Door::new(&self.gate)));
         }
-        self.edge_of(self.router(), Hot::new(&self.gate, true, has_gate), branches)
+        self.edge_of(self.router(wing), Hot::new(&self.gate, true, has_gate), branches)
     }
 
     /// What connections are given to on the listener that only proxies ask.
@@ -239,7 +247,7 @@ impl Nouns {
         })
     }
 
-    fn router(&self) -> Router {
+    fn router(&self, wing: Router) -> Router {
         let access = &self.engine.access;
         let (router, document) = every_noun!(routes_of, self).split_for_parts();
         let state = (Arc::clone(access), Parameters::of(&document));
@@ -255,7 +263,7 @@ impl Nouns {
                     async move { ([(http::header::CONTENT_TYPE, "application/json")], document) }
                 }),
             )
-            .route("/", get(async || ([(http::header::CONTENT_TYPE, "text/plain; charset=utf-8")], WELCOME)))
+            .merge(wing)
             .merge(self.pages())
             .fallback(move |parts: Parts| async move { no_route(&on_no_route, &parts).await })
             .method_not_allowed_fallback(
@@ -277,8 +285,8 @@ impl Nouns {
 ))]
 struct Document;
 
-/// What somebody sees who opens the address in a browser.
-const WELCOME: &str = "This is hoody, an authentication service for people, scripts and agents.\n\n\
+/// What a program reads that asks for `/`.
+pub const WELCOME: &str = "This is hoody, an authentication service for people, scripts and agents.\n\n\
     The API begins at /api/v1; /openapi.json describes it.\n\
     On the command line: hoody --base-url <this address> login\n\
     Is it well? /livez, /readyz\n";

@@ -121,6 +121,13 @@ impl Service {
         Self { nouns, edge }
     }
 
+    /// The same with a wing, which is made from its nouns.
+    #[must_use]
+    pub fn with_wing(self, wing: impl FnOnce(&Nouns) -> axum::Router) -> Self {
+        let edge = self.nouns.edge_with(true, wing(&self.nouns));
+        Self { edge, ..self }
+    }
+
     /// Opens the same database as a node on the machine's clock, its wall clock off by `skew` milliseconds,
     /// with everything running that runs in the background.
     ///

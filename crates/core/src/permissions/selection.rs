@@ -85,6 +85,14 @@ impl Selected {
         selected
     }
 
+    /// These leaves, and all of these groups with what is added to them later.
+    #[must_use]
+    pub fn growing<'a>(mut self, groups: impl IntoIterator<Item = &'a str>) -> Self {
+        self.grows.extend(groups.into_iter().filter(|group| is_path(group)).map(Into::into));
+        self.settle();
+        self
+    }
+
     fn settle(&mut self) {
         self.ids.sort_unstable();
         self.ids.dedup();

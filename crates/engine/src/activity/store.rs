@@ -55,6 +55,10 @@ const SET_STATE: &str = "UPDATE activity_blocks_{span} SET state = $1 WHERE stat
 const USAGE: &str = "SELECT hour, body FROM activity_usage_{span} WHERE token = $1 AND hour >= $2";
 const OPEN_DAYS: &str = "SELECT MIN(day) AS first, MAX(day) AS last FROM activity_hours";
 const HOURS: &str = "SELECT hour, id, body FROM activity_hours WHERE token = $1 AND hour >= $2";
+const HOURS_OF: &str =
+    "SELECT token, hour, id, body FROM activity_hours WHERE hour >= $1 AND token IN {list}";
+const USAGE_OF: &str =
+    "SELECT token, hour, body FROM activity_usage_{span} WHERE hour >= $1 AND token IN {list}";
 const HOUR_IDS: &str = "SELECT hour, id FROM activity_hours WHERE token = $1 AND hour >= $2";
 const HOURS_OF_DAY: &str = "SELECT token, hour, id, body FROM activity_hours \
      WHERE day = $1 AND token > $2 ORDER BY token, hour, id LIMIT $3";
@@ -432,6 +436,31 @@ pub(super) struct Counted {
 pub(super) async fn hours(db: &Db, token: TokenId, from_hour: i64) -> Result<Vec<Counted>, DbError> {
     let rows = On::from(db).list(HOURS, args![token, from_hour]).await?;
     rows.iter().map(|row| counted(row, token)).collect()
+}
+
+/// What was counted of these tokens since an hour, in days that are not over.
+pub(super) async fn hours_of(db: &Db, tokens: &[TokenId], from_hour: i64) -> Result<Vec<Counted>, DbError> {
+    let sql = Built::of(HOURS_OF, 0).with_list(2, tokens.len());
+    let rows = On::from(db).list_built(sql, since(from_hour, tokens)).await?;
+    rows.iter().map(|row| counted(row, row.get("token")?)).collect()
+}
+
+/// What was counted of these tokens since an hour, in days that were put together.
+pub(super) async fn usage_of(
+    db: &Db,
+    span: i64,
+    tokens: &[TokenId],
+    from_hour: i64,
+) -> Result<Vec<(TokenId, i64, Vec<u8>)>, DbError> {
+    let sql = Built::of(USAGE_OF, span).with_list(2, tokens.len());
+    let rows = On::from(db).list_built(sql, since(from_hour, tokens)).await?;
+    rows.iter().map(|row| Ok((row.get("token")?, row.get("hour")?, row.get("body")?))).collect()
+}
+
+fn since(hour: i64, tokens: &[TokenId]) -> Vec<Arg> {
+    let mut args = args![hour];
+    args.extend(tokens.iter().map(|token| Arg::from(*token)));
+    args
 }
 
 /// The hours, and the ids, of what [`hours`] gives.

@@ -1,7 +1,7 @@
 //! What one token did: days that are over are put together, hours that are over are counted, the rest is
 //! read from the blocks themselves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hoody_core::activity::usage::{Usage, Uses};
 use hoody_core::activity::{Record, hour};
@@ -63,6 +63,72 @@ async fn try_by_day(
     let is_still =
         counted.is_subset(&still) && uncounted.iter().all(|block| still_uncounted.contains(&block.id));
     if is_still { Ok(days) } else { Err(ReadError::Moved) }
+}
+
+/// How many requests each of these tokens of an account made, and how many of them were answered with 400 or
+/// more, in each hour since `from`: one pass over the log for all of them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_hour(
+    activity: &Activity,
+    account: UserId,
+    tokens: &[TokenId],
+    from: Timestamp,
+) -> Result<HashMap<TokenId, BTreeMap<i64, (u64, u64)>>, DbError> {
+    if tokens.is_empty() {
+        return Ok(HashMap::new());
+    }
+    settled(|| try_by_hour(activity, account, tokens, hour(from))).await
+}
+
+async fn try_by_hour(
+    activity: &Activity,
+    account: UserId,
+    tokens: &[TokenId],
+    first: i64,
+) -> Result<HashMap<TokenId, BTreeMap<i64, (u64, u64)>>, ReadError> {
+    let db = &activity.db;
+    let uncounted = uncounted(activity, account, first).await?;
+    let mut found: HashMap<TokenId, BTreeMap<i64, (u64, u64)>> =
+        tokens.iter().map(|token| (*token, BTreeMap::new())).collect();
+    let give = |_, record: Record<'_>| {
+        if let Some(Credential::Token(token)) = record.credential
+            && let Some(hours) = found.get_mut(&token)
+        {
+            let counts = hours.entry(hour(record.at)).or_default();
+            counts.0 += 1;
+            counts.1 += u64::from(record.series.status >= 400);
+        }
+    };
+    blocks::read(db, uncounted.iter().copied(), |_| true, give).await?;
+    let mut add = |token: TokenId, uses: &Uses| {
+        let hours = found.entry(token).or_default();
+        for (hour, (total, errors)) in uses.hours.iter().filter(|(hour, _)| **hour >= first) {
+            let counts = hours.entry(*hour).or_default();
+            counts.0 += total;
+            counts.1 += errors;
+        }
+    };
+    let mut counted = BTreeSet::new();
+    for row in store::hours_of(db, tokens, first).await? {
+        add(row.token, &Uses::read(&row.body, row.hour)?);
+        counted.insert((row.token, row.hour, row.id));
+    }
+    let span_of_first = Kind::Usage.span(first);
+    for span in tables::list(db, Kind::Usage).await?.into_iter().filter(|span| *span >= span_of_first) {
+        // A day is one row, which stands at its first hour.
+        for (token, hour, body) in store::usage_of(db, span, tokens, first - 23).await? {
+            add(token, &Uses::read(&body, hour)?);
+        }
+    }
+    let still: BTreeSet<_> =
+        store::hours_of(db, tokens, first).await?.iter().map(|row| (row.token, row.hour, row.id)).collect();
+    let still_uncounted: BTreeSet<_> =
+        self::uncounted(activity, account, first).await?.iter().map(|block| block.id).collect();
+    let is_still =
+        counted.is_subset(&still) && uncounted.iter().all(|block| still_uncounted.contains(&block.id));
+    if is_still { Ok(found) } else { Err(ReadError::Moved) }
 }
 
 async fn uncounted(activity: &Activity, account: UserId, first: i64) -> Result<Vec<Wanted>, DbError> {

@@ -1,7 +1,11 @@
 //! A caller that was let in: what a mutation judges again.
 
+use std::sync::Arc;
+
 use hoody_core::grant::{Attempt, Credential, Grant};
 use hoody_core::id::{TokenId, UserId};
+use hoody_core::secret::Digest;
+use hoody_core::session::Claims;
 
 use super::Found;
 use crate::catalogue::catalogue;
@@ -14,6 +18,13 @@ pub struct AnyCaller {
 }
 
 impl AnyCaller {
+    /// A session that came by something else than a session token, e.g. a cookie, and was let in for `attempt`.
+    /// Its `claims` are what a token of it would say: a mutation holds them against the session again. `digest`
+    /// is what its credential is known by; the cache does not know it.
+    pub fn of_session(grant: Grant, claims: Claims, digest: Digest, attempt: Attempt) -> Self {
+        Self { found: Found { grant, claims: Some(Arc::new(claims)), digest, last_used: None }, attempt }
+    }
+
     pub fn grant(&self) -> &Grant {
         &self.found.grant
     }

@@ -67,14 +67,7 @@ pub async fn everywhere(
     let (mut answer, pos) = outcome::committed(request).await;
     let is_as_asked = answer.status().is_success() || answer.status() == StatusCode::NOT_FOUND;
     if pos > 0 || is_as_asked && is_known() {
-        let began = Instant::now();
-        let seen = Mutex::new(None);
-        let is_everywhere = tokio::time::timeout(LIMIT, applied(nodes, pos, &seen)).await.is_ok();
-        metrics::histogram!("hoody_wait_all_seconds").record(began.elapsed().as_secs_f64());
-        let told = tell(*lock(&seen), is_everywhere, nodes.0.clock.now());
-        if !is_everywhere {
-            tracing::warn!(pos, told, "some node did not say in time that it applied a change");
-        }
+        let told = reached(nodes, pos).await.to_string();
         if let Ok(told) = HeaderValue::from_str(&told) {
             answer.headers_mut().insert(APPLIED, told);
         }
@@ -82,16 +75,59 @@ pub async fn everywhere(
     answer
 }
 
-fn lock(seen: &Mutex<Option<Standing>>) -> MutexGuard<'_, Option<Standing>> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+/// Runs `work`, and waits until what it changed is in force on every node, or what is known of that after
+/// [`LIMIT`]. When it changed nothing, waits for what was changed before.
+pub async fn until_applied<T>(nodes: &Nodes, work: impl Future<Output = T>) -> (T, Applied) {
+    let (done, pos) = outcome::committed(work).await;
+    (done, reached(nodes, pos).await)
 }
 
-/// In words for the header. Where nothing could be learned, one node at least is not known.
-fn tell(seen: Option<Standing>, is_everywhere: bool, at: Timestamp) -> String {
-    let Standing { nodes, confirmed, unknown } =
-        seen.unwrap_or(Standing { nodes: 0, confirmed: 0, unknown: i64::from(!is_everywhere) });
-    let told = format!("nodes={}; confirmed={}; at={at}", nodes + 1, confirmed + 1);
-    if is_everywhere || unknown == 0 { told } else { format!("{told}; unknown={unknown}") }
+/// How far the position `pos` got.
+async fn reached(nodes: &Nodes, pos: i64) -> Applied {
+    let began = Instant::now();
+    let seen = Mutex::new(None);
+    let is_everywhere = tokio::time::timeout(LIMIT, applied(nodes, pos, &seen)).await.is_ok();
+    metrics::histogram!("hoody_wait_all_seconds").record(began.elapsed().as_secs_f64());
+    let applied = Applied::of(*lock(&seen), is_everywhere, nodes.0.clock.now());
+    if !is_everywhere {
+        let told = applied.to_string();
+        tracing::warn!(pos, told, "some node did not say in time that it applied a change");
+    }
+    applied
+}
+
+/// On how many of the nodes that are alive a change is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// This one and all others that are alive.
+    pub nodes: i64,
+    /// So many said that they applied it.
+    pub confirmed: i64,
+    /// Of so many it is not known that they refuse when they are silent.
+    pub unknown: i64,
+    /// When that was known.
+    pub at: Timestamp,
+}
+
+impl Applied {
+    /// Where nothing could be learned, one node at least is not known.
+    fn of(seen: Option<Standing>, is_everywhere: bool, at: Timestamp) -> Self {
+        let Standing { nodes, confirmed, unknown } =
+            seen.unwrap_or(Standing { nodes: 0, confirmed: 0, unknown: i64::from(!is_everywhere) });
+        let unknown = if is_everywhere { 0 } else { unknown };
+        Self { nodes: nodes + 1, confirmed: confirmed + 1, unknown, at }
+    }
+}
+
+impl std::fmt::Display for Applied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "nodes={}; confirmed={}; at={}", self.nodes, self.confirmed, self.at)?;
+        if self.unknown == 0 { Ok(()) } else { write!(f, "; unknown={}", self.unknown) }
+    }
+}
+
+fn lock(seen: &Mutex<Option<Standing>>) -> MutexGuard<'_, Option<Standing>> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits for `pos`; where that is 0, for everything up to now.
@@ -152,7 +188,7 @@ mod tests {
     #[test]
     fn the_header_says_no_more_than_is_known() {
         let at = Timestamp::from_millis(1_772_442_942_118);
-        let tell = |seen, is_everywhere| tell(seen, is_everywhere, at);
+        let tell = |seen, is_everywhere| Applied::of(seen, is_everywhere, at).to_string();
         let seen = |nodes, confirmed, unknown| Some(Standing { nodes, confirmed, unknown });
         let at = "at=2026-03-02T09:15:42.118Z";
         assert_eq!(tell(seen(2, 2, 0), true), format!("nodes=3; confirmed=3; {at}"));

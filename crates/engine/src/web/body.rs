@@ -65,7 +65,10 @@ pub struct NoBody;
 
 /// Reads a whole body. How large it may be depends on whether a credential was recognised before; until it
 /// is dealt with, it counts as held by its client.
-pub(super) async fn read(request: Request<Body>) -> Result<(Bytes, Held), Error> {
+///
+/// # Errors
+/// 413 when it is too large, 503 when its client holds too much, 400 when it does not come to its end.
+pub async fn read(request: Request<Body>) -> Result<(Bytes, Held), Error> {
     let visit = visit(request.extensions())?;
     let limit = if visit.has_credential() { MAX_BODY } else { MAX_ANONYMOUS };
     let announced = request.headers().get(header::CONTENT_LENGTH);

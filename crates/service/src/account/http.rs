@@ -109,6 +109,23 @@ pub async fn update_user(
     Ok(Answer::ok("User updated successfully", user.shown()))
 }
 
+/// Sets a new password in place of `current`; every session of the account ends.
+///
+/// # Errors
+/// The broken rule of a password; `CURRENT_PASSWORD_INCORRECT`; what `PATCH /users/{id}` fails with.
+pub async fn change_password(
+    account: &Account,
+    caller: &AnyCaller,
+    new: &wire::Secret,
+    current: &wire::Secret,
+) -> Result<(), Error> {
+    let (new, current) = read_password(new.expose(), Some(current.expose()))?;
+    let address = caller.attempt.address;
+    let prepared = prepare_password(account, caller.account(), &new, &current, address).await?;
+    let change = UserChange { alias: None, public_key: None, metadata: None, password: Some((new, current)) };
+    apply(account, caller, change, Some(prepared)).await.map(|_| ())
+}
+
 /// The account as its password was checked, which must still be in force when the new one is written, and
 /// the new one's hash.
 type PasswordChange = (User, PasswordHash);

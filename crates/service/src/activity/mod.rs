@@ -4,7 +4,7 @@
 //! only place where a token that is bound to realms works, it sees that realm's rows. It learns neither ids
 //! nor names of the credentials that it may not see (`core::acting`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -226,13 +226,69 @@ pub async fn get_token_usage(
     query: Query,
 ) -> Result<Answer<wire::TokenUsage>, Error> {
     let days = query.number("days", 1..=365, 30)?;
+    let usage = usage(&log, &caller, id, days).await?;
+    Ok(Answer::ok("Token usage retrieved successfully", usage))
+}
+
+/// What a token that the caller may see did in the last `days` days.
+///
+/// # Errors
+/// 404 when there is none such; when the database fails.
+pub async fn usage(
+    log: &ActivityLog,
+    caller: &AnyCaller,
+    id: TokenId,
+    days: i64,
+) -> Result<wire::TokenUsage, Error> {
     let own = log.access.own_catalogue().await?;
-    let token = delegation::find_visible(&log.db, &caller, id, &own).await?.ok_or(NOT_FOUND)?;
+    let token = delegation::find_visible(&log.db, caller, id, &own).await?.ok_or(NOT_FOUND)?;
     let now = log.clock.now();
     let cutoff = log.activity.cutoff(now);
     let by_day = token_usage::by_day(&log.activity, caller.account(), token.id, cutoff).await?;
-    let usage = told(token.id, &by_day, now, days);
-    Ok(Answer::ok("Token usage retrieved successfully", usage))
+    Ok(told(token.id, &by_day, now, days))
+}
+
+/// The latest rows of the caller's account, or those that come after the row `before`: at most `limit`, only those of
+/// status 400 and above if `errors_only`; none of requests that read the log.
+///
+/// # Errors
+/// When the database fails.
+pub async fn latest(
+    log: &ActivityLog,
+    caller: &AnyCaller,
+    (errors_only, before): (bool, Option<LogRowId>),
+    limit: u64,
+) -> Result<Vec<wire::ActivityRow>, Error> {
+    let now = log.clock.now();
+    let (min_status, max_status) = if errors_only { (400, 599) } else { (0, u16::MAX) };
+    let filter = Filter { min_status, max_status, skips_log_reads: true, ..Filter::default() };
+    let asked = Asked { account: caller.account(), from: log.activity.cutoff(now), until: now, filter };
+    let found = match before {
+        Some(before) => query::page_before(&log.activity, &asked, before, limit).await?,
+        None => query::page(&log.activity, &asked, 0, limit).await?,
+    };
+    shown(log, caller, found.rows).await
+}
+
+/// What tokens of the caller's account did in each of the last `hours` hours. Which tokens the caller may see
+/// is for whoever asks to know.
+///
+/// # Errors
+/// When the database fails.
+pub async fn recent_uses(
+    log: &ActivityLog,
+    caller: &AnyCaller,
+    tokens: &[TokenId],
+    hours: i64,
+) -> Result<HashMap<TokenId, Vec<wire::UsesInTime>>, Error> {
+    let from = log.clock.now().plus(-(hours - 1) * HOUR).max(log.activity.cutoff(log.clock.now()));
+    let found = token_usage::by_hour(&log.activity, caller.account(), tokens, from).await?;
+    let told = |(at, (total, errors)): (i64, (u64, u64))| wire::UsesInTime {
+        start: Timestamp::from_millis(at * HOUR),
+        total,
+        errors,
+    };
+    Ok(found.into_iter().map(|(token, hours)| (token, hours.into_iter().map(told).collect())).collect())
 }
 
 fn told(token_id: TokenId, by_day: &BTreeMap<i64, Uses>, now: Timestamp, days: i64) -> wire::TokenUsage {

@@ -137,7 +137,37 @@ pub async fn dismiss_alert(
     Ok(Answer::ok("Alert dismissed successfully", alert))
 }
 
-async fn settle(
+/// The caller's alerts in this state, or in any: those from number `offset` on, the latest first, at most `limit`, and how
+/// many there are.
+///
+/// # Errors
+/// When the database fails.
+pub async fn latest(
+    alerts: &Alerts,
+    caller: &AnyCaller,
+    state: Option<&'static str>,
+    (offset, limit): (i64, i64),
+) -> Result<(Vec<wire::Alert>, u64), Error> {
+    let filter = store::Filter {
+        account: caller.account(),
+        kind: None,
+        state,
+        subject: None,
+        from: Timestamp::MIN,
+        until: Timestamp::MAX,
+        realm: caller.attempt.realm,
+    };
+    let visible = tokens::list::visible_ids(&alerts.tokens, caller).await?;
+    let total = store::count(&alerts.db, &filter).await?;
+    let found = store::list(&alerts.db, &filter, limit, offset).await?;
+    Ok((shown(visible.as_ref(), found), total))
+}
+
+/// Says of an alert that somebody takes care of it, or that it is nothing.
+///
+/// # Errors
+/// The refusals of `POST /alerts/{id}/acknowledge`.
+pub async fn settle(
     alerts: &Alerts,
     caller: &AnyCaller,
     id: AlertId,

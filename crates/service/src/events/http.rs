@@ -121,6 +121,24 @@ async fn list_part(events: &Events, scope: Scope, query: &Query, part: Part) -> 
     Ok(part_of(found, total, part))
 }
 
+/// A page of the caller's history, of this type or of any, the latest first, and how many there are in all.
+///
+/// # Errors
+/// When the database fails.
+pub async fn latest(
+    events: &Events,
+    caller: &AnyCaller,
+    event_type: Option<&str>,
+    (offset, limit): (i64, i64),
+) -> Result<(Vec<wire::Event>, i64), Error> {
+    let scope = scope(caller, None)?;
+    let filter = Filter { event_type: event_type.map(str::to_owned), ..Filter::default() };
+    let part = Part { limit, offset, by_type: false, is_ascending: false };
+    let total = store::count_events(&events.db, scope, &filter).await?;
+    let found = store::list_events(&events.db, scope, &filter, part).await?;
+    Ok((found.iter().map(|event| event.shown(&events.keys, caller.grant())).collect(), total))
+}
+
 fn part_of(events: Vec<Event>, total: i64, part: Part) -> Listed {
     let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
     let pagination = wire::EventPagination {

@@ -16,7 +16,7 @@ use hoody_core::wire;
 use super::delegation::{self, Placed, is_visible, keep_below};
 use super::http::{NOT_FOUND, check_room, duplicate_alias};
 use super::{Token, Tokens, put_realm, store};
-use crate::sign_in::two_factor;
+use crate::sign_in::two_factor::{self, Proof};
 use hoody_engine::catalogue::{catalogue, catalogues};
 use hoody_engine::db::DbError;
 use hoody_engine::error::Error;
@@ -38,13 +38,30 @@ pub async fn update_token(
     let own = tokens.access.own_catalogue().await?;
     let may_grow = caller.token().is_none();
     let change = TokenChange::parse(&body, tokens.clock.now(), catalogues(&own), may_grow)?;
-    let (mut mutation, grant) = tokens.feed.begin(&caller).await?;
     let only_disables = change.is_enabled == Some(false) && names_only_is_enabled(&body);
+    let code = change.otp_code.clone();
+    let token = update(&tokens, &caller, id, change, (only_disables, Proof::Code(code.as_deref()))).await?;
+    Ok(Answer::ok("Auth token updated successfully", token.shown(&own, None)))
+}
+
+/// Changes a token. `only_disables`: nothing else is asked for, so that no proof is needed.
+///
+/// # Errors
+/// The refusals of `PATCH /auth/tokens/{id}` for what is well-formed.
+pub async fn update(
+    tokens: &Tokens,
+    caller: &AnyCaller,
+    id: TokenId,
+    change: TokenChange,
+    (only_disables, proof): (bool, Proof<'_>),
+) -> Result<Token, Error> {
+    let own = tokens.access.own_catalogue().await?;
+    let (mut mutation, grant) = tokens.feed.begin(caller).await?;
     if !only_disables {
         // To stop a token takes no code, as to delete it takes none.
-        mutation = two_factor::gate(&tokens.sign_in, mutation, &grant, change.otp_code.as_deref()).await?;
+        mutation = two_factor::pass(&tokens.sign_in, mutation, &grant, proof).await?;
     }
-    let found = find_target(&mut mutation, &caller, &grant, id).await?;
+    let found = find_target(&mut mutation, caller, &grant, id).await?;
     let before = &found.token;
     if let Some(asked) = &change.permissions {
         catalogues(&own).check_grantable(&asked.own, &before.permissions.own, "/permissions")?;
@@ -63,14 +80,27 @@ pub async fn update_token(
     let act = if only_disables { Act::Disable } else { Act::Change { after: &token.limits, enables } };
     judge(&grant, found.target(), act)?;
     keep_below(&found, &token)?;
-    keep_last_realm(&caller, before, &token)?;
+    keep_last_realm(caller, before, &token)?;
     if token.alias != before.alias
         && store::is_alias_taken(&mut mutation.tx, token.account, &token.alias, id).await?
     {
         return Err(duplicate_alias(&token.alias));
     }
-    let token = write(mutation, before, token).await?;
-    Ok(Answer::ok("Auth token updated successfully", token.shown(&own, None)))
+    write(mutation, before, token).await
+}
+
+/// Disables every token of the caller's account; how many that were. Takes no code, as to stop one takes none.
+///
+/// # Errors
+/// 403 for a token; the refusal of a caller that is no longer let in, or what the database fails with.
+pub async fn stop_all(tokens: &Tokens, caller: &AnyCaller) -> Result<u64, Error> {
+    let (mut mutation, grant) = tokens.feed.begin(caller).await?;
+    if caller.token().is_some() {
+        return Err(denied(Deny::SessionRequired));
+    }
+    let stopped = disable_all(&mut mutation, grant.account).await?;
+    mutation.commit().await?;
+    Ok(stopped)
 }
 
 /// Disables every token of the account, whoever made it, and tells of each; how many that were.
@@ -179,14 +209,19 @@ pub async fn delete_token(
     Ok(Answer::ok("Auth token deleted successfully", ()))
 }
 
-async fn delete(tokens: &Tokens, caller: &AnyCaller, id: TokenId) -> Result<(), Error> {
+/// Deletes a token and all that descends from it; the token as it was.
+///
+/// # Errors
+/// The refusals of `DELETE /auth/tokens/{id}`.
+pub async fn delete(tokens: &Tokens, caller: &AnyCaller, id: TokenId) -> Result<Token, Error> {
     let (mut mutation, grant) = tokens.feed.begin(caller).await?;
     let found = find_target(&mut mutation, caller, &grant, id).await?;
     judge(&grant, found.target(), Act::Delete)?;
     if !delegation::delete_subtree(&mut mutation, &found.token).await? {
         return Err(NOT_FOUND);
     }
-    mutation.commit().await
+    mutation.commit().await?;
+    Ok(found.token)
 }
 
 /// Deletes a token for whoever shows its text (RFC 7009): as [`delete_token`], and a token also deletes itself,
@@ -196,7 +231,7 @@ async fn delete(tokens: &Tokens, caller: &AnyCaller, id: TokenId) -> Result<(), 
 /// `TOKEN_NOT_FOUND`, and 403 where the caller may not.
 pub async fn revoke_token(tokens: &Tokens, caller: &AnyCaller, id: TokenId) -> Result<(), Error> {
     if caller.token() != Some(id) {
-        return delete(tokens, caller, id).await;
+        return delete(tokens, caller, id).await.map(drop);
     }
     let (mut mutation, grant) = tokens.feed.begin(caller).await?;
     let own = mutation.own_catalogue();

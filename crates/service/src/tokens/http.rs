@@ -21,7 +21,7 @@ use super::delegation::{self, Placed, place_below};
 use super::list::{Filter, TokenList};
 use super::store::Held;
 use super::{MAX_ACTIVE, MAX_HELD, MAX_TOKENS, Token, Tokens, put_realm, store};
-use crate::sign_in::two_factor;
+use crate::sign_in::two_factor::{self, Proof};
 use hoody_engine::catalogue::{catalogue, catalogues};
 use hoody_engine::clock::entropy;
 use hoody_engine::error::Error;
@@ -155,15 +155,36 @@ pub async fn create_token(
     let own = tokens.access.own_catalogue().await?;
     let may_grow = caller.token().is_none();
     let new = NewToken::parse(&body, tokens.clock.now(), catalogues(&own), may_grow)?;
-    let (mutation, grant) = tokens.feed.begin(&caller).await?;
-    let mutation = two_factor::gate(&tokens.sign_in, mutation, &grant, new.otp_code.as_deref()).await?;
+    let code = new.otp_code.clone();
+    let made = create(&tokens, &caller, new, Proof::Code(code.as_deref()), tokens.clock.new_id()).await?;
+    let shown = made.ok_or_else(|| Error::internal(anyhow::anyhow!("a new id was there already")))?;
+    Ok(Answer::created("Auth token created successfully", shown).secret())
+}
+
+/// Makes a token with this id; `None` when one with it was made before, be it there or deleted.
+///
+/// # Errors
+/// The refusals of `POST /auth/tokens` for what is well-formed.
+pub async fn create(
+    tokens: &Tokens,
+    caller: &AnyCaller,
+    new: NewToken,
+    proof: Proof<'_>,
+    id: TokenId,
+) -> Result<Option<wire::AuthToken>, Error> {
+    let own = tokens.access.own_catalogue().await?;
+    let (mutation, grant) = tokens.feed.begin(caller).await?;
+    let mut mutation = two_factor::pass(&tokens.sign_in, mutation, &grant, proof).await?;
+    if store::was_made(&mut mutation.tx, id).await? {
+        return Ok(None);
+    }
     let mut realm_ids = new.realm_ids;
     if let Some(realm) = caller.attempt.realm {
         // What is made on a realm's host belongs to that realm.
         put_realm(&mut realm_ids, realm)?;
     }
     let mut token = Token {
-        id: tokens.clock.new_id(),
+        id,
         account: grant.account,
         alias: new.alias.unwrap_or_default(),
         public_key: new.public_key,
@@ -194,8 +215,7 @@ pub async fn create_token(
     token.settle(&own);
     place_below(&grant, tokens.max_delegation_depth, &mut token, &own)?;
     let names = if token.alias.is_empty() { Names::Random } else { Names::Given };
-    let shown = mint(&tokens, mutation, token, &names, &own).await?;
-    Ok(Answer::created("Auth token created successfully", shown).secret())
+    mint(tokens, mutation, token, &names, &own).await.map(Some)
 }
 
 /// Makes a token like another, with a secret of its own

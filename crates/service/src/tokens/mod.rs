@@ -7,6 +7,7 @@ pub mod delegation;
 pub mod http;
 pub mod list;
 pub mod profiles;
+pub mod search;
 pub mod store;
 
 use std::sync::Arc;

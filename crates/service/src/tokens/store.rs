@@ -15,15 +15,19 @@ use hoody_engine::catalogue::catalogue;
 use hoody_engine::db::{DbError, On, Row, Tx, args};
 use hoody_engine::grants::store::{parse_realm_ids, read_limits, read_selected};
 
+/// The beginning of a statement whose rows [`read`] reads.
+macro_rules! token_columns {
+    () => {
+        "SELECT t.id, t.user_id, t.alias, t.public_key, t.public_storage, t.ip_whitelist, t.realm_ids, \
+         t.allow_no_realm, t.permissions, t.own_permissions, t.vault_access, t.event_access, t.expires_at, \
+         t.is_enabled, t.created_by_token_id, t.delegation_depth, t.last_used_at, t.last_used_ip, t.created_at, \
+         t.updated_at, t.external_id, t.meta, t.tags, t.description, t.hint FROM tokens t "
+    };
+}
+pub(super) use token_columns;
 macro_rules! token {
     ($filter:literal) => {
-        concat!(
-            "SELECT t.id, t.user_id, t.alias, t.public_key, t.public_storage, t.ip_whitelist, t.realm_ids, \
-             t.allow_no_realm, t.permissions, t.own_permissions, t.vault_access, t.event_access, t.expires_at, t.is_enabled, \
-             t.created_by_token_id, t.delegation_depth, t.last_used_at, t.last_used_ip, t.created_at, \
-             t.updated_at, t.external_id, t.meta, t.tags, t.description, t.hint FROM tokens t ",
-            $filter
-        )
+        concat!(token_columns!(), $filter)
     };
 }
 const BY_ID: &str = token!("WHERE t.id = $1 AND t.user_id = $2");
@@ -99,6 +103,8 @@ const HELD: &str = "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(COALESCE(octet_lengt
      AND (expires_at IS NULL OR expires_at > $3) THEN 1 END) AS active \
      FROM tokens WHERE user_id = $1";
 const ALIAS_TAKEN: &str = "SELECT 1 AS one FROM tokens WHERE user_id = $1 AND alias = $2 AND id <> $3";
+const WAS_MADE: &str = "SELECT 1 AS one FROM tokens WHERE id = $1 \
+     UNION ALL SELECT 1 AS one FROM deleted_tokens WHERE id = $1";
 const INSERT: &str = "INSERT INTO tokens (id, user_id, digest, key_id, alias, public_key, public_storage, \
      ip_whitelist, realm_ids, allow_no_realm, permissions, vault_access, event_access, expires_at, is_enabled, \
      created_by_token_id, delegation_depth, created_at, updated_at, own_permissions, external_id, meta, tags, \
@@ -216,6 +222,11 @@ pub async fn is_alias_taken(
     but: TokenId,
 ) -> Result<bool, DbError> {
     Ok(on.into().find(ALIAS_TAKEN, args![account, alias, but]).await?.is_some())
+}
+
+/// Whether there is or was a token with this id, of whatever account.
+pub(super) async fn was_made(on: impl Into<On<'_>>, id: TokenId) -> Result<bool, DbError> {
+    Ok(on.into().find(WAS_MADE, args![id]).await?.is_some())
 }
 
 /// Adds a token; false when its alias is taken.

@@ -28,6 +28,18 @@ pub struct SetKey {
 }
 
 impl SetKey {
+    /// A text of at most a megabyte, which takes no turn; metadata stays as it is.
+    ///
+    /// # Errors
+    /// 413 for a longer one.
+    pub fn of_text(text: &str) -> Result<Self, Error> {
+        if text.len() > LARGE {
+            return Err(Error::TooLarge { limit: LARGE });
+        }
+        let bytes = Zeroizing::new(text.as_bytes().to_vec());
+        Ok(Self { text: Text { bytes, turn: None }, metadata: None })
+    }
+
     /// Reads the body of `PUT` or `PATCH /vault/keys/{key}`.
     pub async fn read(large: &LargeValues, account: UserId, request: Request<Body>) -> Result<Self, Error> {
         let mut text = read_body(large, account, request).await?;

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
-use hoody_core::id::{Id, RealmId, UserId};
+use hoody_core::id::{RealmId, UserId};
 use hoody_core::{names, wire};
 use http::request::Parts;
 use http::{Request, StatusCode};
 use serde_json::json;
-use zeroize::Zeroizing;
 
+use super::acts::{self, Opened};
 use super::body::SetKey;
 use super::list::KeyList;
-use super::value::{self, Wanted};
-use super::{Entry, MAX_BYTES, Vault, mebibytes, percentage, store};
+use super::value;
+use super::{MAX_BYTES, Vault, mebibytes, percentage, store};
 use crate::realms;
 use hoody_engine::error::Error;
-use hoody_engine::feed::{Change, Mutation};
+use hoody_engine::feed::Change;
 use hoody_engine::web::caller::needs;
 use hoody_engine::web::path::TextPath;
 use hoody_engine::web::{Answer, Caller, Query, list};
@@ -28,8 +28,6 @@ needs! {
     /// The vault, in all ways.
     VaultOpen { LEAF = "resources.vault", VAULT = true }
 }
-
-const NOT_FOUND: Error = Error::NotFound { code: "VAULT_KEY_NOT_FOUND", message: "Vault key not found." };
 
 /// The name of the key in the path.
 #[derive(Debug)]
@@ -99,9 +97,7 @@ pub async fn get_vault_key(
     query: Query,
 ) -> Result<Response, Error> {
     let realm = realms::select(&caller, query.realm("realm_id")?)?;
-    let wanted = Wanted { account: caller.account(), realm, name: &name };
-    let (entry, text) = value::read(&vault, &wanted).await?.ok_or(NOT_FOUND)?;
-    let metadata = entry.open_metadata(&vault.keys)?;
+    let Opened { entry, metadata, text } = acts::open(&vault, &caller, realm, &name).await?;
     let metadata = metadata.as_ref().map(|json| json.as_slice());
     Ok(value::answer(StatusCode::OK, "Vault key retrieved successfully", &entry, metadata, text))
 }
@@ -123,59 +119,14 @@ pub async fn set_vault_key(
 ) -> Result<Response, Error> {
     let realm = realms::select(&caller, query.realm("realm_id")?)?;
     let set = SetKey::read(&vault.large, caller.account(), request).await?;
-    let (mut mutation, grant) = vault.feed.begin(&caller).await?;
-    let before = store::find_entry(&mut mutation.tx, grant.account, realm, &name).await?;
-    let metadata = match (set.metadata, &before) {
-        (Some(metadata), _) => metadata.map(Zeroizing::new),
-        (None, Some(before)) => before.open_metadata(&vault.keys)?,
-        (None, None) => None,
-    };
-    let json = metadata.as_ref().map(|json| json.as_slice());
-    let value_bytes = size(set.text.bytes.len());
-    let mut entry = Entry {
-        id: before.as_ref().map_or_else(|| vault.clock.new_id(), |before| before.id),
-        account: grant.account,
-        realm,
-        name,
-        value: vault.clock.new_id(),
-        pieces: set.text.pieces(),
-        value_bytes,
-        size_bytes: value_bytes + size(json.map_or(0, <[u8]>::len)),
-        metadata: None,
-        created_at: before.as_ref().map_or(mutation.now, |before| before.created_at),
-        updated_at: mutation.now,
-    };
-    entry.seal_metadata(&vault.keys, json);
-    write_entry(&mut mutation, &entry, before.as_ref()).await?;
-    value::write(&vault.keys, &mut mutation.tx, &entry, &set.text).await?;
-    let told = json!({ "key": entry.name, "size_bytes": entry.size_bytes, "is_new": before.is_none() });
-    mutation.tell(change("vault.key.set", &entry, entry.id).with(told));
-    mutation.commit().await?;
-    let (status, message) = if before.is_none() {
+    let (opened, is_new) = acts::set(&vault, &caller, (realm, name), set).await?;
+    let (status, message) = if is_new {
         (StatusCode::CREATED, "Vault key created successfully")
     } else {
         (StatusCode::OK, "Vault key updated successfully")
     };
-    Ok(value::answer(status, message, &entry, json, set.text))
-}
-
-/// Takes the room and writes the entry's row.
-async fn write_entry(mutation: &mut Mutation, entry: &Entry, before: Option<&Entry>) -> Result<(), Error> {
-    let (more_bytes, more_keys) = match before {
-        Some(before) => (entry.size_bytes - before.size_bytes, 0),
-        None => (entry.size_bytes, 1),
-    };
-    if !store::take_room(&mut mutation.tx, entry.account, more_bytes, more_keys).await? {
-        return Err(Error::Refused {
-            code: "VAULT_LIMIT_EXCEEDED",
-            message: "Vault storage limit exceeded.",
-        });
-    }
-    match before {
-        Some(_) => store::update_entry(&mut mutation.tx, entry).await?,
-        None => store::insert_entry(&mut mutation.tx, entry).await?,
-    }
-    Ok(())
+    let metadata = opened.metadata.as_ref().map(|json| json.as_slice());
+    Ok(value::answer(status, message, &opened.entry, metadata, opened.text))
 }
 
 /// Deletes a key
@@ -191,13 +142,7 @@ pub async fn delete_vault_key(
     query: Query,
 ) -> Result<Answer<()>, Error> {
     let realm = realms::select(&caller, query.realm("realm_id")?)?;
-    let (mut mutation, grant) = vault.feed.begin(&caller).await?;
-    let found = store::find_entry(&mut mutation.tx, grant.account, realm, &name).await?;
-    let entry = found.ok_or(NOT_FOUND)?;
-    store::delete_entry(&mut mutation.tx, entry.id).await?;
-    store::take_room(&mut mutation.tx, entry.account, -entry.size_bytes, -1).await?;
-    mutation.tell(change("vault.key.deleted", &entry, entry.id).with(json!({ "key": entry.name })));
-    mutation.commit().await?;
+    acts::delete(&vault, &caller, realm, &name).await?;
     Ok(Answer::ok("Vault key deleted successfully", ()))
 }
 
@@ -224,12 +169,4 @@ pub async fn clear_vault(
         mutation.commit().await?;
     }
     Ok(Answer::ok("Vault cleared successfully", wire::VaultCleared { deleted_count }))
-}
-
-fn change<K>(event: &'static str, entry: &Entry, id: Id<K>) -> Change {
-    Change::new(event, entry.account, "vault", id).in_realms(entry.realm.as_slice())
-}
-
-fn size(bytes: usize) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
 }

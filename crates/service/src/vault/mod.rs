@@ -5,6 +5,7 @@
 //! and out a large value is in memory once: as the body that brought it, or as the text that is sent.
 //! `value` seals, opens and sends; `body` reads; `list` reads and sends all keys a page at a time.
 
+pub mod acts;
 pub mod body;
 pub mod http;
 pub mod list;

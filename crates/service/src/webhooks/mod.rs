@@ -9,6 +9,7 @@
 //! attempts are in the order of the events; nothing of the answer but its status and a short beginning is
 //! kept. What could not be sent in its day, since the endpoint was off or no node ran, is not sent after it.
 
+pub mod acts;
 pub mod body;
 pub mod egress;
 pub mod http;

@@ -173,7 +173,7 @@ on_both! {
         for typed in ["", "BBBB-BBBB", "x", &"B".repeat(5_000)] {
             let reply = send(&browser(&app), CODE, &[("user_code", typed)]).await;
             is_page(&reply, StatusCode::NOT_FOUND, "Sign in on a device");
-            assert!(reply.text.contains("Nothing waits under this code"), "{}", reply.text);
+            assert!(reply.text.contains("No sign-in request found for this code"), "{}", reply.text);
         }
         let codes = start(&app).await;
         let (_, ticket, browser) = enter(&app, &codes).await;

@@ -17,7 +17,8 @@ use sha2::{Digest as _, Sha256};
 
 pub use form::Posted;
 
-const STYLE: &str = include_str!("page.css");
+/// The one style sheet: of these pages, which have it in them, and of wings, which serve it.
+pub const STYLE: &str = include_str!("page.css");
 
 /// `default-src 'none'` leaves the page its own style and its own forms.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
@@ -46,7 +47,7 @@ pub fn page_with(status: StatusCode, title: &str, body: &Markup) -> Response {
                 title { (title) " · hoody" }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
+            body.dialog {
                 main {
                     p.brand { "hoody" }
                     h1 { (title) }

@@ -168,7 +168,7 @@ fn done(sign_in: &SignIn, mut response: Response) -> Response {
 fn approved() -> Response {
     let body = html! {
         p.done role="status" { "Your device is signed in." }
-        p { "Go back to it: it goes on by itself within a few seconds." }
+        p { "You can return to your device. It continues in a few seconds." }
         p.faint { "You can close this page." }
     };
     page("Approved", &body)
@@ -201,21 +201,25 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         error.log();
         let why = match error.code() {
-            "RESOURCE_NOT_FOUND" => "Nothing waits under this code. Compare it with the one on your device.",
+            "RESOURCE_NOT_FOUND" => {
+                "No sign-in request found for this code. It may have expired. Compare it with the one on your device."
+            }
             "DEVICE_CODE_GONE" | "DEVICE_BINDING_GONE" => {
                 "This code is no longer valid. Start again on your device to get another."
             }
             "DEVICE_COOKIE_MISSING" => {
                 "This page has lost its cookie. Allow cookies for this address, and begin again."
             }
-            "INVALID_CREDENTIALS" => "Name and password do not belong together.",
-            "EMAIL_NOT_VERIFIED" => "Verify your e-mail address first: see the mail that was sent to it.",
+            "INVALID_CREDENTIALS" => "Wrong username or password.",
+            "EMAIL_NOT_VERIFIED" => {
+                "Confirm your email address first: open the link in the email that was sent to it."
+            }
             "ACCOUNT_BANNED" => "This account is banned.",
             "INVALID_OTP_CODE" | "INVALID_BACKUP_CODE" => {
                 "The code is wrong or was used. Wait for the next one and try again."
             }
             "INVALID_TEMP_TOKEN" => "That took too long. Begin again with the code on your device.",
-            "TWOFACTOR_RATE_LIMIT" | "RATE_LIMIT_EXCEEDED" => "Too many tries. Wait a while.",
+            "TWOFACTOR_RATE_LIMIT" | "RATE_LIMIT_EXCEEDED" => "Too many tries. Try again later.",
             "VALIDATION_ERROR" | "MISSING_REQUIRED_FIELD" => "Six digits, or one of your backup codes.",
             _ => "That did not work. Try again in a moment.",
         };
@@ -302,7 +306,7 @@ fn sign_in_form(
     let form = html! {
         form method="post" action=(SIGN_IN_STEP) {
             input type="hidden" name="ticket" value=(ticket);
-            label for="name" { "Username or e-mail address" }
+            label for="name" { "Username or email address" }
             input #name name="name" value=(name) required maxlength="255" autocomplete="username"
                 autocapitalize="none" spellcheck="false" autofocus[name.is_empty()];
             label for="password" { "Password" }
@@ -322,7 +326,7 @@ fn code_of_second_factor(
     problem: Option<Problem>,
 ) -> Response {
     let intro = html! {
-        p { "The password is right. One more proof is needed." }
+        p { "Your password is right. Enter a code to go on." }
         (who_asks(request, now))
     };
     let form = html! {

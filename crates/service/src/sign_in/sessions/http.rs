@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use hoody_core::grant::{Credential, Deny};
+use hoody_core::id::SessionId;
 use hoody_core::invalid::Invalid;
 use hoody_core::json::Fields;
 use hoody_core::pkce::Challenge;
@@ -26,7 +27,7 @@ use hoody_engine::grants::Forget;
 use hoody_engine::grants::session_row::{Session, find_session};
 use hoody_engine::keys::Keys;
 use hoody_engine::limits::{REFRESH, Subject};
-use hoody_engine::web::caller::{Origin, ValidOrBanned, Visit, Who, denied};
+use hoody_engine::web::caller::{AnyCaller, Origin, ValidOrBanned, Visit, Who, denied};
 use hoody_engine::web::{Answer, Caller, JsonBody};
 
 /// Signs in with a name or an e-mail address and a password
@@ -207,14 +208,39 @@ pub async fn logout(
 ) -> Result<Answer<()>, Error> {
     // A token has nothing to sign out of, and one that may only read must not write, the feed neither.
     if let Credential::Session(id) = caller.grant().credential {
-        let (mut mutation, grant) = sign_in.feed.begin(&caller).await?;
-        let (account, now) = (grant.account, mutation.now);
-        users::store::raise_generation(&mut mutation.tx, account).await?;
-        store::end_sessions(&mut mutation.tx, account, now).await?;
-        sign_in.history.record(&mut mutation, account, Event::Logout, None).await?;
-        let change = Change::new("session.ended", account, "session", id);
-        mutation.tell(change.forgetting(Forget::Account(account)));
-        mutation.commit().await?;
+        end_all(&sign_in, &caller, id).await?;
     }
     Ok(Answer::ok("Logout successful", ()))
+}
+
+/// Ends every session of the caller's account and raises its generation. `id` is the caller's own session.
+///
+/// # Errors
+/// The refusal of a caller that is no longer let in, or what the database fails with.
+pub async fn end_all(sign_in: &SignIn, caller: &AnyCaller, id: SessionId) -> Result<(), Error> {
+    let (mut mutation, grant) = sign_in.feed.begin(caller).await?;
+    let (account, now) = (grant.account, mutation.now);
+    users::store::raise_generation(&mut mutation.tx, account).await?;
+    store::end_sessions(&mut mutation.tx, account, now).await?;
+    sign_in.history.record(&mut mutation, account, Event::Logout, None).await?;
+    let change = Change::new("session.ended", account, "session", id);
+    mutation.tell(change.forgetting(Forget::Account(account)));
+    mutation.commit().await
+}
+
+/// Ends one session of the caller's account; false when it was over, or is another account's.
+///
+/// # Errors
+/// As [`end_all`].
+pub async fn end_one(sign_in: &SignIn, caller: &AnyCaller, id: SessionId) -> Result<bool, Error> {
+    let (mut mutation, grant) = sign_in.feed.begin(caller).await?;
+    let (account, now) = (grant.account, mutation.now);
+    if !store::end_session_of(&mut mutation.tx, account, id, now).await? {
+        return Ok(false);
+    }
+    sign_in.history.record(&mut mutation, account, Event::Logout, None).await?;
+    let change = Change::new("session.ended", account, "session", id);
+    mutation.tell(change.forgetting(Forget::Session(id)));
+    mutation.commit().await?;
+    Ok(true)
 }

@@ -56,24 +56,9 @@ pub async fn open_in_place(
     address: IpAddr,
     second_factor: Option<&'static str>,
 ) -> Result<wire::LoginData, Error> {
-    let rotation = Rotation {
-        account: user.id,
-        session: sign_in.clock.new_id(),
-        generation: user.generation,
-        seq: 0,
-        rotated_at: mutation.now,
-    };
-    let ip = address.to_string();
-    // Read before the pair is signed: a key that comes into force in between only makes it younger.
-    let key = sign_in.keys.in_force();
-    store::insert_session(&mut mutation.tx, &rotation, client, &ip, key).await?;
+    let rotation = begin(sign_in, mutation, &user, client, address, second_factor).await?;
     let recent_login_ips = history::store::list_recent_addresses(&mut mutation.tx, user.id).await?;
     let auth_token_count = store::count_active_tokens(&mut mutation.tx, user.id, mutation.now).await?;
-    let mut payload = serde_json::json!({ "ip_address": ip, "client": client });
-    if let Some(method) = second_factor {
-        payload["second_factor"] = method.into();
-    }
-    mutation.tell(Change::new("session.created", user.id, "session", rotation.session).with(payload));
     let pair = sign_pair(&sign_in.keys, &rotation);
     Ok(wire::LoginData {
         token: pair.token,
@@ -83,13 +68,45 @@ pub async fn open_in_place(
         refresh_expires_at: pair.refresh_expires_at,
         refresh_expires_in: pair.refresh_expires_in,
         user: user.shown(),
-        client_ip: Some(ip),
+        client_ip: Some(address.to_string()),
         recent_login_ips,
         auth_token_count,
         server: None,
         project: None,
         container: None,
     })
+}
+
+/// Writes the row of a new session of `user` and tells of it; signs nothing. The mutation must hold the
+/// account's lock.
+///
+/// # Errors
+/// When the database fails.
+pub async fn begin(
+    sign_in: &SignIn,
+    mutation: &mut Mutation,
+    user: &User,
+    client: &'static str,
+    address: IpAddr,
+    second_factor: Option<&'static str>,
+) -> Result<Rotation, Error> {
+    let rotation = Rotation {
+        account: user.id,
+        session: sign_in.clock.new_id(),
+        generation: user.generation,
+        seq: 0,
+        rotated_at: mutation.now,
+    };
+    let ip = address.to_string();
+    // Read before a pair is signed: a key that comes into force in between only makes it younger.
+    let key = sign_in.keys.in_force();
+    store::insert_session(&mut mutation.tx, &rotation, client, &ip, key).await?;
+    let mut payload = serde_json::json!({ "ip_address": ip, "client": client });
+    if let Some(method) = second_factor {
+        payload["second_factor"] = method.into();
+    }
+    mutation.tell(Change::new("session.created", user.id, "session", rotation.session).with(payload));
+    Ok(rotation)
 }
 
 /// The pair of tokens that is in force for a session in this state.

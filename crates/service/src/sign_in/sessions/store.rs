@@ -12,6 +12,7 @@ const INSERT: &str = "INSERT INTO sessions (id, user_id, generation, seq, rotate
 const ROTATE: &str = "UPDATE sessions SET seq = seq + 1, rotated_at = $3, expires_at = $4, previous_key_id = key_id, key_id = $5 \
      WHERE id = $1 AND seq = $2 AND ended_at IS NULL AND expires_at > $3 RETURNING seq";
 const END: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
+const END_OF: &str = "UPDATE sessions SET ended_at = $3 WHERE id = $2 AND user_id = $1 AND ended_at IS NULL";
 const END_ALL: &str = "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
 const CLIENT: &str = "SELECT client FROM sessions WHERE id = $1";
 const DELETE_ENDED: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 \
@@ -65,6 +66,16 @@ pub async fn rotate(
 /// Ends one session; false when it was over.
 pub async fn end_session(tx: &mut Tx, id: SessionId, now: Timestamp) -> Result<bool, DbError> {
     Ok(tx.execute(END, args![id, now]).await? == 1)
+}
+
+/// Ends one session of `account`; false when it was over, or is another's.
+pub async fn end_session_of(
+    tx: &mut Tx,
+    account: UserId,
+    id: SessionId,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    Ok(tx.execute(END_OF, args![account, id, now]).await? == 1)
 }
 
 /// Marks every session of the account as over.

@@ -58,9 +58,21 @@ pub async fn set_up(
     caller: Caller<ASession>,
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::TwoFactorSetup>, Error> {
-    let password = body::parse_setup(&body)?;
-    let user = confirm_password(&sign_in, &caller, &password).await?.ok_or_else(incorrect_password)?;
-    let (mut mutation, grant) = users::confirm::begin_checked(&sign_in.users, &caller, &user).await?;
+    let data = begin_set_up(&sign_in, &caller, &body::parse_setup(&body)?).await?;
+    Ok(Answer::ok("2FA setup initiated", data).secret())
+}
+
+/// Makes a secret and backup codes that wait for the first code.
+///
+/// # Errors
+/// `INCORRECT_PASSWORD`, `TWOFACTOR_ALREADY_ENABLED`, or what the database fails with.
+pub async fn begin_set_up(
+    sign_in: &SignIn,
+    caller: &AnyCaller,
+    password: &wire::Secret,
+) -> Result<wire::TwoFactorSetup, Error> {
+    let user = confirm_password(sign_in, caller, password).await?.ok_or_else(incorrect_password)?;
+    let (mut mutation, grant) = users::confirm::begin_checked(&sign_in.users, caller, &user).await?;
     let account = grant.account;
     if store::find(&mut mutation.tx, account).await?.is_some_and(|state| state.enabled.is_some()) {
         return Err(already_enabled().into());
@@ -70,17 +82,16 @@ pub async fn set_up(
     let sealed = sign_in.keys.seal(&super::pending_place(&account), secret.expose());
     let now = mutation.now;
     store::set_pending(&mut mutation.tx, account, sealed, now).await?;
-    let backup_codes = make_backup_codes(&sign_in, &mut mutation, &grant, true).await?;
+    let backup_codes = make_backup_codes(sign_in, &mut mutation, &grant, true).await?;
     mutation.tell(Change::new("account.otp_setup_started", account, "account", account));
     mutation.commit().await?;
     let uri = secret.uri(ISSUER, &user.username);
-    let data = wire::TwoFactorSetup {
+    Ok(wire::TwoFactorSetup {
         qr_code: qr::data_uri(&uri)?,
         manual_entry_key: secret.to_base32().as_str().into(),
         otpauth_uri: Some(uri.as_str().into()),
         backup_codes,
-    };
-    Ok(Answer::ok("2FA setup initiated", data).secret())
+    })
 }
 
 /// Turns the second factor on by the first code; every session ends, and the answer has a new one
@@ -93,10 +104,23 @@ pub async fn verify_setup(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::EnabledTwoFactor>, Error> {
     let code = body::parse_confirm(&body)?;
-    let begun = sign_in.feed.begin(&caller).await;
+    let ended = enable(&sign_in, &caller, code).await?;
+    let now = ended.mutation.now;
+    let session = reopen(&sign_in, ended, &caller).await?;
+    let data = wire::EnabledTwoFactor { enabled: true, enabled_at: now, session };
+    let message = "2FA successfully enabled. All other sessions have been signed out.";
+    Ok(Answer::ok(message, data).secret())
+}
+
+/// Turns the second factor on by the first code of the secret that waits for it, and ends every session.
+///
+/// # Errors
+/// `TWOFACTOR_ALREADY_ENABLED`, `TWOFACTOR_NOT_VERIFIED`, or the refusals of a code.
+pub async fn enable(sign_in: &SignIn, caller: &AnyCaller, code: Code) -> Result<Ended, Error> {
+    let begun = sign_in.feed.begin(caller).await;
     let (mut mutation, grant) = match begun {
         // Let in a moment ago, and now over: another call turned it on and ended this session too.
-        Err(Error::Denied(..)) if is_enabled(&sign_in, &caller).await? => {
+        Err(Error::Denied(..)) if is_enabled(sign_in, caller).await? => {
             return Err(already_enabled().into());
         }
         begun => begun?,
@@ -110,24 +134,21 @@ pub async fn verify_setup(
     let pending = state.pending.as_ref().filter(|(_, at)| now < at.plus(PENDING_LIFETIME));
     let (sealed, _) = pending.ok_or_else(not_verified)?;
     let guesser = Guesser::of(&grant);
-    super::refuse_locked(guesser.failures(&sign_in, &mut mutation, &state).await?, now)?;
+    super::refuse_locked(guesser.failures(sign_in, &mut mutation, &state).await?, now)?;
     let secret = super::open_secret(&sign_in.keys, &super::pending_place(&account), sealed)?;
     let step = match code {
         Code::Totp(digits) => totp::verify(&secret, digits, now, None),
         Code::Backup(_) => None,
     };
     let Some(step) = step else {
-        return Err(super::count_wrong(&sign_in, mutation, &state, guesser, "INVALID_OTP_CODE").await?);
+        return Err(super::count_wrong(sign_in, mutation, &state, guesser, "INVALID_OTP_CODE").await?);
     };
     let sealed = sign_in.keys.seal(&super::secret_place(&account), secret.expose());
     if !store::enable(&mut mutation.tx, account, sealed, step, now).await? {
         return Err(already_enabled().into());
     }
     let told = ("account.otp_enabled", Event::OtpEnabled, Letter::TwoFactorEnabled);
-    let session = renew_sessions(&sign_in, mutation, &caller, &grant, told).await?;
-    let data = wire::EnabledTwoFactor { enabled: true, enabled_at: now, session };
-    let message = "2FA successfully enabled. All other sessions have been signed out.";
-    Ok(Answer::ok(message, data).secret())
+    end_every_session(sign_in, mutation, &grant, told).await
 }
 
 async fn is_enabled(sign_in: &SignIn, caller: &AnyCaller) -> Result<bool, Error> {
@@ -168,17 +189,31 @@ pub async fn disable(
     JsonBody(body): JsonBody,
 ) -> Result<Answer<wire::EndedSessions>, Error> {
     let (password, code) = body::parse_disable(&body)?;
-    let user = confirm_password(&sign_in, &caller, &password).await?.ok_or_else(incorrect_password)?;
-    let (mutation, grant, state) = begin_enabled(&sign_in, &caller, Some(&user)).await?;
+    let ended = turn_off(&sign_in, &caller, &password, code).await?;
+    let session = reopen(&sign_in, ended, &caller).await?;
+    let message = "2FA successfully disabled. All other sessions have been signed out.";
+    Ok(Answer::ok(message, session).secret())
+}
+
+/// Turns the second factor off and ends every session.
+///
+/// # Errors
+/// `INCORRECT_PASSWORD`, `TWOFACTOR_NOT_ENABLED`, or the refusals of a code.
+pub async fn turn_off(
+    sign_in: &SignIn,
+    caller: &AnyCaller,
+    password: &wire::Secret,
+    code: Code,
+) -> Result<Ended, Error> {
+    let user = confirm_password(sign_in, caller, password).await?.ok_or_else(incorrect_password)?;
+    let (mutation, grant, state) = begin_enabled(sign_in, caller, Some(&user)).await?;
     let mut mutation =
-        super::spend(&sign_in, mutation, &state, Some(code), (Naming::ByForm, Guesser::of(&grant))).await?;
+        super::spend(sign_in, mutation, &state, Some(code), (Naming::ByForm, Guesser::of(&grant))).await?;
     if !store::disable(&mut mutation.tx, grant.account).await? {
         return Err(not_enabled().into());
     }
     let told = ("account.otp_disabled", Event::OtpDisabled, Letter::TwoFactorDisabled);
-    let session = renew_sessions(&sign_in, mutation, &caller, &grant, told).await?;
-    let message = "2FA successfully disabled. All other sessions have been signed out.";
-    Ok(Answer::ok(message, session).secret())
+    end_every_session(sign_in, mutation, &grant, told).await
 }
 
 /// Replaces the backup codes
@@ -299,14 +334,22 @@ async fn make_backup_codes(
     Ok(shown)
 }
 
-/// Ends every session of the account and opens one in place of the caller's; commits.
-async fn renew_sessions(
+/// An account whose sessions were all ended, in a mutation that is not committed.
+#[derive(Debug)]
+pub struct Ended {
+    pub mutation: Mutation,
+    user: User,
+    /// What the caller's session called itself.
+    client: Option<String>,
+}
+
+/// Ends every session of the account and tells of it.
+async fn end_every_session(
     sign_in: &SignIn,
     mut mutation: Mutation,
-    caller: &AnyCaller,
     grant: &Grant,
     (name, event, letter): (&'static str, Event, Letter),
-) -> Result<wire::EndedSessions, Error> {
+) -> Result<Ended, Error> {
     let (account, now) = (grant.account, mutation.now);
     users::store::raise_generation(&mut mutation.tx, account).await?;
     let client = match grant.credential {
@@ -318,6 +361,15 @@ async fn renew_sessions(
     mutation.tell(Change::new(name, account, "account", account).forgetting(Forget::Account(account)));
     let user = users::store::find_user(&mut mutation.tx, account).await?.ok_or(NO_USER)?;
     mail::notify(&sign_in.mail, &mut mutation, &user, letter).await?;
+    Ok(Ended { mutation, user, client })
+}
+
+/// Opens a session in place of the caller's, which was ended; commits.
+async fn reopen(
+    sign_in: &SignIn,
+    Ended { mut mutation, user, client }: Ended,
+    caller: &AnyCaller,
+) -> Result<wire::EndedSessions, Error> {
     let client = client_name(client.as_deref());
     let session =
         sessions::open_in_place(sign_in, &mut mutation, user, client, caller.attempt.address, None).await?;

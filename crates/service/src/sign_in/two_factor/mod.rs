@@ -8,7 +8,7 @@
 pub mod body;
 pub mod guesses;
 pub mod http;
-mod qr;
+pub mod qr;
 pub mod store;
 pub mod verify;
 
@@ -116,6 +116,28 @@ fn open_secret(keys: &Keys, place: &Place<'_>, sealed: &[u8]) -> Result<TotpSecr
     keys.open(place, sealed).map(|bytes| TotpSecret::from_bytes(&bytes)).map_err(Error::internal)
 }
 
+/// What a session shows before it makes or changes tokens.
+#[derive(Debug, Clone, Copy)]
+pub enum Proof<'a> {
+    /// A code, if one was sent.
+    Code(Option<&'a str>),
+    /// A page had the password given again, and the second factor where it is on, a moment ago.
+    SteppedUp,
+}
+
+/// As [`gate`], which a step-up satisfies.
+pub async fn pass(
+    sign_in: &SignIn,
+    mutation: Mutation,
+    grant: &Grant,
+    proof: Proof<'_>,
+) -> Result<Mutation, Error> {
+    match proof {
+        Proof::Code(code) => gate(sign_in, mutation, grant, code).await,
+        Proof::SteppedUp => Ok(mutation),
+    }
+}
+
 /// What sessions have to give before they make or change tokens: nothing, unless the account asks for a
 /// code. A token is not asked. Nothing may be changed in the mutation before.
 pub async fn gate(
@@ -133,6 +155,28 @@ pub async fn gate(
     };
     let code = otp_code.filter(|code| !code.trim().is_empty()).ok_or_else(otp_required)?;
     spend(sign_in, mutation, &state, Code::parse(code), (Naming::Otp, Guesser::of(grant))).await
+}
+
+/// Whether the account of a session has a second factor that must be given.
+pub async fn is_on_for(sign_in: &SignIn, account: UserId) -> Result<bool, DbError> {
+    Ok(store::find(&sign_in.db, account).await?.is_some_and(|state| state.enabled.is_some()))
+}
+
+/// Uses up a code of an account's second factor, if it has one, for a session that shows once more who it is.
+/// The mutation goes on with nothing but that in it.
+///
+/// # Errors
+/// `OTP_REQUIRED` where a code is missing; the refusals of [`spend`].
+pub async fn spend_again(
+    sign_in: &SignIn,
+    mut mutation: Mutation,
+    grant: &Grant,
+    code: Option<Code>,
+) -> Result<Mutation, Error> {
+    let state = store::find(&mut mutation.tx, grant.account).await?;
+    let Some(state) = state.filter(|state| state.enabled.is_some()) else { return Ok(mutation) };
+    let code = code.ok_or_else(otp_required)?;
+    spend(sign_in, mutation, &state, Some(code), (Naming::ByForm, Guesser::of(grant))).await
 }
 
 pub fn otp_required() -> Invalid {

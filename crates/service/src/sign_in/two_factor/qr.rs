@@ -21,6 +21,16 @@ pub(super) fn data_uri(text: &str) -> Result<Secret, Error> {
     Ok(uri.into())
 }
 
+/// The modules of the code of `text`, line by line; true is dark.
+///
+/// # Errors
+/// When the text is too long for a code.
+pub fn modules(text: &str) -> Result<Vec<Vec<bool>>, Error> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::M).map_err(Error::internal)?;
+    let width = code.width();
+    Ok((0..width).map(|y| (0..width).map(|x| code[(x, y)] == Color::Dark).collect()).collect())
+}
+
 /// One bit a pixel, black on white.
 fn png(text: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let code = QrCode::with_error_correction_level(text, EcLevel::M)?;

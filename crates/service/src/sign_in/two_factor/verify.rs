@@ -13,9 +13,9 @@ use super::guesses::Guesser;
 use super::{Naming, store};
 use crate::sign_in::sessions::{self, client_name};
 use crate::sign_in::{SignIn, device, pkce};
-use crate::users;
+use crate::users::{self, User};
 use hoody_engine::error::Error;
-use hoody_engine::feed::Actor;
+use hoody_engine::feed::{Actor, Mutation};
 
 /// A login whose second factor is missing: what its temporary token says.
 #[derive(Debug)]
@@ -29,6 +29,11 @@ impl HalfLogin {
     /// Whose it is.
     pub fn account(&self) -> UserId {
         self.claims.sub
+    }
+
+    /// Whether it ends in a session of whoever signs in, and in nothing for somebody else.
+    pub fn is_for_session(&self) -> bool {
+        self.claims.challenge.is_none() && self.claims.device.is_none()
     }
 
     /// The request of a device that it would approve.
@@ -60,15 +65,27 @@ pub fn read(sign_in: &SignIn, text: &str) -> Result<HalfLogin, Invalid> {
     Ok(HalfLogin { claims, digests: sign_in.keys.one_time_digests(Purpose::CancelledLogin, text) })
 }
 
-/// Uses the code up, and gives what the login ends in. `client` is what calls itself so, `address` where it
-/// is.
-pub async fn finish(
+/// A login that was proven by both factors: the account with its lock held, in a mutation in which only the
+/// code was used up.
+#[derive(Debug)]
+pub struct Proven {
+    pub mutation: Mutation,
+    pub user: User,
+    /// `totp` or `backup_code`.
+    pub method: &'static str,
+}
+
+/// Uses the code up and proves the login. `address` is where the person is.
+///
+/// # Errors
+/// `INVALID_TEMP_TOKEN` when the account changed since the password was given; the refusals of
+/// [`spend`](super::spend).
+pub async fn prove(
     sign_in: &SignIn,
     login: &HalfLogin,
     code: Code,
-    client: Option<&str>,
     address: IpAddr,
-) -> Result<wire::VerifyAnswer, Error> {
+) -> Result<Proven, Error> {
     let claims = &login.claims;
     let guesser = Guesser::at(sign_in, claims.sub, address).await?;
     let mut mutation = sign_in.feed.begin_as(Actor::Nobody).await?;
@@ -88,8 +105,23 @@ pub async fn finish(
             return Err(device::binding_gone().into());
         }
     }
-    let mut mutation = super::spend(sign_in, mutation, &state, Some(code), (Naming::ByForm, guesser)).await?;
-    let method = Some(if matches!(code, Code::Backup(_)) { "backup_code" } else { "totp" });
+    let mutation = super::spend(sign_in, mutation, &state, Some(code), (Naming::ByForm, guesser)).await?;
+    let method = if matches!(code, Code::Backup(_)) { "backup_code" } else { "totp" };
+    Ok(Proven { mutation, user, method })
+}
+
+/// Uses the code up, and gives what the login ends in. `client` is what calls itself so, `address` where it
+/// is.
+pub async fn finish(
+    sign_in: &SignIn,
+    login: &HalfLogin,
+    code: Code,
+    client: Option<&str>,
+    address: IpAddr,
+) -> Result<wire::VerifyAnswer, Error> {
+    let claims = &login.claims;
+    let Proven { mut mutation, user, method } = prove(sign_in, login, code, address).await?;
+    let method = Some(method);
     let client = client_name(client);
     let answer = match (claims.device, &claims.challenge) {
         (Some(id), _) => {
