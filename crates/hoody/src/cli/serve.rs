@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use hoody_cli::DEFAULT_BASE_URL;
+use hoody_console::{Console, Plain};
 use hoody_core::host::Domain;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
@@ -22,6 +23,7 @@ use hoody_engine::db::unmark;
 use hoody_engine::engine;
 use hoody_engine::tasks::{self, Need};
 use hoody_engine::telemetry;
+use hoody_engine::web::layers::Edge;
 use hoody_engine::web::server::{self, Limits};
 use hoody_engine::web::tls;
 use hoody_service::audit;
@@ -107,7 +109,8 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         warn_of_names(tls, &public_host, &nouns.engine.access.domain);
         watch_certificates(&nouns, tls)?;
     }
-    announce(&nouns, local, &nouns.engine.access.public_url, made.as_ref());
+    let shown = (made.as_ref(), config.console.is_some());
+    announce(&nouns, local, &nouns.engine.access.public_url, shown);
     gates.announce();
     let mut lost = None;
     let stopping = tokio::sync::watch::Sender::new(false);
@@ -123,7 +126,7 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let limits = Limits::of_process();
     let has_gate = config.gate.http.is_none();
     let limits = if has_gate { limits } else { limits.without_quarter() };
-    let served = server::serve(listener, nouns.edge(has_gate), tls, limits, Box::pin(stop));
+    let served = server::serve(listener, edge(&nouns, has_gate, config.console), tls, limits, Box::pin(stop));
     let (is_orderly, ()) = tokio::join!(tasks::survives(served), proxies);
     write_last(&nouns, &marked).await;
     if let Some(name) = lost {
@@ -158,6 +161,14 @@ fn watch_certificates(nouns: &Nouns, tls: &Arc<tls::Tls>) -> anyhow::Result<()> 
     let watch = move || tls::watch(Arc::clone(&tls), clock.clone(), Arc::clone(&hangups));
     nouns.engine.tasks.supervise("tls", Need::Useful, watch);
     Ok(())
+}
+
+/// Every route, those of the console too unless it is off.
+fn edge(nouns: &Nouns, has_gate: bool, console: Option<Plain>) -> Edge {
+    match console {
+        Some(plain) => nouns.edge_with(has_gate, hoody_console::routes(Console::new(nouns, plain))),
+        None => nouns.edge(has_gate),
+    }
 }
 
 /// What the metrics tell of.
@@ -205,7 +216,12 @@ fn warn_of_names(tls: &tls::Tls, public_host: &str, domain: &Domain) {
 }
 
 /// One line that says where it listens, and the first command to try.
-fn announce(nouns: &Nouns, local: std::net::SocketAddr, public_url: &str, made: Option<&Made>) {
+fn announce(
+    nouns: &Nouns,
+    local: std::net::SocketAddr,
+    public_url: &str,
+    (made, has_console): (Option<&Made>, bool),
+) {
     if let Some(warning) = nouns.engine.exposure_warning {
         tracing::warn!("{warning}");
     }
@@ -252,6 +268,10 @@ fn announce(nouns: &Nouns, local: std::net::SocketAddr, public_url: &str, made: 
         PasswordPlace::File(path) => format!(" --password-file {}", path.display()),
         PasswordPlace::Given | PasswordPlace::Terminal => String::new(),
     };
+    if has_console {
+        let public_url = &nouns.engine.access.public_url;
+        output::note(&format!("Console: {public_url}/console"));
+    }
     output::note(&format!("Try: {base}hoody auth login --username {}{password}", made.username));
 }
 

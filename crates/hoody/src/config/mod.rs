@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use hoody_console::Plain;
 use hoody_core::address::{AddressList, TrustedProxies};
 use hoody_core::host::Domain;
 use hoody_core::lineage::MAX_DEPTH;
@@ -47,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) log: String,
     pub(crate) is_log_json: bool,
     pub(crate) first_account: FirstAccount,
+    /// The pages for people; `None` for none.
+    pub(crate) console: Option<Plain>,
     pub(crate) settings: Settings,
     /// Name, value as it may be shown, source.
     pub(crate) shown: Vec<(&'static str, String, Source)>,
@@ -104,6 +107,7 @@ impl Config {
             Some(_) => Some(values.parse("webhook-allow", "", addresses)?),
             None => None,
         };
+        let console = values.parse("console", "on", console)?;
         let trusted_proxies = match values.get("trusted-proxies") {
             Some(_) => values.parse("trusted-proxies", "", TrustedProxies::parse)?,
             None => TrustedProxies::default(),
@@ -128,6 +132,7 @@ impl Config {
             permissions: values.get("permissions").map(PathBuf::from),
             log,
             is_log_json,
+            console,
             first_account: FirstAccount {
                 username: env_text(env, "HOODY_ADMIN_USERNAME"),
                 email: env_text(env, "HOODY_ADMIN_EMAIL").map(|text| names::compose(&text)),
@@ -258,6 +263,15 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
     let port = is_number.then(|| port.parse::<u16>().ok()).flatten().ok_or_else(wrong)?;
     Ok(SocketAddr::from((ip, port)))
+}
+
+fn console(text: &str) -> Result<Option<Plain>, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" => Ok(Some(Plain::Refused)),
+        "insecure" => Ok(Some(Plain::Allowed)),
+        "off" => Ok(None),
+        _ => Err("must be on, off or insecure".to_owned()),
+    }
 }
 
 fn delegation_depth(text: &str) -> Result<u32, String> {
@@ -440,6 +454,7 @@ fn shown(
         ("trusted-proxies", "none".to_owned()),
         ("webhook-allow", "none".to_owned()),
         ("permissions", "none".to_owned()),
+        ("console", "on".to_owned()),
         ("max-delegation-depth", MAX_DELEGATION_DEPTH.to_string()),
         ("grant-cache", GRANT_CACHE.to_owned()),
         ("tls-cert", "none".to_owned()),

@@ -50,6 +50,9 @@ pub(crate) struct ServerFlags {
     /// Add the permissions of this TOML file at start [env: HOODY_PERMISSIONS] [default: none]
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) permissions: Option<String>,
+    /// Pages for people at /console: on, off, or insecure to take passwords over plain HTTP from other machines [env: HOODY_CONSOLE] [default: on]
+    #[arg(long, value_name = "HOW", global = true)]
+    pub(super) console: Option<String>,
     /// How deep tokens may make tokens, 1 to 16 [env: HOODY_MAX_DELEGATION_DEPTH] [default: 3]
     #[arg(long, value_name = "N", global = true)]
     pub(super) max_delegation_depth: Option<String>,
@@ -131,6 +134,7 @@ const NAMES: &[(&str, &str)] = &[
     ("trusted-proxies", "HOODY_TRUSTED_PROXIES"),
     ("webhook-allow", "HOODY_WEBHOOK_ALLOW"),
     ("permissions", "HOODY_PERMISSIONS"),
+    ("console", "HOODY_CONSOLE"),
     ("max-delegation-depth", "HOODY_MAX_DELEGATION_DEPTH"),
     ("grant-cache", "HOODY_GRANT_CACHE"),
     ("tls-cert", "HOODY_TLS_CERT"),
@@ -253,6 +257,7 @@ impl ServerFlags {
             "trusted-proxies" => &self.trusted_proxies,
             "webhook-allow" => &self.webhook_allow,
             "permissions" => &self.permissions,
+            "console" => &self.console,
             "max-delegation-depth" => &self.max_delegation_depth,
             "grant-cache" => &self.grant_cache,
             "tls-cert" => &self.tls_cert,

@@ -19,7 +19,7 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 const DRIVER: &str = "chromedriver";
 
 /// A browser of its own, which ends with its test.
-struct Browser {
+pub(crate) struct Browser {
     _driver: Server,
     http: reqwest::Client,
     port: u16,
@@ -28,7 +28,7 @@ struct Browser {
 
 impl Browser {
     /// `None` where there is no browser; a failure in CI.
-    async fn start(place: &Place, has_script: bool) -> Option<Self> {
+    pub(crate) async fn start(place: &Place, has_script: bool) -> Option<Self> {
         let is_there = place.command(DRIVER).arg("--version").output().is_ok_and(|ran| ran.status.success());
         if !is_there {
             assert!(std::env::var_os("CI").is_none(), "CI must run the tests in a browser: use ./test");
@@ -50,7 +50,7 @@ impl Browser {
         let script = if has_script { 1 } else { 2 };
         let options = json!({
             "args": [
-                "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                "--headless", "--hide-scrollbars", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
                 "--disable-dev-shm-usage", "--no-proxy-server", format!("--user-data-dir={profile}"),
             ],
@@ -68,7 +68,7 @@ impl Browser {
         Some(browser)
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Value {
         let (status, mut body) = self.try_send(method, path, body).await;
         assert!(status.is_success(), "{path}: {body}");
         body["value"].take()
@@ -85,23 +85,23 @@ impl Browser {
         (answer.status(), answer.json().await.unwrap())
     }
 
-    async fn go(&self, url: &str) {
+    pub(crate) async fn go(&self, url: &str) {
         self.send(Method::POST, "/url", Some(json!({ "url": url }))).await;
     }
 
-    async fn find(&self, selector: &str) -> String {
+    pub(crate) async fn find(&self, selector: &str) -> String {
         let body = json!({ "using": "css selector", "value": selector });
         let found = self.send(Method::POST, "/element", Some(body)).await;
         found[ELEMENT].as_str().unwrap().to_owned()
     }
 
-    async fn text(&self, selector: &str) -> String {
+    pub(crate) async fn text(&self, selector: &str) -> String {
         let element = self.find(selector).await;
         let text = self.send(Method::GET, &format!("/element/{element}/text"), None).await;
         text.as_str().unwrap().to_owned()
     }
 
-    async fn fill(&self, selector: &str, text: &str) {
+    pub(crate) async fn fill(&self, selector: &str, text: &str) {
         let element = self.find(selector).await;
         self.send(Method::POST, &format!("/element/{element}/clear"), Some(json!({}))).await;
         let path = format!("/element/{element}/value");
@@ -109,7 +109,7 @@ impl Browser {
     }
 
     /// Clicks, and waits for the page with this heading.
-    async fn click(&self, selector: &str, heading: &str) {
+    pub(crate) async fn click(&self, selector: &str, heading: &str) {
         let element = self.find(selector).await;
         self.send(Method::POST, &format!("/element/{element}/click"), Some(json!({}))).await;
         // The click is answered before the page that it leads to is there, whose heading may be the same.
@@ -126,14 +126,44 @@ impl Browser {
     }
 
     /// The heading of the page, if there is one whole.
-    async fn heading(&self) -> Option<String> {
+    pub(crate) async fn heading(&self) -> Option<String> {
         let source = self.send(Method::GET, "/source", None).await;
         let (_, rest) = source.as_str()?.split_once("<h1>")?;
         Some(rest.split_once("</h1>")?.0.to_owned())
     }
 
+    /// What this script returns.
+    pub(crate) async fn run(&self, script: &str, arguments: Value) -> Value {
+        let body = json!({ "script": script, "args": arguments });
+        self.send(Method::POST, "/execute/sync", Some(body)).await
+    }
+
+    /// What this script gives to its last argument.
+    pub(crate) async fn wait_for(&self, script: &str) -> Value {
+        let body = json!({ "script": script, "args": [] });
+        self.send(Method::POST, "/execute/async", Some(body)).await
+    }
+
+    /// A command of Chromium's developer tools.
+    pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.send(Method::POST, "/goog/cdp/execute", Some(body)).await
+    }
+
+    /// Presses keys, one after the other, wherever the focus is.
+    pub(crate) async fn press(&self, keys: &str) {
+        let presses: Vec<_> = keys
+            .chars()
+            .flat_map(|key| {
+                [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]
+            })
+            .collect();
+        let body = json!({ "actions": [{ "type": "key", "id": "keys", "actions": presses }] });
+        self.send(Method::POST, "/actions", Some(body)).await;
+    }
+
     /// Fails the test when the browser had anything to say: a refused style, a form that may not be sent.
-    async fn has_nothing_to_say(&self) {
+    pub(crate) async fn has_nothing_to_say(&self) {
         let entries = self.send(Method::POST, "/se/log", Some(json!({ "type": "browser" }))).await;
         // A refusal is an answer with its status, which the browser notes; nothing else is expected.
         let is_status = |entry: &&Value| {
@@ -217,7 +247,7 @@ on_both! {
 
         browser.fill("#user_code", "BBBB-BBBB").await;
         browser.click("button", "Sign in on a device").await;
-        assert!(browser.text("[role=alert]").await.contains("Nothing waits under this code"));
+        assert!(browser.text("[role=alert]").await.contains("No sign-in request found for this code"));
         browser.fill("#user_code", &code.to_lowercase().replace('-', " ")).await;
         browser.click("button", "Approve a sign-in").await;
         let who = browser.text("dl").await;
@@ -226,7 +256,7 @@ on_both! {
         browser.fill("#name", "ada").await;
         browser.fill("#password", "not her password").await;
         browser.click("button", "Approve a sign-in").await;
-        assert!(browser.text("[role=alert]").await.contains("do not belong together"));
+        assert!(browser.text("[role=alert]").await.contains("Wrong username or password"));
         browser.fill("#password", PASSWORD).await;
         browser.click("button", "Second factor").await;
         browser.fill("#code", "AAAAA-AAAAA").await;

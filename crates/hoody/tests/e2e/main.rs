@@ -13,6 +13,7 @@ mod browser;
 mod caution;
 mod cli;
 mod cluster;
+mod console;
 mod crash;
 mod disk;
 mod events;
