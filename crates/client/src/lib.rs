@@ -7,7 +7,7 @@
 //! Everything it sends and gets is in [`wire`]; the calls are grouped as the routes are:
 //! [`Client::tokens`], [`Client::projects`], [`Client::users`], [`Client::realms`], [`Client::vault`],
 //! [`Client::two_factor`], [`Client::device`], [`Client::activity`], [`Client::events`],
-//! [`Client::webhooks`], [`Client::alerts`], and the sessions on the client itself.
+//! [`Client::webhooks`], [`Client::alerts`], [`Client::containers`], and the sessions on the client itself.
 //!
 //! ```no_run
 //! use hoody_client::{Client, wire::{CreateToken, Login, Secret}};
@@ -36,9 +36,10 @@ mod resolve;
 mod retry;
 
 pub use api::{
-    Activity, ActivityList, ActivityQuery, AlertList, AlertQuery, Alerts, Device, EventQuery, EventStream,
-    Events, Gates, HistoryQuery, MemberQuery, Members, Poll, ProjectQuery, Projects, Realms, SecurityHistory,
-    SortOrder, StreamQuery, Streamed, TokenList, TokenQuery, Tokens, TwoFactor, Users, Vault, Webhooks,
+    Activity, ActivityList, ActivityQuery, AlertList, AlertQuery, Alerts, CommandOutput, CommandStream,
+    ContainerQuery, Containers, Device, EventQuery, EventStream, Events, Gates, HistoryQuery, MemberQuery,
+    Members, Poll, ProjectQuery, Projects, Realms, SecurityHistory, Snapshots, SortOrder, StreamQuery,
+    Streamed, TokenList, TokenQuery, Tokens, TwoFactor, Users, Vault, Webhooks,
 };
 pub use base::{Base, BaseError, Origin};
 pub use client::{Client, ClientBuilder};

@@ -57,6 +57,10 @@ pub mod noun {
         Delivery,
         /// Something that its account should know.
         Alert,
+        /// A container.
+        Container,
+        /// A saved state of a container.
+        Snapshot,
         /// What a proxy asks before it lets a request through to another service.
         Gate,
     }
@@ -74,6 +78,10 @@ pub type RealmId = Id<noun::Realm>;
 pub type ProjectId = Id<noun::Project>;
 /// A project's permission row.
 pub type MemberId = Id<noun::Member>;
+/// A container.
+pub type ContainerId = Id<noun::Container>;
+/// A saved state of a container.
+pub type SnapshotId = Id<noun::Snapshot>;
 /// A key of the vault.
 pub type VaultKeyId = Id<noun::VaultKey>;
 /// An event.

@@ -13,6 +13,7 @@ pub mod alert;
 pub mod audit;
 pub mod backoff;
 pub mod causes;
+pub mod container;
 pub mod device;
 pub mod event;
 pub mod expiry;

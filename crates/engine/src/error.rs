@@ -61,6 +61,8 @@ pub enum Error {
     Unavailable(&'static str),
     /// A change that may have been made: nobody can tell.
     OutcomeUnknown(&'static str),
+    /// A refusal that only one part of the service has. With `Retry-After` in seconds where it says so.
+    Other { status: StatusCode, code: &'static str, message: String, retry_after: Option<u64> },
     /// A fault of ours.
     Internal(anyhow::Error),
 }
@@ -135,6 +137,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::CodesLocked { seconds } | Self::RateLimited { seconds } => Some(*seconds),
+            Self::Other { retry_after, .. } => *retry_after,
             // Who repeats it may do it twice.
             Self::OutcomeUnknown(_) => None,
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(1),
@@ -227,6 +230,7 @@ impl Error {
             Self::OutcomeUnknown(message) => {
                 plain(StatusCode::SERVICE_UNAVAILABLE, "OUTCOME_UNKNOWN", message)
             }
+            Self::Other { status, code, message, .. } => plain(*status, code, message),
             Self::Internal(_) => plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "INTERNAL_ERROR",

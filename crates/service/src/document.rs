@@ -8,8 +8,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi, RefOr};
 
 /// The bodies in which null may be sent, and for what. Elsewhere a key is given or left out.
-const NULLABLE: [(&str, &[&str]); 11] = [
+const NULLABLE: [(&str, &[&str]); 14] = [
     ("CopyToken", &["expires_at"]),
+    ("CreateContainer", &["comment", "container_image", "ssh_public_key"]),
     ("CreateProject", &["max_containers"]),
     (
         "CreateToken",
@@ -27,6 +28,8 @@ const NULLABLE: [(&str, &[&str]); 11] = [
     ("SignUp", &["client", "invite_code", "region"]),
     ("UpdateAlertSetting", &["muted_until"]),
     ("UpdateProfile", &["public_key", "public_storage"]),
+    ("SnapshotAlias", &["alias"]),
+    ("UpdateContainer", &["comment", "ssh_public_key"]),
     ("UpdateProject", &["max_containers"]),
     ("UpdateToken", &["description", "expires_at", "external_id", "meta", "public_key", "public_storage"]),
     ("UpdateUser", &["metadata", "public_key"]),

@@ -28,5 +28,6 @@ pub mod users;
 pub mod utilities;
 pub mod vault;
 pub mod webhooks;
+pub mod wing;
 
 pub use nouns::openapi;

@@ -52,6 +52,7 @@ use crate::users::Users;
 use crate::utilities::{self, Utilities};
 use crate::vault::{self, Vault};
 use crate::webhooks::{self, Webhooks};
+use crate::wing::{Wing, Wings};
 
 /// The nouns that have routes, each with the field of [`Nouns`] that is their state.
 macro_rules! every_noun {
@@ -97,6 +98,8 @@ pub struct Settings {
     pub max_delegation_depth: u32,
     /// Where proxies reach the gate, scheme, host and port, if not at the public URL.
     pub gate_url: Option<String>,
+    /// Crates beside this one that bring endpoints.
+    pub wings: Wings,
 }
 
 /// The running service. Only what puts things together holds it; a noun holds those that it stands on.
@@ -126,6 +129,7 @@ pub struct Nouns {
     pub rotation: Arc<Rotation>,
     pub probes: Arc<Probes>,
     pub utilities: Arc<Utilities>,
+    pub wings: Vec<Arc<dyn Wing>>,
 }
 
 /// Every column of sealed values.
@@ -150,6 +154,8 @@ impl Nouns {
         let audit = Audit::new(&engine);
         let gates = Gates::new(&engine, settings.gate_url);
         let gate = Gate::new(&engine, &gates);
+        let wings = settings.wings.make(&engine)?;
+        let columns = sealed().into_iter().chain(wings.iter().flat_map(|wing| wing.sealed())).collect();
         let nouns = Self {
             realms: Realms::new(&engine),
             permissions: Permissions::new(&engine),
@@ -163,7 +169,7 @@ impl Nouns {
             meta: Meta::new(&engine),
             webhooks: Webhooks::new(&engine, &events, settings.webhook_allow)?,
             alerts: Alerts::new(&engine, &mail, &tokens),
-            rotation: Rotation::new(&engine, sealed()),
+            rotation: Rotation::new(&engine, columns),
             probes: Probes::new(&engine, &audit),
             utilities: Utilities::new(&engine),
             history,
@@ -174,6 +180,7 @@ impl Nouns {
             events,
             gates,
             audit,
+            wings,
             engine,
         };
         nouns.alerts.begin().await?;
@@ -192,6 +199,7 @@ impl Nouns {
         self.events.start(tasks);
         self.webhooks.start(tasks);
         self.alerts.start(tasks);
+        self.wings.iter().for_each(|wing| Arc::clone(wing).start(tasks));
     }
 
     /// Every kind of job.
@@ -218,7 +226,10 @@ impl Nouns {
     /// The same with the routes of a wing, which has `/` among them.
     #[must_use]
     pub fn edge_with(&self, has_gate: bool, wing: Router) -> Edge {
-        let mut branches: Vec<Box<dyn Branch>> = vec![Box::new(Sockets::new(&self.events))];
+        // A wing's hosts come first: on them nothing is for the API.
+        let wings = self.wings.iter().flat_map(|wing| Arc::clone(wing).branches());
+        let mut branches: Vec<Box<dyn Branch>> = wings.collect();
+        branches.push(Box::new(Sockets::new(&self.events)));
         if has_gate {
             branches.push(Box::new(Door::new(&self.gate)));
         }
@@ -249,7 +260,9 @@ impl Nouns {
 
     fn router(&self, wing: Router) -> Router {
         let access = &self.engine.access;
-        let (router, document) = every_noun!(routes_of, self).split_for_parts();
+        let nouns = every_noun!(routes_of, self);
+        let all = self.wings.iter().fold(nouns, |all, wing| all.merge(Arc::clone(wing).routes()));
+        let (router, document) = all.split_for_parts();
         let state = (Arc::clone(access), Parameters::of(&document));
         let router = router.route_layer(from_fn_with_state(state, parameters::check));
         // One copy, however many wait for it.
@@ -301,8 +314,15 @@ async fn no_method(access: &Access, parts: &Parts) -> Error {
     Error::MethodNotAllowed
 }
 
-/// The OpenAPI document of this version, as it is committed.
+/// The OpenAPI document of the nouns alone.
 #[must_use]
 pub fn openapi() -> OpenApi {
-    finish(every_noun!(documents_of))
+    openapi_with([])
+}
+
+/// The OpenAPI document of the nouns and of these wings, as it is committed.
+pub fn openapi_with(wings: impl IntoIterator<Item = OpenApi>) -> OpenApi {
+    let mut document = every_noun!(documents_of);
+    wings.into_iter().for_each(|wing| document.merge(wing));
+    finish(document)
 }

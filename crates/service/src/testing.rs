@@ -21,6 +21,7 @@ use hoody_engine::web::connection::Connection;
 use hoody_engine::web::layers::Edge;
 
 use crate::nouns::{Nouns, Settings};
+use crate::wing::Wings;
 use crate::{mail, signup};
 
 mod accounts;
@@ -102,6 +103,18 @@ impl Service {
         sign_up: &str,
     ) -> Self {
         Self::open_with(url, directory, trusted_proxies, Clock::manual(now), (Some(false), sign_up)).await
+    }
+
+    /// The same with wings. The clock stands at `now`.
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    pub async fn open_winged(url: &str, directory: &Path, now: Timestamp, wings: Wings) -> Self {
+        let mut settings = settings(url, directory);
+        settings.wings = wings;
+        let nouns = Nouns::open(settings, Clock::manual(now)).await.expect("the service opens");
+        let edge = nouns.edge(true);
+        Self { nouns, edge }
     }
 
     async fn open_with(
@@ -200,5 +213,6 @@ fn settings(url: &str, directory: &Path) -> Settings {
         webhook_allow: None,
         max_delegation_depth: MAX_DELEGATION_DEPTH,
         gate_url: None,
+        wings: Wings::default(),
     }
 }

@@ -320,7 +320,7 @@ export class Projects extends Resource {
     return this.core.call('DELETE /api/v1/projects/{id}', { args: [id], query }, options);
   }
 
-  /** What runs in a project: nothing, as long as there are no containers. `GET /api/v1/projects/{id}/stats` */
+  /** How many containers a project has. `GET /api/v1/projects/{id}/stats` */
   getStats(id: string, options?: CallOptions): Promise<Envelope<t.ProjectStats>> {
     return this.core.call('GET /api/v1/projects/{id}/stats', { args: [id] }, options);
   }
@@ -353,6 +353,202 @@ export class Projects extends Resource {
   /** Ends the sharing of a project with another account. `DELETE /api/v1/projects/{id}/permissions/{permission_id}` */
   removePermission(id: string, permission_id: string, options?: CallOptions): Promise<Envelope<null>> {
     return this.core.call('DELETE /api/v1/projects/{id}/permissions/{permission_id}', { args: [id, permission_id] }, options);
+  }
+}
+
+/** `client.api.containers` */
+export class Containers extends Resource {
+  /** Containers of one's own projects and of those shared with one, a page at a time. `GET /api/v1/containers` */
+  list(query?: t.ContainersListQuery, options?: CallOptions): ListPromise<Envelope<t.ContainerList>, t.Container> {
+    return this.core.list('GET /api/v1/containers', { query }, { style: 'page', items: 'data.containers', pages: 'data.pagination.totalPages' } satisfies Paged, options);
+  }
+
+  /** All of `list`, page after page. */
+  listAll(query?: t.ContainersListQuery, options?: CallOptions): Promise<t.Container[]> {
+    return this.list(query, options).toArray();
+  }
+
+  /** Each of `list`, page after page. */
+  listIterator(query?: t.ContainersListQuery, options?: CallOptions): AsyncIterable<t.Container> {
+    return this.list(query, options);
+  }
+
+  /** Containers of a project, a page at a time. `GET /api/v1/projects/{id}/containers` */
+  listByProject(id: string, query?: t.ContainersListByProjectQuery, options?: CallOptions): ListPromise<Envelope<t.ContainerList>, t.Container> {
+    return this.core.list('GET /api/v1/projects/{id}/containers', { args: [id], query }, { style: 'page', items: 'data.containers', pages: 'data.pagination.totalPages' } satisfies Paged, options);
+  }
+
+  /** All of `listByProject`, page after page. */
+  listByProjectAll(id: string, query?: t.ContainersListByProjectQuery, options?: CallOptions): Promise<t.Container[]> {
+    return this.listByProject(id, query, options).toArray();
+  }
+
+  /** Each of `listByProject`, page after page. */
+  listByProjectIterator(id: string, query?: t.ContainersListByProjectQuery, options?: CallOptions): AsyncIterable<t.Container> {
+    return this.listByProject(id, query, options);
+  }
+
+  /** Makes a container in a project; it is `creating` until the engine runs it. `POST /api/v1/projects/{id}/containers` */
+  create(id: string, data: t.CreateContainer, options?: CallOptions): Promise<Envelope<t.Container>> {
+    return this.core.call('POST /api/v1/projects/{id}/containers', { args: [id], body: data }, options);
+  }
+
+  /** One container. `GET /api/v1/containers/{id}` */
+  get(id: string, query?: t.ContainersGetQuery, options?: CallOptions): Promise<Envelope<t.Container>> {
+    return this.core.call('GET /api/v1/containers/{id}', { args: [id], query }, options);
+  }
+
+  /** Changes a container; fields that are left out keep their values. `PUT /api/v1/containers/{id}` */
+  update(id: string, data: t.UpdateContainer, options?: CallOptions): Promise<Envelope<t.Container>> {
+    return this.core.call('PUT /api/v1/containers/{id}', { args: [id], body: data }, options);
+  }
+
+  /** Deletes a container with its snapshots. `DELETE /api/v1/containers/{id}` */
+  delete(id: string, options?: CallOptions): Promise<Envelope<null>> {
+    return this.core.call('DELETE /api/v1/containers/{id}', { args: [id] }, options);
+  }
+
+  /** Starts a container. `POST /api/v1/containers/{id}/start` */
+  start(id: string, options?: CallOptions): Promise<Envelope<t.ContainerOperation>> {
+    return this.core.call('POST /api/v1/containers/{id}/start', { args: [id] }, options);
+  }
+
+  /** Stops a container; its processes have ten seconds to end. `POST /api/v1/containers/{id}/stop` */
+  stop(id: string, options?: CallOptions): Promise<Envelope<t.ContainerOperation>> {
+    return this.core.call('POST /api/v1/containers/{id}/stop', { args: [id] }, options);
+  }
+
+  /** Kills a container's processes. `POST /api/v1/containers/{id}/force-stop` */
+  forceStop(id: string, options?: CallOptions): Promise<Envelope<t.ContainerOperation>> {
+    return this.core.call('POST /api/v1/containers/{id}/force-stop', { args: [id] }, options);
+  }
+
+  /** Stops and starts a container. `POST /api/v1/containers/{id}/restart` */
+  restart(id: string, options?: CallOptions): Promise<Envelope<t.ContainerOperation>> {
+    return this.core.call('POST /api/v1/containers/{id}/restart', { args: [id] }, options);
+  }
+
+  /** A container's use of its server. `GET /api/v1/containers/{id}/stats` */
+  getStats(id: string, options?: CallOptions): Promise<Envelope<t.ContainerStats>> {
+    return this.core.call('GET /api/v1/containers/{id}/stats', { args: [id] }, options);
+  }
+
+  /** A container's environment. `GET /api/v1/containers/{id}/env` */
+  getEnv(id: string, options?: CallOptions): Promise<Envelope<t.ContainerEnvironment>> {
+    return this.core.call('GET /api/v1/containers/{id}/env', { args: [id] }, options);
+  }
+
+  /** Sets one variable. `PUT /api/v1/containers/{id}/env/{key}` */
+  setEnvVariable(id: string, key: string, data: t.SetVariable, options?: CallOptions): Promise<Envelope<t.ContainerEnvironment>> {
+    return this.core.call('PUT /api/v1/containers/{id}/env/{key}', { args: [id, key], body: data }, options);
+  }
+
+  /** Removes one variable; one that is not set counts as removed. `DELETE /api/v1/containers/{id}/env/{key}` */
+  deleteEnvVariable(id: string, key: string, options?: CallOptions): Promise<Envelope<t.ContainerEnvironment>> {
+    return this.core.call('DELETE /api/v1/containers/{id}/env/{key}', { args: [id, key] }, options);
+  }
+
+  /** The snapshots of a container, the newest first. `GET /api/v1/containers/{id}/snapshots` */
+  listSnapshots(id: string, options?: CallOptions): ListPromise<Envelope<t.SnapshotList>, t.Snapshot> {
+    return this.core.list('GET /api/v1/containers/{id}/snapshots', { args: [id] }, { style: 'whole', items: 'data.snapshots' } satisfies Paged, options);
+  }
+
+  /** All of `listSnapshots`, page after page. */
+  listSnapshotsAll(id: string, options?: CallOptions): Promise<t.Snapshot[]> {
+    return this.listSnapshots(id, options).toArray();
+  }
+
+  /** Each of `listSnapshots`, page after page. */
+  listSnapshotsIterator(id: string, options?: CallOptions): AsyncIterable<t.Snapshot> {
+    return this.listSnapshots(id, options);
+  }
+
+  /** Makes a snapshot. `POST /api/v1/containers/{id}/snapshots` */
+  createSnapshot(id: string, data: t.CreateSnapshot = {}, options?: CallOptions): Promise<Envelope<t.CreatedSnapshot>> {
+    return this.core.call('POST /api/v1/containers/{id}/snapshots', { args: [id], body: data }, options);
+  }
+
+  /** Restores a container from a snapshot: what was written since is lost. `PUT /api/v1/containers/{id}/snapshots/{name}` */
+  restoreSnapshot(id: string, name: string, options?: CallOptions): Promise<Envelope<t.RestoredSnapshot>> {
+    return this.core.call('PUT /api/v1/containers/{id}/snapshots/{name}', { args: [id, name], once: true }, options);
+  }
+
+  /** Renames a snapshot for people; its generated name stays. `PUT /api/v1/containers/{id}/snapshots/{name}/alias` */
+  renameSnapshot(id: string, name: string, data: t.SnapshotAlias, options?: CallOptions): Promise<Envelope<t.CreatedSnapshot>> {
+    return this.core.call('PUT /api/v1/containers/{id}/snapshots/{name}/alias', { args: [id, name], body: data }, options);
+  }
+
+  /** Deletes a snapshot. `DELETE /api/v1/containers/{id}/snapshots/{name}` */
+  deleteSnapshot(id: string, name: string, options?: CallOptions): Promise<Envelope<t.DeletedSnapshot>> {
+    return this.core.call('DELETE /api/v1/containers/{id}/snapshots/{name}', { args: [id, name] }, options);
+  }
+
+  /** Not supported. `POST /api/v1/containers/{id}/pause` */
+  pause(id: string, options?: CallOptions): Promise<Envelope<null>> {
+    return this.core.call('POST /api/v1/containers/{id}/pause', { args: [id] }, options);
+  }
+
+  /** Not supported. `POST /api/v1/containers/{id}/resume` */
+  resume(id: string, options?: CallOptions): Promise<Envelope<null>> {
+    return this.core.call('POST /api/v1/containers/{id}/resume', { args: [id] }, options);
+  }
+
+  /** Not supported. `POST /api/v1/containers/{id}/copy` */
+  copy(id: string, options?: CallOptions): Promise<Envelope<null>> {
+    return this.core.call('POST /api/v1/containers/{id}/copy', { args: [id] }, options);
+  }
+
+  /** Not supported. `POST /api/v1/containers/{id}/sync` */
+  sync(id: string, options?: CallOptions): Promise<Envelope<null>> {
+    return this.core.call('POST /api/v1/containers/{id}/sync', { args: [id] }, options);
+  }
+
+  /** Not supported. `PUT /api/v1/containers/{id}/kvm` */
+  setKvm(id: string, options?: CallOptions): Promise<Envelope<null>> {
+    return this.core.call('PUT /api/v1/containers/{id}/kvm', { args: [id] }, options);
+  }
+
+  /** Not supported. `GET /api/v1/containers/{id}/network` */
+  getNetwork(id: string, options?: CallOptions): Promise<Envelope<null>> {
+    return this.core.call('GET /api/v1/containers/{id}/network', { args: [id] }, options);
+  }
+
+  /** Not supported. `PUT /api/v1/containers/{id}/network` */
+  setNetwork(id: string, options?: CallOptions): Promise<Envelope<null>> {
+    return this.core.call('PUT /api/v1/containers/{id}/network', { args: [id] }, options);
+  }
+
+  /** Not supported. `DELETE /api/v1/containers/{id}/network` */
+  deleteNetwork(id: string, options?: CallOptions): Promise<Envelope<null>> {
+    return this.core.call('DELETE /api/v1/containers/{id}/network', { args: [id] }, options);
+  }
+
+  /** Not supported. `POST /api/v1/containers/{id}/network/start` */
+  startNetwork(id: string, options?: CallOptions): Promise<Envelope<null>> {
+    return this.core.call('POST /api/v1/containers/{id}/network/start', { args: [id] }, options);
+  }
+
+  /** Not supported. `POST /api/v1/containers/{id}/network/stop` */
+  stopNetwork(id: string, options?: CallOptions): Promise<Envelope<null>> {
+    return this.core.call('POST /api/v1/containers/{id}/network/stop', { args: [id] }, options);
+  }
+
+  /** Not supported. `GET /api/v1/containers/{id}/status-logs` */
+  listStatusLogs(id: string, options?: CallOptions): Promise<Envelope<null>> {
+    return this.core.call('GET /api/v1/containers/{id}/status-logs', { args: [id] }, options);
+  }
+}
+
+/** `client.api.proxyPermissions` */
+export class ProxyPermissions extends Resource {
+  /** Opens or closes the terminals of a project's containers. `PUT /api/v1/projects/{id}/proxy/permissions/default` */
+  setProjectDefault(id: string, data: t.ProxyDefault, options?: CallOptions): Promise<Envelope<t.ProxyDefault>> {
+    return this.core.call('PUT /api/v1/projects/{id}/proxy/permissions/default', { args: [id], body: data }, options);
+  }
+
+  /** Opens or closes a container's terminals. `PUT /api/v1/containers/{id}/proxy/permissions/default` */
+  setContainerDefault(id: string, data: t.ProxyDefault, options?: CallOptions): Promise<Envelope<t.ProxyDefault>> {
+    return this.core.call('PUT /api/v1/containers/{id}/proxy/permissions/default', { args: [id], body: data }, options);
   }
 }
 
@@ -675,6 +871,8 @@ export class Api {
   readonly tfa: Tfa;
   readonly realms: Realms;
   readonly projects: Projects;
+  readonly containers: Containers;
+  readonly proxyPermissions: ProxyPermissions;
   readonly vault: Vault;
   readonly events: Events;
   readonly activity: Activity;
@@ -694,6 +892,8 @@ export class Api {
     this.tfa = new Tfa(core);
     this.realms = new Realms(core);
     this.projects = new Projects(core);
+    this.containers = new Containers(core);
+    this.proxyPermissions = new ProxyPermissions(core);
     this.vault = new Vault(core);
     this.events = new Events(core);
     this.activity = new Activity(core);

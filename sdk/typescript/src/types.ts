@@ -9,6 +9,9 @@ export type ErrorCode =
   | 'AUTHORIZATION_PENDING'
   | 'AUTH_TOKEN_LIMIT_REACHED'
   | 'CANNOT_MODIFY_OTHER_USER'
+  | 'COMMAND_NOT_STARTED'
+  | 'CONTAINER_NAME_IN_USE'
+  | 'CONTAINER_NOT_FOUND'
   | 'CREDENTIAL_CHANGED'
   | 'CURRENT_PASSWORD_INCORRECT'
   | 'CURRENT_PASSWORD_REQUIRED'
@@ -38,6 +41,7 @@ export type ErrorCode =
   | 'INVALID_ALIAS_FORMAT'
   | 'INVALID_BACKUP_CODE'
   | 'INVALID_COLOR_FORMAT'
+  | 'INVALID_CONTAINER_NAME'
   | 'INVALID_CREDENTIALS'
   | 'INVALID_DATE_RANGE'
   | 'INVALID_EXPIRATION_FORMAT'
@@ -56,16 +60,21 @@ export type ErrorCode =
   | 'INVITATION_REQUIRED'
   | 'IP_NOT_WHITELISTED'
   | 'IP_WHITELIST_TOO_LARGE'
+  | 'KIT_NOT_INSTALLED'
   | 'LIMIT_REACHED'
   | 'METHOD_NOT_ALLOWED'
+  | 'MISDIRECTED_REQUEST'
   | 'MISSING_REQUIRED_FIELD'
   | 'MISSING_TOKEN'
+  | 'NOT_SUPPORTED'
   | 'NO_ROUTE'
+  | 'OPERATION_STATE_CONFLICT'
   | 'OTP_REQUIRED'
   | 'OUTCOME_UNKNOWN'
   | 'PASSWORD_REQUIRED'
   | 'PATH_NOT_CANONICAL'
   | 'PAYLOAD_TOO_LARGE'
+  | 'PROJECT_CONTAINER_LIMIT'
   | 'PROJECT_NOT_FOUND'
   | 'PUBLIC_STORAGE_TOO_LARGE'
   | 'RATE_LIMIT_EXCEEDED'
@@ -75,9 +84,13 @@ export type ErrorCode =
   | 'RESERVED_IDENTITY'
   | 'RESOURCE_ALREADY_EXISTS'
   | 'RESOURCE_NOT_FOUND'
+  | 'RUNTIME_UNAVAILABLE'
+  | 'SERVER_CONTAINER_LIMIT'
   | 'SESSION_REQUIRED'
   | 'SIGNUP_DISABLED'
   | 'SLOW_DOWN'
+  | 'SNAPSHOT_NOT_FOUND'
+  | 'SSH_PUBLIC_KEY_IN_USE'
   | 'TIMEOUT'
   | 'TOKEN_EXPIRED'
   | 'TOKEN_NOT_FOUND'
@@ -453,6 +466,136 @@ export interface ConfirmTwoFactor {
   code: Secret;
 }
 
+/** A container. */
+export interface Container {
+  /** Stored and returned, without effect. */
+  ai: boolean;
+  /** Whether hoody starts it again when it ends by itself. */
+  autostart: boolean;
+  /** `#` and three or six upper-case hex digits. */
+  color: string;
+  /** A note for people. */
+  comment?: string | null;
+  /** The image it was made from. */
+  container_image: string;
+  /** When it was made. */
+  created_at: Timestamp;
+  /** Stored and returned, without effect. */
+  dev_kit: boolean;
+  /** The environment of every command that runs in it. */
+  environment_vars?: Record<string, string>;
+  /** Always false. */
+  has_proxy_domains?: boolean;
+  /** Whether the container or its project has proxy permissions. */
+  has_proxy_permissions?: boolean;
+  /** Whether the terminal answers. */
+  hoody_kit: boolean;
+  /** Its id. */
+  id: Id;
+  /** Always false. */
+  is_default?: boolean;
+  /** Always false. */
+  kvm?: boolean;
+  /** The snapshot it was restored from last. */
+  last_used_snapshot?: string | null;
+  /** Its name, unique in the project. */
+  name: string;
+  /** Always null: there are no pools. */
+  pool_id?: string | null;
+  /** Always false. */
+  prespawn?: boolean;
+  /** The project's name. */
+  project_alias?: string | null;
+  /** Its project. */
+  project_id: Id;
+  /** Always 0. */
+  proxy_domains_count?: number;
+  /** `none`, `container`, `project` or `both`. */
+  proxy_permissions_scope: string;
+  /** Stored and returned, without effect. */
+  ramdisk: boolean;
+  /** `container` or `project`. */
+  ramdisk_scope: string;
+  /** Realms it belongs to. */
+  realm_ids?: Id[];
+  /** The server that runs it. */
+  server_id?: string | null;
+  /** The server's name in URLs. */
+  server_name?: string | null;
+  /** How many snapshots it has. */
+  snapshot_count?: number;
+  /** Always null: containers cannot be copied. */
+  source_container_id?: string | null;
+  /** Stored and returned, without effect. */
+  ssh_public_key?: string | null;
+  /** `creating`, `running`, `stopped`, `failed` or `deleting`. */
+  status: string;
+  /** Why it failed. */
+  status_reason?: string | null;
+  /** When it was last changed. */
+  updated_at: Timestamp;
+  /** Always empty: nothing of the host is mounted. */
+  volumes?: Record<string, unknown>;
+  /** What to know about this answer, e.g. `ENGINE_UNAVAILABLE`; only for a single container. */
+  warnings?: string[] | null;
+}
+
+/** A container's environment. */
+export interface ContainerEnvironment {
+  /** Each variable with its value. */
+  environment_vars: Record<string, string>;
+  /** After a change: whether the next command sees it. Always true. */
+  synced?: boolean | null;
+}
+
+/** A page of containers. */
+export interface ContainerList {
+  /** The containers of this page. */
+  containers: Container[];
+  /** The position of the page. */
+  pagination: Pagination;
+}
+
+/** The result of an operation on a container. */
+export interface ContainerOperation {
+  /** The container. */
+  container_id: Id;
+  /** Always false. */
+  error: boolean;
+  /** The result in a sentence. */
+  message: string;
+  /** `start`, `stop`, `force-stop` or `restart`. */
+  operation: string;
+  /** Names this operation, 24 hex digits. */
+  operation_id: string;
+  /** Its project. */
+  project_id: Id;
+  /** The container's status now. An operation that takes longer than ten seconds goes on. */
+  status: string;
+}
+
+/** A container's use of its server. Sizes are bytes. */
+export interface ContainerStats {
+  /** CPU time. */
+  cpu: CpuStats;
+  /** The container. */
+  id: Id;
+  /** Memory. */
+  memory: MemoryStats;
+  /** How many processes it has. */
+  processes: number;
+  /** How long gathering this took, in milliseconds. */
+  processing_time: number;
+  /** Its project. */
+  project_id: Id;
+  /** The project's name. */
+  project_name: string;
+  /** The server's name. */
+  server_name: string;
+  /** The container's status. */
+  status: string;
+}
+
 /** Asks for a new token with another's limits and a secret of its own. */
 export interface CopyToken {
   /** Its name; `<source> copy` when left out. */
@@ -461,6 +604,44 @@ export interface CopyToken {
   expires_at?: ExpiresAt | null | undefined;
   /** A code of the second factor. */
   otp_code?: Secret | undefined;
+}
+
+/** CPU time of a container. */
+export interface CpuStats {
+  /** Its limit, in nanoseconds a second. */
+  allocated_time: number;
+  /** Used since the container started, in nanoseconds. */
+  usage: number;
+}
+
+/** Asks for a new container. Unknown keys are ignored. */
+export interface CreateContainer {
+  /** Stored and returned, without effect. */
+  ai?: boolean | undefined;
+  /** Whether hoody starts it again when it ends by itself. */
+  autostart?: boolean | undefined;
+  /** Three or six hex digits, with or without `#`; chosen at random when left out. */
+  color?: string | undefined;
+  /** A note for people. */
+  comment?: string | null | undefined;
+  /** An image that the operator named; the first of them when left out or `null`. */
+  container_image?: string | null | undefined;
+  /** Stored and returned, without effect; as `hoody_kit` when left out. */
+  dev_kit?: boolean | undefined;
+  /** The environment of every command that runs in it. */
+  environment_vars?: Record<string, string> | undefined;
+  /** Whether the terminal answers. */
+  hoody_kit?: boolean | undefined;
+  /** Its name; random when left out, or `rand`. */
+  name?: string | undefined;
+  /** Stored and returned, without effect. */
+  ramdisk?: boolean | undefined;
+  /** Realms it belongs to. */
+  realm_ids?: Id[] | undefined;
+  /** The server to run it on. */
+  server_id: string;
+  /** Stored and returned, without effect; unique. */
+  ssh_public_key?: string | null | undefined;
 }
 
 /** Gives another account access to a project. */
@@ -481,6 +662,14 @@ export interface CreateProject {
   max_containers?: number | null | undefined;
   /** Realms it belongs to. */
   realm_ids?: Id[] | undefined;
+}
+
+/** Asks for a snapshot. */
+export interface CreateSnapshot {
+  /** A name for people. */
+  alias?: string | undefined;
+  /** After how many days it is deleted, 1 to 3650; never when left out. */
+  expiry?: number | undefined;
 }
 
 /** Asks for a new token. Every field may be left out. */
@@ -531,6 +720,16 @@ export interface CreateWebhook {
   realm_ids?: Id[] | undefined;
   /** Where it is: `https://…`. */
   url: string;
+}
+
+/** A new snapshot. */
+export interface CreatedSnapshot {
+  /** The container. */
+  container_id: Id;
+  /** Its project. */
+  project_id: Id;
+  /** The snapshot. */
+  snapshot: Snapshot;
 }
 
 /** A new token, with its secret. The server shows the secret once. */
@@ -599,6 +798,16 @@ export interface DeletedProject {
   deleted: DeletedCounts;
   /** Which; only with `include_deleted_items=true`. */
   deleted_items?: DeletedItems | null;
+}
+
+/** A snapshot that was deleted. */
+export interface DeletedSnapshot {
+  /** The container. */
+  container_id: Id;
+  /** Its project. */
+  project_id: Id;
+  /** The snapshot's generated name. */
+  snapshot_name: string;
 }
 
 /** Refuses the request of a device. */
@@ -1068,6 +1277,16 @@ export interface MemberUser {
   username: string;
 }
 
+/** Memory of a container, in bytes. */
+export interface MemoryStats {
+  /** Its limit. */
+  total: number;
+  /** In use. */
+  usage: number;
+  /** In use, in percent of the limit. */
+  usage_percent: number;
+}
+
 /** Where a page of a log stands. */
 export interface PageMetadata {
   /** How many a page holds at most. */
@@ -1262,6 +1481,12 @@ export interface ProjectSummary {
   total_processing_time: number;
 }
 
+/** Whether terminals answer without a credential. */
+export interface ProxyDefault {
+  /** `allow` opens the terminals to everyone who has their URLs; `deny` asks for a credential. */
+  default: string;
+}
+
 /** A key to verify with. */
 export interface PublicKey {
   /** `ed25519`. */
@@ -1406,6 +1631,16 @@ export interface ResetPassword {
   token: Secret;
 }
 
+/** A container that was restored. */
+export interface RestoredSnapshot {
+  /** The result in a sentence. */
+  message: string;
+  /** The snapshot. */
+  snapshot: Snapshot;
+  /** Whether the container runs from the snapshot. */
+  success: boolean;
+}
+
 /** Where the calling token may be used. */
 export interface Restrictions {
   /** The realm of this request's host. */
@@ -1462,6 +1697,12 @@ export interface SetUpTwoFactor {
   password: Secret;
 }
 
+/** The value of one variable. */
+export interface SetVariable {
+  /** At most 32,768 bytes, without CR, LF and NUL. */
+  value: string;
+}
+
 /** What `PUT /vault/keys/{key}` takes. */
 export interface SetVaultKey {
   /** Left out, it stays as it is; `null` takes it away. */
@@ -1496,6 +1737,44 @@ export interface SigningFormat {
   gate_identity: string;
   /** For how many seconds it is valid. */
   gate_identity_seconds: number;
+}
+
+/** A saved state of a container's file system. */
+export interface Snapshot {
+  /** A name for people. */
+  alias?: string | null;
+  /** When it was made. */
+  created_at: Timestamp;
+  /** When it is deleted. */
+  expires_at?: Timestamp | null;
+  /** When a container was last restored from it. */
+  last_used_at?: Timestamp | null;
+  /** The generated name: the one that routes take. */
+  name: string;
+  /** Its size in bytes, with the layers it shares; null while that is not known. */
+  size?: number | null;
+  /** Always false: processes and memory are not saved. */
+  stateful: boolean;
+}
+
+/** Renames a snapshot. */
+export interface SnapshotAlias {
+  /** The new name for people, or `null`. */
+  alias?: string | null | undefined;
+}
+
+/** The snapshots of a container. */
+export interface SnapshotList {
+  /** The container. */
+  container_id: Id;
+  /** How many it may have. */
+  max_snapshots?: number | null;
+  /** Its project. */
+  project_id: Id;
+  /** How many snapshots it has. */
+  snapshot_count: number;
+  /** The snapshots, the newest first. */
+  snapshots: Snapshot[];
 }
 
 /** Asks for a code that somebody can approve on another device. */
@@ -1632,6 +1911,30 @@ export interface UpdateAlertSetting {
   threshold?: number | undefined;
   /** Whether webhooks tell of it. */
   webhook?: boolean | undefined;
+}
+
+/** Changes a container. Fields that are left out keep their values. */
+export interface UpdateContainer {
+  /** Stored and returned, without effect. */
+  ai?: boolean | undefined;
+  /** Whether hoody starts it again when it ends by itself. */
+  autostart?: boolean | undefined;
+  /** Three or six hex digits, with or without `#`. */
+  color?: string | undefined;
+  /** A note for people. */
+  comment?: string | null | undefined;
+  /** The whole environment. */
+  environment_vars?: Record<string, string> | undefined;
+  /** Its new name. */
+  name?: string | undefined;
+  /** Stored and returned, without effect. */
+  ramdisk?: boolean | undefined;
+  /** `container` or `project`. */
+  ramdisk_scope?: string | undefined;
+  /** The whole list of realms. */
+  realm_ids?: Id[] | undefined;
+  /** Stored and returned, without effect; unique. */
+  ssh_public_key?: string | null | undefined;
 }
 
 /** Changes what another account may do with a project. */
@@ -2052,6 +2355,62 @@ export interface ProjectsListPermissionsQuery {
   sort_by?: string | undefined;
   /** desc or asc */
   sort_order?: string | undefined;
+}
+
+/** Query of `containers.list`. */
+export interface ContainersListQuery {
+  page?: number | undefined;
+  /** At most 100; 50 when left out */
+  limit?: number | undefined;
+  /** created_at, id, name, status or updated_at */
+  sort_by?: string | undefined;
+  /** desc or asc */
+  sort_order?: string | undefined;
+  /** Only those in this realm */
+  realm_id?: Id | undefined;
+  /** Also those that are about to be removed */
+  include_deleting?: boolean | undefined;
+  /** Without effect */
+  include_expired?: boolean | undefined;
+  /** Without effect */
+  include_prespawn?: boolean | undefined;
+  /** Without effect */
+  include_proxy_domains?: boolean | undefined;
+  /** Without effect */
+  include_proxy_permissions?: boolean | undefined;
+  /** Without effect */
+  runtime?: string | undefined;
+}
+
+/** Query of `containers.listByProject`. */
+export interface ContainersListByProjectQuery {
+  page?: number | undefined;
+  /** At most 100; 50 when left out */
+  limit?: number | undefined;
+  /** created_at, id, name, status or updated_at */
+  sort_by?: string | undefined;
+  /** desc or asc */
+  sort_order?: string | undefined;
+  /** Also those that are about to be removed */
+  include_deleting?: boolean | undefined;
+  /** Without effect */
+  include_prespawn?: boolean | undefined;
+  /** Without effect */
+  include_proxy_domains?: boolean | undefined;
+  /** Without effect */
+  include_proxy_permissions?: boolean | undefined;
+  /** Without effect */
+  runtime?: string | undefined;
+}
+
+/** Query of `containers.get`. */
+export interface ContainersGetQuery {
+  /** Without effect */
+  include_proxy_domains?: boolean | undefined;
+  /** Without effect */
+  include_proxy_permissions?: boolean | undefined;
+  /** Without effect */
+  runtime?: string | undefined;
 }
 
 /** Query of `vault.getStats`. */

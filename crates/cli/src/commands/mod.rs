@@ -4,12 +4,14 @@ mod activity;
 mod alerts;
 mod auth;
 mod config;
+mod containers;
 mod events;
 mod gates;
 mod ip;
 mod projects;
 mod realms;
 mod sign_in;
+mod snapshots;
 mod users;
 mod values;
 mod vault;
@@ -95,6 +97,19 @@ enum Group {
   hoody projects list
   hoody projects create --alias web")]
     Projects(projects::ProjectsCommand),
+    /// Containers: create, run commands, start and stop
+    #[command(subcommand, visible_aliases = ["container", "c"], after_help = "EXAMPLES:
+  hoody containers list
+  hoody containers exec web -- ls -l /")]
+    Containers(containers::ContainersCommand),
+    /// Saved states of containers
+    #[command(
+        subcommand,
+        visible_alias = "snapshot",
+        after_help = "EXAMPLES:
+  hoody snapshots create web --alias before-upgrade"
+    )]
+    Snapshots(snapshots::SnapshotsCommand),
     /// Realms: labels that keep parts of an account apart
     #[command(subcommand, visible_alias = "realm", after_help = "EXAMPLES:\n  hoody realms list")]
     Realms(realms::RealmsCommand),
@@ -201,21 +216,21 @@ pub(crate) async fn execute(
     let made = Context::new(flags, environment, group.may_make_profile(), random, &|settings| {
         printer(settings.output.value, settings.is_quiet.value, settings.is_plain.value)
     });
-    let (output, ended) = match (made, group) {
+    let (output, ended, exit) = match (made, group) {
         (Ok(context), group) => {
             let ended = dispatch(&context, group, whole).await;
-            (context.output, ended)
+            (context.output, ended, context.exit.get())
         }
         (Err(broken), Group::Config(command)) => {
             let file = ConfigFile::locate(file.as_deref(), environment.path("HOME"));
             let ended = config::repair(&file, broken, &command, &early, is_confirmed).await;
-            (early, ended)
+            (early, ended, 0)
         }
-        (Err(_), Group::Completions { shell }) => (early, completions(shell, whole)),
-        (Err(broken), _) => (early, Err(broken)),
+        (Err(_), Group::Completions { shell }) => (early, completions(shell, whole), 0),
+        (Err(broken), _) => (early, Err(broken), 0),
     };
     match ended {
-        Ok(()) => 0,
+        Ok(()) => exit,
         Err(failure) => {
             output.fail(&failure);
             failure.exit as u8
@@ -234,6 +249,8 @@ fn dispatch(context: &Context, group: Group, whole: fn() -> clap::Command) -> Ru
         Group::Logout => Box::pin(login::logout(context)),
         Group::Auth(command) => Box::pin(auth::run(context, command)),
         Group::Projects(command) => Box::pin(projects::run(context, command)),
+        Group::Containers(command) => Box::pin(containers::run(context, command)),
+        Group::Snapshots(command) => Box::pin(snapshots::run(context, command)),
         Group::Realms(command) => Box::pin(realms::run(context, command)),
         Group::Users(command) => Box::pin(users::run(context, command)),
         Group::Vault(command) => Box::pin(vault::run(context, command)),

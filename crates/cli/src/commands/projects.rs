@@ -154,16 +154,16 @@ pub(crate) enum PermissionsCommand {
 pub(crate) struct PageArgs {
     /// Which page, from 1
     #[arg(long, value_name = "N")]
-    page: Option<u32>,
+    pub(crate) page: Option<u32>,
     /// How many on a page, at most 100
     #[arg(long, value_name = "N")]
-    limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
     /// What to sort by, e.g. created_at
     #[arg(long, value_name = "FIELD")]
-    sort_by: Option<String>,
+    pub(crate) sort_by: Option<String>,
     /// Which end first
     #[arg(long, value_name = "asc|desc", value_parser = sort_order)]
-    sort_order: Option<SortOrder>,
+    pub(crate) sort_order: Option<SortOrder>,
 }
 
 /// What both create and update take.
@@ -357,7 +357,7 @@ async fn permissions(context: &Context, command: PermissionsCommand) -> Result<(
 }
 
 /// Says that there are more pages.
-fn say_rest(context: &Context, page: Pagination) {
+pub(crate) fn say_rest(context: &Context, page: Pagination) {
     if u64::from(page.page) < page.total_pages {
         context.output.note(&format!(
             "Page {} of {} ({} in all): --page {} shows the next.",

@@ -46,6 +46,8 @@ pub(crate) struct Context {
     run_name: OnceCell<String>,
     /// Bytes that nobody can guess.
     pub(crate) random: Random,
+    /// How the process ends when the command succeeds: the exit code of a command that ran elsewhere.
+    pub(crate) exit: Cell<u8>,
 }
 
 /// A client with a credential, and how to get the next one.
@@ -107,6 +109,7 @@ impl Context {
             not_refreshed: RefCell::new(None),
             run_name: OnceCell::new(),
             random,
+            exit: Cell::new(0),
         })
     }
 

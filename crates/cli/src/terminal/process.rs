@@ -31,6 +31,12 @@ pub(crate) fn script(bytes: &[u8]) -> Result<(), Failure> {
     out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| not_written(&error))
 }
 
+/// Bytes that a command elsewhere wrote to its standard error.
+pub(crate) fn errors(bytes: &[u8]) {
+    let mut err = io::stderr();
+    let _ = err.write_all(bytes).and_then(|()| err.flush());
+}
+
 /// Where to ask questions: standard error, so that results stay clean.
 pub(crate) fn ask(question: &str) {
     let mut err = io::stderr();

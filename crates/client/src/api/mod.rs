@@ -2,6 +2,7 @@
 
 mod activity;
 mod alerts;
+mod containers;
 mod events;
 mod gates;
 mod projects;
@@ -18,6 +19,7 @@ mod webhooks;
 
 pub use activity::{Activity, ActivityList, ActivityQuery};
 pub use alerts::{AlertList, AlertQuery, Alerts};
+pub use containers::{CommandOutput, CommandStream, ContainerQuery, Containers, Snapshots};
 pub use events::{EventQuery, EventStream, Events, StreamQuery, Streamed};
 pub use gates::Gates;
 pub use projects::{MemberQuery, Members, ProjectQuery, Projects, SortOrder};

@@ -8,6 +8,7 @@
 
 mod activity;
 mod alerts;
+mod containers;
 mod envelope;
 mod events;
 mod gates;
@@ -32,6 +33,12 @@ pub use activity::{
     ActivityPage, ActivityRow, ActivityStats, AddressUses, PermissionUses, TokenUsage, UsesInTime,
 };
 pub use alerts::{Alert, AlertPage, AlertSetting, UpdateAlertSetting};
+pub use containers::{
+    Container, ContainerEnvironment, ContainerList, ContainerOperation, ContainerStats, CpuStats,
+    CreateContainer, CreateSnapshot, CreatedSnapshot, DeletedSnapshot, Execute, Executed, MemoryStats,
+    ProxyDefault, RestoredSnapshot, SetEnvironment, SetVariable, Snapshot, SnapshotAlias, SnapshotList,
+    UpdateContainer,
+};
 pub use envelope::{Envelope, ErrorBody, Pagination};
 pub use events::{
     CleanUpEvents, CleanedEvents, DeleteEvents, DeletedEvents, Event, EventActor, EventList, EventPagination,

@@ -324,6 +324,7 @@ pub(super) fn sqlite_migrator() -> Migrator {
         (17, "own permissions", include_str!("../../migrations/sqlite/0017_own_permissions.sql")),
         (18, "gates", include_str!("../../migrations/sqlite/0018_gates.sql")),
         (19, "external ids", include_str!("../../migrations/sqlite/0019_external_ids.sql")),
+        (20, "containers", include_str!("../../migrations/sqlite/0020_containers.sql")),
         (22, "console", include_str!("../../migrations/sqlite/0022_console.sql")),
     ])
 }
@@ -349,6 +350,7 @@ fn postgres_migrator() -> Migrator {
         (17, "own permissions", include_str!("../../migrations/postgres/0017_own_permissions.sql")),
         (18, "gates", include_str!("../../migrations/postgres/0018_gates.sql")),
         (19, "external ids", include_str!("../../migrations/postgres/0019_external_ids.sql")),
+        (20, "containers", include_str!("../../migrations/postgres/0020_containers.sql")),
         (22, "console", include_str!("../../migrations/postgres/0022_console.sql")),
     ])
 }

@@ -242,8 +242,18 @@ pub async fn note_who(parts: &Parts, access: &Access) {
 
 /// Lets a credential in that came with the request of `parts`, and notes its use.
 pub async fn judge(parts: &Parts, text: &str, access: &Access, rule: Rule) -> Result<AnyCaller, Error> {
+    judge_at(parts, text, access, rule, origin(Head::of(parts)?, access)?).await
+}
+
+/// The same where the host of the request says nothing about realms: `origin` says what it counts for.
+pub async fn judge_at(
+    parts: &Parts,
+    text: &str,
+    access: &Access,
+    rule: Rule,
+    origin: Origin,
+) -> Result<AnyCaller, Error> {
     let visit = visit(&parts.extensions)?;
-    let origin = origin(Head::of(parts)?, access)?;
     let Origin { address, realm } = origin;
     let found = access.grants.find(text, address, &access.db, &access.keys, &access.clock).await;
     let found = found.map_err(|none| {
@@ -304,7 +314,10 @@ pub fn origin(head: Head<'_>, access: &Access) -> Result<Origin, Error> {
 }
 
 /// Where a request comes from.
-pub(super) fn address(head: Head<'_>, access: &Access) -> Result<IpAddr, Error> {
+///
+/// # Errors
+/// When a proxy does not tell it.
+pub fn address(head: Head<'_>, access: &Access) -> Result<IpAddr, Error> {
     // Looked for when it is asked for: nobody asks unless the peer is a proxy.
     let lines = || head.headers.get_all("x-forwarded-for").iter().map(http::HeaderValue::as_bytes);
     let forwarded = std::iter::once_with(lines).flatten();

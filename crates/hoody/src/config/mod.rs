@@ -2,6 +2,7 @@
 //!
 //! Each setting knows where its value came from, so that `--print-config` can say it.
 
+mod containers;
 pub(crate) mod permissions;
 mod source;
 
@@ -33,6 +34,7 @@ use hoody_service::mail::{self, SmtpServer, Transport};
 use hoody_service::nouns::Settings;
 use hoody_service::signup;
 use hoody_service::users::first::FirstAccount;
+use hoody_service::wing::Wings;
 
 /// The settings of a server.
 #[derive(Debug)]
@@ -123,6 +125,7 @@ impl Config {
         let is_log_json = values.parse("log-format", "text", |format| one_of(format, "json", "text"))?;
         let exposure_warning = exposure_warning(listen, is_tls, &trusted_proxies);
         let activity = activity(&values)?;
+        let containers = containers::read(&values, &domain)?;
         let shown = shown(&values, &data_dir, &default_database, &domain, &public_url, &keys);
         Ok(Self {
             listen,
@@ -157,6 +160,7 @@ impl Config {
                 webhook_allow,
                 max_delegation_depth,
                 gate_url: None,
+                wings: Wings(vec![hoody_containers::wing(containers)]),
             },
             data_dir,
             shown,
@@ -365,6 +369,8 @@ fn certificate(
         vec![domain.to_string(), "localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     if domain.as_str().parse::<std::net::IpAddr>().is_err() {
         names.push(format!("*.{domain}"));
+        let containers = containers::read(values, domain)?;
+        names.push(format!("*.{}.{}", containers.server.name(), containers.domain));
     }
     names.push(host_of(public_url).context("the public URL has a host")?);
     if !listen.ip().is_unspecified() {
@@ -471,7 +477,8 @@ fn shown(
         ("log", "info".to_owned()),
         ("log-format", "text".to_owned()),
     ];
-    let shown = defaults.into_iter().map(|(name, default)| match values.found.get(name) {
+    let defaults = defaults.into_iter().chain(containers::defaults(domain));
+    let shown = defaults.map(|(name, default)| match values.found.get(name) {
         Some((value, source)) if name == "database-url" => (name, without_password(value), *source),
         Some((value, source)) => (name, value.clone(), *source),
         None if name == "master-key-file" && matches!(keys, KeySource::Variable(_)) => {

@@ -59,6 +59,27 @@ pub(crate) struct ServerFlags {
     /// How much memory credentials in use may take, e.g. 64MiB [env: HOODY_GRANT_CACHE] [default: 256MiB]
     #[arg(long, value_name = "SIZE", global = true)]
     pub(super) grant_cache: Option<String>,
+    /// The container engine that runs containers, unix://PATH of its socket [env: HOODY_CONTAINER_ENGINE] [default: none]
+    #[arg(long, value_name = "URL", global = true)]
+    pub(super) container_engine: Option<String>,
+    /// The name of this server in URLs, then further ids after commas [env: HOODY_CONTAINER_SERVER] [default: local]
+    #[arg(long, value_name = "NAME,…", global = true)]
+    pub(super) container_server: Option<String>,
+    /// The images of containers, the default one first [env: HOODY_CONTAINER_IMAGE] [default: debian/13=docker.io/library/debian:13]
+    #[arg(long, value_name = "NAME=IMAGE,…", global = true)]
+    pub(super) container_image: Option<String>,
+    /// The domain of containers' host names [env: HOODY_CONTAINER_DOMAIN] [default: containers. and {domain} without api.]
+    #[arg(long, value_name = "HOST", global = true)]
+    pub(super) container_domain: Option<String>,
+    /// Who may use terminals unless a project says otherwise: token or url [env: HOODY_CONTAINER_ACCESS] [default: token]
+    #[arg(long, value_name = "WHO", global = true)]
+    pub(super) container_access: Option<String>,
+    /// How much memory a container may take [env: HOODY_CONTAINER_MEMORY] [default: 512MiB]
+    #[arg(long, value_name = "SIZE", global = true)]
+    pub(super) container_memory: Option<String>,
+    /// How many processes a container may have [env: HOODY_CONTAINER_PIDS] [default: 512]
+    #[arg(long, value_name = "N", global = true)]
+    pub(super) container_pids: Option<String>,
     /// Speak HTTPS with this certificate chain, PEM; read again when it changes [env: HOODY_TLS_CERT] [default: none]
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) tls_cert: Option<String>,
@@ -137,6 +158,13 @@ const NAMES: &[(&str, &str)] = &[
     ("console", "HOODY_CONSOLE"),
     ("max-delegation-depth", "HOODY_MAX_DELEGATION_DEPTH"),
     ("grant-cache", "HOODY_GRANT_CACHE"),
+    ("container-engine", "HOODY_CONTAINER_ENGINE"),
+    ("container-server", "HOODY_CONTAINER_SERVER"),
+    ("container-image", "HOODY_CONTAINER_IMAGE"),
+    ("container-domain", "HOODY_CONTAINER_DOMAIN"),
+    ("container-access", "HOODY_CONTAINER_ACCESS"),
+    ("container-memory", "HOODY_CONTAINER_MEMORY"),
+    ("container-pids", "HOODY_CONTAINER_PIDS"),
     ("tls-cert", "HOODY_TLS_CERT"),
     ("tls-key", "HOODY_TLS_KEY"),
     ("tls-self-signed", "HOODY_TLS_SELF_SIGNED"),
@@ -260,6 +288,13 @@ impl ServerFlags {
             "console" => &self.console,
             "max-delegation-depth" => &self.max_delegation_depth,
             "grant-cache" => &self.grant_cache,
+            "container-engine" => &self.container_engine,
+            "container-server" => &self.container_server,
+            "container-image" => &self.container_image,
+            "container-domain" => &self.container_domain,
+            "container-access" => &self.container_access,
+            "container-memory" => &self.container_memory,
+            "container-pids" => &self.container_pids,
             "tls-cert" => &self.tls_cert,
             "tls-key" => &self.tls_key,
             "tls-self-signed" => &self.tls_self_signed,

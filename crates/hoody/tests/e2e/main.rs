@@ -7,6 +7,7 @@ mod support;
 
 mod activity;
 mod admin;
+mod agents;
 mod alerts;
 mod audit;
 mod browser;

@@ -190,18 +190,20 @@ pub async fn delete_project(
         return Err(forbidden("the default project cannot be deleted"));
     }
     let permissions = members::store::count_members(&mut mutation.tx, id).await?.unsigned_abs();
+    let containers = store::list_containers(&mut mutation.tx, id).await?;
     if !store::delete_project(&mut mutation.tx, id).await? {
         return Err(NOT_FOUND);
     }
     mutation.tell(told("project.deleted", &project));
     mutation.commit().await?;
-    let deleted = wire::DeletedCounts { permissions, ..wire::DeletedCounts::default() };
-    let deleted_items = with_items.then(wire::DeletedItems::default);
+    let count = u64::try_from(containers.len()).unwrap_or(u64::MAX);
+    let deleted = wire::DeletedCounts { permissions, containers: count, ..wire::DeletedCounts::default() };
+    let deleted_items = with_items.then_some(wire::DeletedItems { containers });
     let data = wire::DeletedProject { deleted, deleted_items };
     Ok(Answer::ok("Project deleted successfully", data))
 }
 
-/// What runs in a project: nothing, as long as there are no containers
+/// How many containers a project has
 #[utoipa::path(get, path = "/api/v1/projects/{id}/stats", operation_id = "get_project_stats",
     tag = "projects", params(("id" = ProjectId, Path)), security(("bearer" = [])),
     responses((status = 200, body = wire::Envelope<wire::ProjectStats>),
@@ -212,10 +214,11 @@ pub async fn get_project_stats(
     IdPath(id): IdPath<noun::Project>,
 ) -> Result<Answer<wire::ProjectStats>, Error> {
     let project = find_visible(&projects.db, &caller, id).await?;
+    let containers = store::list_containers(&projects.db, id).await?;
     let summary = wire::ProjectSummary {
         project_id: id,
         project_name: project.alias,
-        container_count: 0,
+        container_count: u64::try_from(containers.len()).unwrap_or(u64::MAX),
         total_processing_time: 0.0,
     };
     let stats = wire::ProjectStats { stats: Vec::new(), summary };
@@ -223,7 +226,7 @@ pub async fn get_project_stats(
 }
 
 /// The project, if the caller sees it here: as owner or member, and in the realm of the host.
-pub(super) async fn find_visible(
+pub async fn find_visible(
     on: impl Into<On<'_>>,
     caller: &AnyCaller,
     id: ProjectId,
@@ -245,7 +248,7 @@ pub(super) async fn begin_on(
 
 /// The project that is to be changed, as it is now and stays until the transaction ends: whoever changes
 /// a project or its members holds its owner's account.
-pub(super) async fn find_target(
+pub async fn find_target(
     mutation: &mut Mutation,
     caller: &AnyCaller,
     id: ProjectId,
@@ -264,7 +267,10 @@ pub(super) async fn find_target(
 }
 
 /// What is made or changed on a realm's host belongs to that realm.
-fn with_realm_of_host(mut realm_ids: Vec<RealmId>, of_host: Option<RealmId>) -> Result<Vec<RealmId>, Error> {
+pub fn with_realm_of_host(
+    mut realm_ids: Vec<RealmId>,
+    of_host: Option<RealmId>,
+) -> Result<Vec<RealmId>, Error> {
     if let Some(realm) = of_host
         && !realm_ids.contains(&realm)
     {
@@ -274,7 +280,7 @@ fn with_realm_of_host(mut realm_ids: Vec<RealmId>, of_host: Option<RealmId>) -> 
     Ok(realm_ids)
 }
 
-fn is_bound_to_realms(grant: &Grant) -> bool {
+pub fn is_bound_to_realms(grant: &Grant) -> bool {
     grant.limits.realms != Realms::EVERYWHERE
 }
 
@@ -283,7 +289,7 @@ fn told(event: &'static str, project: &Project) -> Change {
     change.in_realms(&project.realm_ids).with(serde_json::json!({ "alias": project.alias }))
 }
 
-fn random_color() -> String {
+pub fn random_color() -> String {
     let [red, green, blue] = entropy();
     format!("#{red:02X}{green:02X}{blue:02X}")
 }
@@ -296,6 +302,6 @@ pub(super) fn limit_reached(message: String) -> Error {
     Error::Conflict { code: "LIMIT_REACHED", message }
 }
 
-pub(super) fn forbidden(why: &str) -> Error {
+pub fn forbidden(why: &str) -> Error {
     Error::Forbidden { code: "INSUFFICIENT_PERMISSIONS", message: format!("Insufficient permissions: {why}") }
 }

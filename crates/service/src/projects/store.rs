@@ -3,7 +3,8 @@
 //! A project comes with its realms in one statement, a row for each realm, so that no reader sees the
 //! one without the other. Writers hold the owner's account.
 
-use hoody_core::id::{ProjectId, RealmId, UserId};
+use hoody_core::id::{ContainerId, ProjectId, RealmId, UserId};
+use hoody_core::wire::DeletedContainer;
 
 use super::{Access, Project};
 use hoody_engine::db::{DbError, On, Row, Tx, args};
@@ -64,6 +65,9 @@ const DELETE: &str = "DELETE FROM projects WHERE id = $1";
 const DELETE_REALMS: &str = "DELETE FROM project_realms WHERE project_id = $1";
 const INSERT_REALM: &str =
     "INSERT INTO project_realms (project_id, realm_id, user_id, place) VALUES ($1, $2, $3, $4)";
+
+/// The wing of containers has this table; a project takes its containers with it.
+const CONTAINERS: &str = "SELECT id, name FROM containers WHERE project_id = $1 ORDER BY created_at, id";
 
 /// What a list of projects can be sorted by; the first unless told.
 pub const SORT_COLUMNS: [&str; 4] = ["created_at", "id", "alias", "updated_at"];
@@ -158,6 +162,16 @@ pub async fn update_project(tx: &mut Tx, before: &Project, project: &Project) ->
 /// Deletes a project with its realms and members; false when it was gone.
 pub async fn delete_project(tx: &mut Tx, id: ProjectId) -> Result<bool, DbError> {
     Ok(tx.execute(DELETE, args![id]).await? == 1)
+}
+
+/// The containers of a project, as they are told when it is deleted.
+pub async fn list_containers(on: impl Into<On<'_>>, id: ProjectId) -> Result<Vec<DeletedContainer>, DbError> {
+    let rows = on.into().list(CONTAINERS, args![id]).await?;
+    let read = |row: &Row| {
+        let container: ContainerId = row.get("id")?;
+        Ok(DeletedContainer { id: container.to_string(), name: row.get("name")? })
+    };
+    rows.iter().map(read).collect()
 }
 
 async fn insert_realms(tx: &mut Tx, project: &Project) -> Result<(), DbError> {

@@ -251,7 +251,7 @@ on_both! {
         let paths = |list: &Value| -> Vec<String> {
             list["permissions"].as_array().unwrap().iter().map(|one| one["path"].as_str().unwrap().to_owned()).collect()
         };
-        assert_eq!(paths(&list)[..4], ["orders.create", "orders.old", "orders.read", "projects.create"].map(str::to_owned));
+        assert_eq!(paths(&list)[..4], ["orders.create", "orders.old", "orders.read", "containers.create"].map(str::to_owned));
         assert_eq!(list["permissions"][2], json!({
             "path": "orders.read", "description": "Read orders", "writes": false, "origin": "operator", "state": "live",
             "old_paths": [],

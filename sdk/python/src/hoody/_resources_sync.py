@@ -719,7 +719,7 @@ class Projects:
         )
 
     def get_stats(self, id: str) -> Envelope[t.ProjectStats]:
-        """What runs in a project: nothing, as long as there are no containers. `GET /api/v1/projects/{id}/stats`"""
+        """How many containers a project has. `GET /api/v1/projects/{id}/stats`"""
         return self._core.call("GET /api/v1/projects/{id}/stats", t.ProjectStats, args=(id,))
 
     def list_permissions(
@@ -782,6 +782,359 @@ class Projects:
             "DELETE /api/v1/projects/{id}/permissions/{permission_id}",
             None,
             args=(id, permission_id,),
+        )
+
+class Containers:
+    """`client.containers`"""
+
+    def __init__(self, core: SyncCore) -> None:
+        self._core = core
+
+    def list(
+        self,
+        *,
+        page: int | Omit = OMIT,
+        limit: int | Omit = OMIT,
+        sort_by: str | Omit = OMIT,
+        sort_order: str | Omit = OMIT,
+        realm_id: str | Omit = OMIT,
+        include_deleting: bool | Omit = OMIT,
+        include_expired: bool | Omit = OMIT,
+        include_prespawn: bool | Omit = OMIT,
+        include_proxy_domains: bool | Omit = OMIT,
+        include_proxy_permissions: bool | Omit = OMIT,
+        runtime: str | Omit = OMIT,
+    ) -> Page[t.ContainerList, t.Container]:
+        """Containers of one's own projects and of those shared with one, a page at a time. The result is one
+        page; iterate it for all of them. `GET /api/v1/containers`
+        """
+        return self._core.list(
+            "GET /api/v1/containers",
+            t.ContainerList,
+            dict(style="page", items="data.containers", pages="data.pagination.totalPages"),
+            query={
+                "page": page,
+                "limit": limit,
+                "sort_by": sort_by,
+                "sort_order": sort_order,
+                "realm_id": realm_id,
+                "include_deleting": include_deleting,
+                "include_expired": include_expired,
+                "include_prespawn": include_prespawn,
+                "include_proxy_domains": include_proxy_domains,
+                "include_proxy_permissions": include_proxy_permissions,
+                "runtime": runtime,
+            },
+        )
+
+    def list_by_project(
+        self,
+        id: str,
+        *,
+        page: int | Omit = OMIT,
+        limit: int | Omit = OMIT,
+        sort_by: str | Omit = OMIT,
+        sort_order: str | Omit = OMIT,
+        include_deleting: bool | Omit = OMIT,
+        include_prespawn: bool | Omit = OMIT,
+        include_proxy_domains: bool | Omit = OMIT,
+        include_proxy_permissions: bool | Omit = OMIT,
+        runtime: str | Omit = OMIT,
+    ) -> Page[t.ContainerList, t.Container]:
+        """Containers of a project, a page at a time. The result is one page; iterate it for all of them. `GET
+        /api/v1/projects/{id}/containers`
+        """
+        return self._core.list(
+            "GET /api/v1/projects/{id}/containers",
+            t.ContainerList,
+            dict(style="page", items="data.containers", pages="data.pagination.totalPages"),
+            args=(id,),
+            query={
+                "page": page,
+                "limit": limit,
+                "sort_by": sort_by,
+                "sort_order": sort_order,
+                "include_deleting": include_deleting,
+                "include_prespawn": include_prespawn,
+                "include_proxy_domains": include_proxy_domains,
+                "include_proxy_permissions": include_proxy_permissions,
+                "runtime": runtime,
+            },
+        )
+
+    def create(
+        self,
+        id: str,
+        *,
+        server_id: str,
+        ai: bool | Omit = OMIT,
+        autostart: bool | Omit = OMIT,
+        color: str | Omit = OMIT,
+        comment: str | None | Omit = OMIT,
+        container_image: str | None | Omit = OMIT,
+        dev_kit: bool | Omit = OMIT,
+        environment_vars: Mapping[str, str] | Omit = OMIT,
+        hoody_kit: bool | Omit = OMIT,
+        name: str | Omit = OMIT,
+        ramdisk: bool | Omit = OMIT,
+        realm_ids: Sequence[str] | Omit = OMIT,
+        ssh_public_key: str | None | Omit = OMIT,
+    ) -> Envelope[t.Container]:
+        """Makes a container in a project; it is `creating` until the engine runs it. `POST
+        /api/v1/projects/{id}/containers`
+        """
+        return self._core.call(
+            "POST /api/v1/projects/{id}/containers",
+            t.Container,
+            args=(id,),
+            body={
+                "server_id": server_id,
+                "ai": ai,
+                "autostart": autostart,
+                "color": color,
+                "comment": comment,
+                "container_image": container_image,
+                "dev_kit": dev_kit,
+                "environment_vars": environment_vars,
+                "hoody_kit": hoody_kit,
+                "name": name,
+                "ramdisk": ramdisk,
+                "realm_ids": realm_ids,
+                "ssh_public_key": ssh_public_key,
+            },
+        )
+
+    def get(
+        self,
+        id: str,
+        *,
+        include_proxy_domains: bool | Omit = OMIT,
+        include_proxy_permissions: bool | Omit = OMIT,
+        runtime: str | Omit = OMIT,
+    ) -> Envelope[t.Container]:
+        """One container. `GET /api/v1/containers/{id}`"""
+        return self._core.call(
+            "GET /api/v1/containers/{id}",
+            t.Container,
+            args=(id,),
+            query={
+                "include_proxy_domains": include_proxy_domains,
+                "include_proxy_permissions": include_proxy_permissions,
+                "runtime": runtime,
+            },
+        )
+
+    def update(
+        self,
+        id: str,
+        *,
+        ai: bool | Omit = OMIT,
+        autostart: bool | Omit = OMIT,
+        color: str | Omit = OMIT,
+        comment: str | None | Omit = OMIT,
+        environment_vars: Mapping[str, str] | Omit = OMIT,
+        name: str | Omit = OMIT,
+        ramdisk: bool | Omit = OMIT,
+        ramdisk_scope: str | Omit = OMIT,
+        realm_ids: Sequence[str] | Omit = OMIT,
+        ssh_public_key: str | None | Omit = OMIT,
+    ) -> Envelope[t.Container]:
+        """Changes a container; fields that are left out keep their values. `PUT /api/v1/containers/{id}`"""
+        return self._core.call(
+            "PUT /api/v1/containers/{id}",
+            t.Container,
+            args=(id,),
+            body={
+                "ai": ai,
+                "autostart": autostart,
+                "color": color,
+                "comment": comment,
+                "environment_vars": environment_vars,
+                "name": name,
+                "ramdisk": ramdisk,
+                "ramdisk_scope": ramdisk_scope,
+                "realm_ids": realm_ids,
+                "ssh_public_key": ssh_public_key,
+            },
+        )
+
+    def delete(self, id: str) -> Envelope[None]:
+        """Deletes a container with its snapshots. `DELETE /api/v1/containers/{id}`"""
+        return self._core.call("DELETE /api/v1/containers/{id}", None, args=(id,))
+
+    def start(self, id: str) -> Envelope[t.ContainerOperation]:
+        """Starts a container. `POST /api/v1/containers/{id}/start`"""
+        return self._core.call("POST /api/v1/containers/{id}/start", t.ContainerOperation, args=(id,))
+
+    def stop(self, id: str) -> Envelope[t.ContainerOperation]:
+        """Stops a container; its processes have ten seconds to end. `POST /api/v1/containers/{id}/stop`"""
+        return self._core.call("POST /api/v1/containers/{id}/stop", t.ContainerOperation, args=(id,))
+
+    def force_stop(self, id: str) -> Envelope[t.ContainerOperation]:
+        """Kills a container's processes. `POST /api/v1/containers/{id}/force-stop`"""
+        return self._core.call("POST /api/v1/containers/{id}/force-stop", t.ContainerOperation, args=(id,))
+
+    def restart(self, id: str) -> Envelope[t.ContainerOperation]:
+        """Stops and starts a container. `POST /api/v1/containers/{id}/restart`"""
+        return self._core.call("POST /api/v1/containers/{id}/restart", t.ContainerOperation, args=(id,))
+
+    def get_stats(self, id: str) -> Envelope[t.ContainerStats]:
+        """A container's use of its server. `GET /api/v1/containers/{id}/stats`"""
+        return self._core.call("GET /api/v1/containers/{id}/stats", t.ContainerStats, args=(id,))
+
+    def get_env(self, id: str) -> Envelope[t.ContainerEnvironment]:
+        """A container's environment. `GET /api/v1/containers/{id}/env`"""
+        return self._core.call("GET /api/v1/containers/{id}/env", t.ContainerEnvironment, args=(id,))
+
+    def set_env_variable(self, id: str, key: str, *, value: str) -> Envelope[t.ContainerEnvironment]:
+        """Sets one variable. `PUT /api/v1/containers/{id}/env/{key}`"""
+        return self._core.call(
+            "PUT /api/v1/containers/{id}/env/{key}",
+            t.ContainerEnvironment,
+            args=(id, key,),
+            body={"value": value},
+        )
+
+    def delete_env_variable(self, id: str, key: str) -> Envelope[t.ContainerEnvironment]:
+        """Removes one variable; one that is not set counts as removed. `DELETE
+        /api/v1/containers/{id}/env/{key}`
+        """
+        return self._core.call(
+            "DELETE /api/v1/containers/{id}/env/{key}",
+            t.ContainerEnvironment,
+            args=(id, key,),
+        )
+
+    def list_snapshots(self, id: str) -> Page[t.SnapshotList, t.Snapshot]:
+        """The snapshots of a container, the newest first. The result is one page; iterate it for all of them.
+        `GET /api/v1/containers/{id}/snapshots`
+        """
+        return self._core.list(
+            "GET /api/v1/containers/{id}/snapshots",
+            t.SnapshotList,
+            dict(style="whole", items="data.snapshots"),
+            args=(id,),
+        )
+
+    def create_snapshot(
+        self,
+        id: str,
+        *,
+        alias: str | Omit = OMIT,
+        expiry: int | Omit = OMIT,
+    ) -> Envelope[t.CreatedSnapshot]:
+        """Makes a snapshot. `POST /api/v1/containers/{id}/snapshots`"""
+        return self._core.call(
+            "POST /api/v1/containers/{id}/snapshots",
+            t.CreatedSnapshot,
+            args=(id,),
+            body={"alias": alias, "expiry": expiry},
+        )
+
+    def restore_snapshot(self, id: str, name: str) -> Envelope[t.RestoredSnapshot]:
+        """Restores a container from a snapshot: what was written since is lost. `PUT
+        /api/v1/containers/{id}/snapshots/{name}`
+        """
+        return self._core.call(
+            "PUT /api/v1/containers/{id}/snapshots/{name}",
+            t.RestoredSnapshot,
+            args=(id, name,),
+            is_once=True,
+        )
+
+    def rename_snapshot(
+        self,
+        id: str,
+        name: str,
+        *,
+        alias: str | None | Omit = OMIT,
+    ) -> Envelope[t.CreatedSnapshot]:
+        """Renames a snapshot for people; its generated name stays. `PUT
+        /api/v1/containers/{id}/snapshots/{name}/alias`
+        """
+        return self._core.call(
+            "PUT /api/v1/containers/{id}/snapshots/{name}/alias",
+            t.CreatedSnapshot,
+            args=(id, name,),
+            body={"alias": alias},
+        )
+
+    def delete_snapshot(self, id: str, name: str) -> Envelope[t.DeletedSnapshot]:
+        """Deletes a snapshot. `DELETE /api/v1/containers/{id}/snapshots/{name}`"""
+        return self._core.call(
+            "DELETE /api/v1/containers/{id}/snapshots/{name}",
+            t.DeletedSnapshot,
+            args=(id, name,),
+        )
+
+    def pause(self, id: str) -> Envelope[None]:
+        """Not supported. `POST /api/v1/containers/{id}/pause`"""
+        return self._core.call("POST /api/v1/containers/{id}/pause", None, args=(id,))
+
+    def resume(self, id: str) -> Envelope[None]:
+        """Not supported. `POST /api/v1/containers/{id}/resume`"""
+        return self._core.call("POST /api/v1/containers/{id}/resume", None, args=(id,))
+
+    def copy(self, id: str) -> Envelope[None]:
+        """Not supported. `POST /api/v1/containers/{id}/copy`"""
+        return self._core.call("POST /api/v1/containers/{id}/copy", None, args=(id,))
+
+    def sync(self, id: str) -> Envelope[None]:
+        """Not supported. `POST /api/v1/containers/{id}/sync`"""
+        return self._core.call("POST /api/v1/containers/{id}/sync", None, args=(id,))
+
+    def set_kvm(self, id: str) -> Envelope[None]:
+        """Not supported. `PUT /api/v1/containers/{id}/kvm`"""
+        return self._core.call("PUT /api/v1/containers/{id}/kvm", None, args=(id,))
+
+    def get_network(self, id: str) -> Envelope[None]:
+        """Not supported. `GET /api/v1/containers/{id}/network`"""
+        return self._core.call("GET /api/v1/containers/{id}/network", None, args=(id,))
+
+    def set_network(self, id: str) -> Envelope[None]:
+        """Not supported. `PUT /api/v1/containers/{id}/network`"""
+        return self._core.call("PUT /api/v1/containers/{id}/network", None, args=(id,))
+
+    def delete_network(self, id: str) -> Envelope[None]:
+        """Not supported. `DELETE /api/v1/containers/{id}/network`"""
+        return self._core.call("DELETE /api/v1/containers/{id}/network", None, args=(id,))
+
+    def start_network(self, id: str) -> Envelope[None]:
+        """Not supported. `POST /api/v1/containers/{id}/network/start`"""
+        return self._core.call("POST /api/v1/containers/{id}/network/start", None, args=(id,))
+
+    def stop_network(self, id: str) -> Envelope[None]:
+        """Not supported. `POST /api/v1/containers/{id}/network/stop`"""
+        return self._core.call("POST /api/v1/containers/{id}/network/stop", None, args=(id,))
+
+    def list_status_logs(self, id: str) -> Envelope[None]:
+        """Not supported. `GET /api/v1/containers/{id}/status-logs`"""
+        return self._core.call("GET /api/v1/containers/{id}/status-logs", None, args=(id,))
+
+class ProxyPermissions:
+    """`client.proxy_permissions`"""
+
+    def __init__(self, core: SyncCore) -> None:
+        self._core = core
+
+    def set_project_default(self, id: str, *, default: str) -> Envelope[t.ProxyDefault]:
+        """Opens or closes the terminals of a project's containers. `PUT
+        /api/v1/projects/{id}/proxy/permissions/default`
+        """
+        return self._core.call(
+            "PUT /api/v1/projects/{id}/proxy/permissions/default",
+            t.ProxyDefault,
+            args=(id,),
+            body={"default": default},
+        )
+
+    def set_container_default(self, id: str, *, default: str) -> Envelope[t.ProxyDefault]:
+        """Opens or closes a container's terminals. `PUT /api/v1/containers/{id}/proxy/permissions/default`"""
+        return self._core.call(
+            "PUT /api/v1/containers/{id}/proxy/permissions/default",
+            t.ProxyDefault,
+            args=(id,),
+            body={"default": default},
         )
 
 class Vault:
@@ -1362,6 +1715,8 @@ class Resources:
         self.tfa: Tfa = Tfa(core)
         self.realms: Realms = Realms(core)
         self.projects: Projects = Projects(core)
+        self.containers: Containers = Containers(core)
+        self.proxy_permissions: ProxyPermissions = ProxyPermissions(core)
         self.vault: Vault = Vault(core)
         self.events: Events = Events(core)
         self.activity: Activity = Activity(core)

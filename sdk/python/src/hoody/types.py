@@ -419,6 +419,175 @@ class CleanedEvents:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class Container:
+    """A container."""
+
+    ai: bool
+    """Stored and returned, without effect."""
+    autostart: bool
+    """Whether hoody starts it again when it ends by itself."""
+    color: str
+    """`#` and three or six upper-case hex digits."""
+    container_image: str
+    """The image it was made from."""
+    created_at: datetime
+    """When it was made."""
+    dev_kit: bool
+    """Stored and returned, without effect."""
+    hoody_kit: bool
+    """Whether the terminal answers."""
+    id: str
+    """Its id."""
+    name: str
+    """Its name, unique in the project."""
+    project_id: str
+    """Its project."""
+    proxy_permissions_scope: str
+    """`none`, `container`, `project` or `both`."""
+    ramdisk: bool
+    """Stored and returned, without effect."""
+    ramdisk_scope: str
+    """`container` or `project`."""
+    status: str
+    """`creating`, `running`, `stopped`, `failed` or `deleting`."""
+    updated_at: datetime
+    """When it was last changed."""
+    comment: str | None = None
+    """A note for people."""
+    environment_vars: Mapping[str, str] | None = None
+    """The environment of every command that runs in it."""
+    has_proxy_domains: bool | None = None
+    """Always false."""
+    has_proxy_permissions: bool | None = None
+    """Whether the container or its project has proxy permissions."""
+    is_default: bool | None = None
+    """Always false."""
+    kvm: bool | None = None
+    """Always false."""
+    last_used_snapshot: str | None = None
+    """The snapshot it was restored from last."""
+    pool_id: str | None = None
+    """Always null: there are no pools."""
+    prespawn: bool | None = None
+    """Always false."""
+    project_alias: str | None = None
+    """The project's name."""
+    proxy_domains_count: int | None = None
+    """Always 0."""
+    realm_ids: Sequence[str] | None = None
+    """Realms it belongs to."""
+    server_id: str | None = None
+    """The server that runs it."""
+    server_name: str | None = None
+    """The server's name in URLs."""
+    snapshot_count: int | None = None
+    """How many snapshots it has."""
+    source_container_id: str | None = None
+    """Always null: containers cannot be copied."""
+    ssh_public_key: str | None = None
+    """Stored and returned, without effect."""
+    status_reason: str | None = None
+    """Why it failed."""
+    volumes: Mapping[str, Any] | None = None
+    """Always empty: nothing of the host is mounted."""
+    warnings: Sequence[str] | None = None
+    """What to know about this answer, e.g. `ENGINE_UNAVAILABLE`; only for a single container."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ContainerEnvironment:
+    """A container's environment."""
+
+    environment_vars: Mapping[str, str]
+    """Each variable with its value."""
+    synced: bool | None = None
+    """After a change: whether the next command sees it. Always true."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ContainerList:
+    """A page of containers."""
+
+    containers: Sequence[Container]
+    """The containers of this page."""
+    pagination: Pagination
+    """The position of the page."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ContainerOperation:
+    """The result of an operation on a container."""
+
+    container_id: str
+    """The container."""
+    error: bool
+    """Always false."""
+    message: str
+    """The result in a sentence."""
+    operation: str
+    """`start`, `stop`, `force-stop` or `restart`."""
+    operation_id: str
+    """Names this operation, 24 hex digits."""
+    project_id: str
+    """Its project."""
+    status: str
+    """The container's status now. An operation that takes longer than ten seconds goes on."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ContainerStats:
+    """A container's use of its server. Sizes are bytes."""
+
+    cpu: CpuStats
+    """CPU time."""
+    id: str
+    """The container."""
+    memory: MemoryStats
+    """Memory."""
+    processes: int
+    """How many processes it has."""
+    processing_time: float
+    """How long gathering this took, in milliseconds."""
+    project_id: str
+    """Its project."""
+    project_name: str
+    """The project's name."""
+    server_name: str
+    """The server's name."""
+    status: str
+    """The container's status."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class CpuStats:
+    """CPU time of a container."""
+
+    allocated_time: int
+    """Its limit, in nanoseconds a second."""
+    usage: int
+    """Used since the container started, in nanoseconds."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class CreatedSnapshot:
+    """A new snapshot."""
+
+    container_id: str
+    """The container."""
+    project_id: str
+    """Its project."""
+    snapshot: Snapshot
+    """The snapshot."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class CreatedToken:
     """A new token, with its secret. The server shows the secret once."""
 
@@ -538,6 +707,19 @@ class DeletedProject:
     """How many of each."""
     deleted_items: DeletedItems | None = None
     """Which; only with `include_deleted_items=true`."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DeletedSnapshot:
+    """A snapshot that was deleted."""
+
+    container_id: str
+    """The container."""
+    project_id: str
+    """Its project."""
+    snapshot_name: str
+    """The snapshot's generated name."""
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -1040,6 +1222,19 @@ class MemberUser:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class MemoryStats:
+    """Memory of a container, in bytes."""
+
+    total: int
+    """Its limit."""
+    usage: int
+    """In use."""
+    usage_percent: float
+    """In use, in percent of the limit."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class PageMetadata:
     """Where a page of a log stands."""
 
@@ -1254,6 +1449,15 @@ class ProjectSummary:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class ProxyDefault:
+    """Whether terminals answer without a credential."""
+
+    default: str
+    """`allow` opens the terminals to everyone who has their URLs; `deny` asks for a credential."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class PublicKey:
     """A key to verify with."""
 
@@ -1408,6 +1612,19 @@ class Regions:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class RestoredSnapshot:
+    """A container that was restored."""
+
+    message: str
+    """The result in a sentence."""
+    snapshot: Snapshot
+    """The snapshot."""
+    success: bool
+    """Whether the container runs from the snapshot."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class Restrictions:
     """Where the calling token may be used."""
 
@@ -1486,6 +1703,44 @@ class SigningFormat:
     """The header `X-Hoody-Identity` of a gate's answer."""
     gate_identity_seconds: int
     """For how many seconds it is valid."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Snapshot:
+    """A saved state of a container's file system."""
+
+    created_at: datetime
+    """When it was made."""
+    name: str
+    """The generated name: the one that routes take."""
+    stateful: bool
+    """Always false: processes and memory are not saved."""
+    alias: str | None = None
+    """A name for people."""
+    expires_at: datetime | None = None
+    """When it is deleted."""
+    last_used_at: datetime | None = None
+    """When a container was last restored from it."""
+    size: int | None = None
+    """Its size in bytes, with the layers it shares; null while that is not known."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class SnapshotList:
+    """The snapshots of a container."""
+
+    container_id: str
+    """The container."""
+    project_id: str
+    """Its project."""
+    snapshot_count: int
+    """How many snapshots it has."""
+    snapshots: Sequence[Snapshot]
+    """The snapshots, the newest first."""
+    max_snapshots: int | None = None
+    """How many it may have."""
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
