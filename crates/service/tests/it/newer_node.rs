@@ -9,8 +9,8 @@ use crate::support::{TestApp, on_both};
 /// A notice in which everything that may be of a new kind is, in the form that the columns have today.
 const OF_A_NEW_KIND: &str = "INSERT INTO feed (pos, seq, at, event_type, account_id, actor_kind, actor_id, resource_type, \
      resource_id, realm_ids, payload, forget_kind, forget_id) \
-     SELECT h.pos + 1, 0, 1772442942118, 'gate.changed', u.id, 'gatekeeper', u.id, 'gate', u.id, '', '{}', \
-     'gate', u.id FROM feed_head h, users u WHERE u.username = 'ada'";
+     SELECT h.pos + 1, 0, 1772442942118, 'orbit.changed', u.id, 'orbit', u.id, 'orbit', u.id, '', '{}', \
+     'orbit', u.id FROM feed_head h, users u WHERE u.username = 'ada'";
 /// One of nobody's account, about something that has no id, in a form that this version cannot read.
 const OF_A_NEW_FORM: &str = "INSERT INTO feed (pos, seq, at, event_type, account_id, actor_kind, actor_id, resource_type, \
      resource_id, realm_ids, payload, forget_kind, forget_id) \
@@ -74,7 +74,7 @@ on_both! {
         assert_eq!(app.service.project().await, None);
         let events = owner.get("/api/v1/events?event_type=auth.token.created").await;
         assert_eq!(events.data()["events"][0]["payload"]["alias"], "behind it");
-        let newer = owner.get("/api/v1/events?event_type=gate.changed").await;
+        let newer = owner.get("/api/v1/events?event_type=orbit.changed").await;
         assert_eq!(newer.data()["events"].as_array().unwrap().len(), 1, "what can be read is kept");
         assert_eq!(app.service.try_evaluate().await, None);
         assert!(app.service.seal().await > 0);
