@@ -208,7 +208,7 @@ export interface ActivityRow {
   deny_reason?: string | null;
   /** How long it took, in microseconds. */
   duration_us?: number;
-  /** The gate that decided; null if the proxy's URL named the permission itself. */
+  /** The gate that decided; absent if the proxy's URL named the permission itself. */
   gate_id?: Id | null;
   /** The host of the client's request, if a proxy asked about one. */
   host?: string | null;
@@ -234,7 +234,7 @@ export interface ActivityRow {
   user_agent?: string | null;
   /** The account. */
   user_id: Id;
-  /** `gate` or `ext_authz` if a proxy asked about a request to another service; null for a request to this API. */
+  /** `gate`, `ext_authz`, `verify` or `introspect` if it was asked about a request to another service; absent for a request to this API. */
   via?: string | null;
 }
 

@@ -43,14 +43,15 @@ pub struct ActivityRow {
     /// The permission that it needed.
     #[serde(default)]
     pub permission: Option<String>,
-    /// `gate` or `ext_authz` if a proxy asked about a request to another service; null for a request to this API.
-    #[serde(default)]
+    /// `gate`, `ext_authz`, `verify` or `introspect` if it was asked about a request to another service; absent for a
+    /// request to this API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
-    /// The gate that decided; null if the proxy's URL named the permission itself.
-    #[serde(default)]
+    /// The gate that decided; absent if the proxy's URL named the permission itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate_id: Option<GateId>,
     /// The host of the client's request, if a proxy asked about one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// How long it took, in microseconds.
     #[serde(default)]

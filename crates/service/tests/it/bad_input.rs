@@ -288,8 +288,10 @@ on_both! {
     }
 
     async fn put_and_patch_are_one(app: TestApp) {
+        // What is set whole has no part to be patched.
+        let is_whole = |path: &str| path == "/api/v1/gates/{name}" || path == "/api/v1/containers/{id}/network";
         let operations = operations();
-        for (method, path) in &operations {
+        for (method, path) in operations.iter().filter(|(_, path)| !is_whole(path)) {
             let twin = match *method {
                 Method::PUT => Method::PATCH,
                 Method::PATCH => Method::PUT,

@@ -212,7 +212,8 @@ on_both! {
             format!("Basic {}", base64(&form.replace("PASSWORD", PASSWORD).replace("TOKEN", &full.secret)))
         });
         let verify = "/api/v1/users/auth/2fa/verify";
-        let public = [LOGIN, REFRESH, verify, "/api/v1/ip", "/livez", "/readyz"];
+        let (keys, set) = ("/api/v1/meta/public-key", "/.well-known/jwks.json");
+        let public = [LOGIN, REFRESH, verify, "/api/v1/ip", "/livez", "/readyz", keys, set];
         // What opens these is in the body, or a cookie.
         let own = |path: &str| path.starts_with("/api/v1/auth/device/") || path == "/api/v1/auth/exchange";
         let public = |path: &str| public.contains(&path) || own(path) || is_of_sign_up(path);

@@ -253,6 +253,7 @@ on_both! {
             ("id", copy.data()["id"].clone()),
             ("alias", json!("ci copy")),
             ("token", copy.data()["token"].clone()),
+            ("hint", copy.data()["hint"].clone()),
             // A key names one token.
             ("public_key", Value::Null),
             ("public_storage", Value::Null),

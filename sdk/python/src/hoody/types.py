@@ -157,7 +157,7 @@ class ActivityRow:
     duration_us: int | None = None
     """How long it took, in microseconds."""
     gate_id: str | None = None
-    """The gate that decided; null if the proxy's URL named the permission itself."""
+    """The gate that decided; absent if the proxy's URL named the permission itself."""
     host: str | None = None
     """The host of the client's request, if a proxy asked about one."""
     permission: str | None = None
@@ -171,7 +171,9 @@ class ActivityRow:
     user_agent: str | None = None
     """What the client calls itself."""
     via: str | None = None
-    """`gate` or `ext_authz` if a proxy asked about a request to another service; null for a request to this API."""
+    """`gate`, `ext_authz`, `verify` or `introspect` if it was asked about a request to another service; absent
+    for a request to this API.
+    """
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
