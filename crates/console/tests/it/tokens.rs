@@ -258,7 +258,7 @@ on_both! {
         let at = |path: &str| page.text.find(&format!("value=\"{path}\"")).unwrap();
         assert!(at("bills.read") < at("orders.**") && at("orders.**") < at("orders.read") && at("orders.create") < at("projects.create"));
         let (_, last) = page.text.split_once("Checked by other services only").unwrap();
-        assert!(last.contains("value=\"containers.features.kvm\"") && !last.contains("value=\"projects.read\""));
+        assert!(last.contains("value=\"financial.wallet.read\"") && !last.contains("value=\"projects.read\""));
 
         let review = browser.review("shop", &["orders.**", "bills.read"]).await;
         review.says("It also gets whatever is added to orders later.").says("--permission 'orders.**'");

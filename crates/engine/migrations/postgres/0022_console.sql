@@ -8,6 +8,6 @@ CREATE TABLE console_sessions (
     last_seen_at BIGINT NOT NULL,
     -- When the password was last given, with the second factor where it is on.
     proved_at    BIGINT NOT NULL,
-    user_agent   TEXT
+    user_agent   TEXT COLLATE "C"
 );
 CREATE INDEX console_sessions_by_prev ON console_sessions (prev_digest) WHERE prev_digest IS NOT NULL;

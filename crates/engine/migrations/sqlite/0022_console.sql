@@ -3,7 +3,7 @@ CREATE TABLE console_sessions (
     session_id   BLOB    NOT NULL PRIMARY KEY REFERENCES sessions (id) ON DELETE CASCADE,
     digest       BLOB    NOT NULL UNIQUE,
     -- The cookie before this one, for requests that are under way while it changes.
-    prev_digest  BLOB ,
+    prev_digest  BLOB,
     prev_until   BIGINT,
     last_seen_at BIGINT NOT NULL,
     -- When the password was last given, with the second factor where it is on.
