@@ -1,8 +1,8 @@
 //! The console: pages for the people whose accounts these are, at `/console`.
 //!
 //! A page calls the functions that the API calls, with a caller made from its cookie's session
-//! ([`session`]), and has no right of its own. Every act is a form that is posted to its own address; nothing
-//! needs a script. `guard` says which requests may be here at all, [`parts`] has what pages are built from
+//! (`session`), and has no right of its own. Every act is a form that is posted to its own address; nothing
+//! needs a script. `guard` says which requests may be here at all, `parts` has what pages are built from
 //! (`docs/design.md`), and each folder beside them is a section.
 
 mod account;

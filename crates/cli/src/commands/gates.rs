@@ -34,7 +34,7 @@ pub(crate) enum GatesCommand {
     },
     /// Set a gate from a TOML file, whole; print the URL and what to put into nginx
     ///
-    /// The file has name, hosts, and a [[route]] table for each path: path, methods, and one of public, any,
+    /// The file has name, hosts, and a table `route` for each path: path, methods, and one of public, any,
     /// permission, any_of and all_of. A request that no route matches is refused.
     #[command(visible_aliases = ["put", "apply"], after_help = "EXAMPLES:
   hoody gates set orders.toml

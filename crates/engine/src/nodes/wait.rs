@@ -76,7 +76,7 @@ pub async fn everywhere(
 }
 
 /// Runs `work`, and waits until what it changed is in force on every node, or what is known of that after
-/// [`LIMIT`]. When it changed nothing, waits for what was changed before.
+/// `LIMIT`. When it changed nothing, waits for what was changed before.
 pub async fn until_applied<T>(nodes: &Nodes, work: impl Future<Output = T>) -> (T, Applied) {
     let (done, pos) = outcome::committed(work).await;
     (done, reached(nodes, pos).await)
