@@ -211,8 +211,9 @@ on_both! {
             rows = told;
             assert!(node.flush_activity().await, "{version}");
             node.leave().await;
+            node.close().await;
             // The next start finds nothing to do.
-            start(&app).await;
+            start(&app).await.close().await;
         }
     }
 
@@ -234,6 +235,7 @@ on_both! {
             for node in &nodes {
                 let body = json!({ "username": name, "password": PASSWORD });
                 Client::of(node, None).post("/api/v1/users/auth/login", body).await.expect(StatusCode::OK);
+                node.close().await;
             }
         }
     }
