@@ -42,6 +42,17 @@ pub enum Credential {
     Session(SessionId),
 }
 
+impl Credential {
+    /// The token; `None` for a session.
+    #[must_use]
+    pub fn token(self) -> Option<TokenId> {
+        match self {
+            Self::Token(id) => Some(id),
+            Self::Session(_) => None,
+        }
+    }
+}
+
 /// The dimensions in which a credential is limited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds {

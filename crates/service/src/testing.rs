@@ -38,6 +38,7 @@ mod listen;
 mod permissions;
 mod schema;
 
+pub use database::new_postgres;
 pub use gate::Told;
 pub use hoody_engine::activity::fill::Filler;
 pub use hoody_engine::feed::{Cut, Step};

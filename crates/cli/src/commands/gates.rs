@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueHint};
 use hoody_client::Client;
-use hoody_client::wire::{Gate, GateSummary, GateTest, TestGate};
+use hoody_client::wire::{Gate, GateObstacle, GateSummary, GateTest, TestGate};
 use hoody_core::secret_text::without_mark;
 use serde_json::Value;
 
@@ -195,13 +195,8 @@ async fn test(context: &Context, name: &str, args: RequestArgs) -> Result<(), Fa
 }
 
 fn details(told: &GateTest) -> Vec<(&'static str, String)> {
-    let answer = match (&told.code, told.allowed) {
-        (_, true) => format!("{} allowed", told.status),
-        (Some(code), false) => format!("{} {code}", told.status),
-        (None, false) => told.status.to_string(),
-    };
     let mut rows = vec![
-        ("answer", answer),
+        ("answer", answer(told.status, told.code.as_deref(), told.allowed)),
         ("route", text_or(told.route.as_ref(), "none")),
         ("needs", text_or(told.needs.as_ref(), "-")),
         ("realm", text_or(told.realm_id, "none")),
@@ -211,11 +206,22 @@ fn details(told: &GateTest) -> Vec<(&'static str, String)> {
         rows.push(("token", text_or(told.token_id, "none")));
         rows.push(("permissions", text_or(told.permissions.as_ref(), "none")));
     }
-    for obstacle in &told.obstacles {
-        rows.push(("why", obstacle.message.clone()));
-        rows.push(("fix", obstacle.change.clone()));
-    }
+    rows.extend(obstacles(&told.obstacles));
     rows
+}
+
+/// The status of a decision, with the code of its refusal.
+pub(crate) fn answer(status: u16, code: Option<&str>, allowed: bool) -> String {
+    match (code, allowed) {
+        (_, true) => format!("{status} allowed"),
+        (Some(code), false) => format!("{status} {code}"),
+        (None, false) => status.to_string(),
+    }
+}
+
+/// What stands in the way, and what to change.
+pub(crate) fn obstacles(all: &[GateObstacle]) -> impl Iterator<Item = (&'static str, String)> {
+    all.iter().flat_map(|one| [("why", one.message.clone()), ("fix", one.change.clone())])
 }
 
 /// The part of an nginx server that asks the gate. The whole recipe, with the headers that must be removed, is in

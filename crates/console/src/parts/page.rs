@@ -1,9 +1,10 @@
 //! The document of every page, and the dialog page that has one thing to do. Its headers forbid every other
 //! origin, every frame, every cache, and every script but ours.
 
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use hoody_engine::error::Error;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use hoody_engine::web::pages;
+use http::{HeaderValue, StatusCode, header};
 use maud::{DOCTYPE, Markup, html};
 
 use crate::HOME;
@@ -77,20 +78,12 @@ pub(crate) fn answer(status: StatusCode, title: &str, body: &Markup) -> Response
             (body)
         }
     };
-    let mut response = (status, document.into_string()).into_response();
-    let headers: [(HeaderName, &'static str); 9] = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Not `no-referrer`: with it, browsers send the origin of our own forms as `null`.
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::CACHE_CONTROL, "no-store"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
-    ];
-    for (name, value) in headers {
+    // Not `no-referrer`: with it, browsers send the origin of our own forms as `null`.
+    let mut response = pages::answer(status, document, HeaderValue::from_static(POLICY), "same-origin");
+    for (name, value) in [
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+    ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response

@@ -4,6 +4,7 @@ use hoody_core::id::{SessionId, UserId};
 use hoody_core::session::Rotation;
 use hoody_core::time::Timestamp;
 use hoody_engine::db::{Db, DbError, On, Row, Tx, args};
+use hoody_engine::grants::session_row::read_rotation;
 
 /// How long the cookie before the current one is good, in milliseconds.
 pub(super) const GRACE: i64 = 10_000;
@@ -97,15 +98,7 @@ pub(crate) async fn list(
 }
 
 fn read(row: &Row) -> Result<Stored, DbError> {
-    let rotation = Rotation {
-        account: row.get("user_id")?,
-        session: row.get("id")?,
-        generation: row.get("generation")?,
-        seq: row.get("seq")?,
-        rotated_at: row.get("rotated_at")?,
-    };
-    let is_ended = row.get::<Option<Timestamp>>("ended_at")?.is_some()
-        || row.get::<i64>("account_generation")? != rotation.generation;
+    let (rotation, is_ended) = read_rotation(row)?;
     Ok(Stored {
         rotation,
         username: row.get("username")?,

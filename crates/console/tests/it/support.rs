@@ -3,16 +3,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::body::Body;
 use hoody_console::{Console, Plain};
 use hoody_core::time::Timestamp;
-use hoody_service::testing::Service;
+use hoody_service::testing::{Service, new_postgres};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use sqlx::Connection as _;
 
 /// When every test begins: 2026-03-02T09:15:42.118Z
 const START_MILLIS: i64 = 1_772_442_942_118;
@@ -62,18 +60,10 @@ impl App {
 
     /// `None` where there is no server; a failure in CI.
     pub(crate) async fn postgres() -> Option<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let Ok(server) = std::env::var("HOODY_TEST_POSTGRES") else {
-            assert!(std::env::var_os("CI").is_none(), "CI must run the tests on PostgreSQL: use ./test");
+        let Some(url) = new_postgres("c").await else {
             eprintln!("skipped: HOODY_TEST_POSTGRES names no server (./test starts one)");
             return None;
         };
-        let name = format!("c{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut admin = sqlx::PgConnection::connect(&server).await.unwrap();
-        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-        sqlx::raw_sql(create).execute(&mut admin).await.unwrap();
-        admin.close().await.unwrap();
-        let url = server.replacen("/postgres?", &format!("/{name}?"), 1);
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("master.key"), "5a".repeat(32)).unwrap();
         Some(Self::open(directory, url).await)

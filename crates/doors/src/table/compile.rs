@@ -98,6 +98,16 @@ impl Need {
             Self::Gone => false,
         }
     }
+
+    /// The permission that it asks for, the first where there are several.
+    #[must_use]
+    pub fn first(&self) -> Option<AnyPermission> {
+        match self {
+            Self::One(permission) => Some(*permission),
+            Self::AnyOf(permissions) | Self::AllOf(permissions) => permissions.first().copied(),
+            Self::Public | Self::Any | Self::Gone => None,
+        }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hoody_core::grant::{Attempt, Credential, Grant};
+use hoody_core::grant::{Attempt, Grant};
 use hoody_core::id::{TokenId, UserId};
 use hoody_core::secret::Digest;
 use hoody_core::session::Claims;
@@ -35,10 +35,7 @@ impl AnyCaller {
 
     /// The token that asks; `None` for a session.
     pub fn token(&self) -> Option<TokenId> {
-        match self.grant().credential {
-            Credential::Token(id) => Some(id),
-            Credential::Session(_) => None,
-        }
+        self.grant().credential.token()
     }
 
     /// Whether it holds a permission; a session holds all.

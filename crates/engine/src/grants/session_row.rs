@@ -27,7 +27,12 @@ pub async fn find_session(on: impl Into<On<'_>>, id: SessionId) -> Result<Option
     on.into().find(FIND, args![id]).await?.map(|row| read(&row)).transpose()
 }
 
-fn read(row: &Row) -> Result<Session, DbError> {
+/// What the tokens of a session turn on, and whether it is over: of a row with the session's columns and
+/// `account_generation`.
+///
+/// # Errors
+/// When a column is missing or cannot be read.
+pub fn read_rotation(row: &Row) -> Result<(Rotation, bool), DbError> {
     let rotation = Rotation {
         account: row.get("user_id")?,
         session: row.get("id")?,
@@ -37,5 +42,10 @@ fn read(row: &Row) -> Result<Session, DbError> {
     };
     let is_ended = row.get::<Option<Timestamp>>("ended_at")?.is_some()
         || row.get::<i64>("account_generation")? != rotation.generation;
+    Ok((rotation, is_ended))
+}
+
+fn read(row: &Row) -> Result<Session, DbError> {
+    let (rotation, is_ended) = read_rotation(row)?;
     Ok(Session { rotation, expires_at: row.get("expires_at")?, is_ended, is_banned: row.get("is_banned")? })
 }

@@ -127,17 +127,25 @@ impl FormBody {
     }
 }
 
+/// The fields of a form in a body.
+///
+/// # Errors
+/// As [`read`]; 400 for what is no form.
+pub async fn read_form(request: Request<Body>) -> Result<Vec<(String, Secret)>, Error> {
+    let (parts, body) = request.into_parts();
+    let (bytes, _held) = read(Request::from_parts(parts.clone(), body)).await?;
+    let form = Form::from_request(Request::from_parts(parts, bytes.into()), &()).await;
+    let Form(fields) = form.map_err(|_| {
+        Invalid::validation("The body must be a form: Content-Type: application/x-www-form-urlencoded")
+    })?;
+    Ok(fields)
+}
+
 impl<S: Lends> FromRequest<Arc<S>> for FormBody {
     type Rejection = Error;
 
-    async fn from_request(request: Request<Body>, state: &Arc<S>) -> Result<Self, Error> {
-        let (parts, body) = request.into_parts();
-        let (bytes, _held) = read(Request::from_parts(parts.clone(), body)).await?;
-        let form = Form::from_request(Request::from_parts(parts, bytes.into()), state).await;
-        let Form(fields) = form.map_err(|_| {
-            Invalid::validation("The body must be a form: Content-Type: application/x-www-form-urlencoded")
-        })?;
-        Ok(Self(fields))
+    async fn from_request(request: Request<Body>, _: &Arc<S>) -> Result<Self, Error> {
+        read_form(request).await.map(Self)
     }
 }
 

@@ -6,10 +6,10 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hoody_service::testing::new_postgres;
 use reqwest::{Method, StatusCode};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::{Value, json};
@@ -140,18 +140,10 @@ impl Place {
 
     /// With an empty database; `None` where there is no server; a failure in CI.
     pub(crate) async fn postgres() -> Option<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let Ok(server) = std::env::var("HOODY_TEST_POSTGRES") else {
-            assert!(std::env::var_os("CI").is_none(), "CI must run the tests on PostgreSQL: use ./test");
+        let Some(url) = new_postgres("e").await else {
             eprintln!("skipped: HOODY_TEST_POSTGRES names no server (./test starts one)");
             return None;
         };
-        let name = format!("e{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut admin = PgConnection::connect(&server).await.unwrap();
-        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-        sqlx::raw_sql(create).execute(&mut admin).await.unwrap();
-        admin.close().await.unwrap();
-        let url = server.replacen("/postgres?", &format!("/{name}?"), 1);
         Some(Self { directory: tempfile::tempdir().unwrap(), database_url: Some(url) })
     }
 

@@ -11,6 +11,7 @@ use hoody_core::explain::{Obstacle, change, explain};
 use hoody_core::grant::{Attempt, Deny, Grant, Rule};
 use hoody_core::id::{RealmId, TokenId};
 use hoody_core::json::Fields;
+use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::permissions::{AnyPermission, Catalogues};
 use hoody_core::refusal::told;
 use hoody_core::secret::of_authorization;
@@ -25,7 +26,7 @@ use serde_json::Value;
 
 use super::Gate;
 use crate::gates::http::{may_manage, try_gate};
-use crate::gates::trial::{Carried, Trial, address};
+use crate::gates::trial::{Carried, Trial, address, realm};
 
 needs! {
     /// Asking for an explanation.
@@ -48,7 +49,7 @@ pub async fn explain_decision(
     let told = match &asked.about {
         About::Gate(name, trial) => {
             may_manage(caller.grant())?;
-            let subject = subject(access, &caller, &asked.of).await?;
+            let subject = subject(access, &own, &caller, &asked.of).await?;
             let token_id = subject.as_ref().ok().and_then(token_of);
             let carried = match subject {
                 Ok(grant) => Carried::Grant(Box::new(grant)),
@@ -57,7 +58,7 @@ pub async fn explain_decision(
             of_gate(try_gate(&gate.gates, &caller, name, trial, carried).await?, token_id)
         }
         About::Permission(question) => {
-            let subject = subject(access, &caller, &asked.of).await?;
+            let subject = subject(access, &own, &caller, &asked.of).await?;
             let attempt = Attempt {
                 address: question.address.unwrap_or(caller.attempt.address),
                 realm: question.realm.or(caller.attempt.realm),
@@ -129,19 +130,20 @@ impl Question {
         if path.is_some() && permission.is_none() {
             fields.violate("/permission", "must be the path of a permission, e.g. projects.read");
         }
-        let realm = fields.string("realm_id").map(str::parse);
-        if matches!(realm, Some(Err(_))) {
-            fields.violate("/realm_id", "must be 24 lower-case hex digits");
-        }
-        Self { permission, path, realm: realm.and_then(Result::ok), address: address(fields, "address") }
+        Self { permission, path, realm: realm(fields, "realm_id"), address: address(fields, "address") }
     }
 }
 
 /// The grant to explain, or why there is none for this caller.
-async fn subject(access: &Access, caller: &AnyCaller, of: &Of<'_>) -> Result<Result<Grant, Deny>, Error> {
+async fn subject(
+    access: &Access,
+    own: &OwnCatalogue,
+    caller: &AnyCaller,
+    of: &Of<'_>,
+) -> Result<Result<Grant, Deny>, Error> {
     match of {
         Of::Caller => Ok(Ok(caller.grant().clone())),
-        Of::Token(id) => by_id(access, caller, *id).await.map(Ok),
+        Of::Token(id) => by_id(access, own, caller, *id).await.map(Ok),
         Of::Text(text) => by_text(access, caller, text).await,
     }
 }
@@ -152,11 +154,15 @@ fn is_told(caller: &AnyCaller, grant: &Grant) -> bool {
     grant.account == own.account && (caller.token().is_none() || grant.credential == own.credential)
 }
 
-async fn by_id(access: &Access, caller: &AnyCaller, id: Option<TokenId>) -> Result<Grant, Error> {
+async fn by_id(
+    access: &Access,
+    own: &OwnCatalogue,
+    caller: &AnyCaller,
+    id: Option<TokenId>,
+) -> Result<Grant, Error> {
     const NOT_FOUND: Error = Error::NotFound { code: "TOKEN_NOT_FOUND", message: "Auth token not found" };
     let id = id.ok_or(NOT_FOUND)?;
-    let own = access.own_catalogue().await?;
-    let grant = store::find_token_by_id(&access.db, id, &own).await?;
+    let grant = store::find_token_by_id(&access.db, id, own).await?;
     grant.filter(|grant| is_told(caller, grant)).ok_or(NOT_FOUND)
 }
 
@@ -179,10 +185,7 @@ async fn by_text(access: &Access, caller: &AnyCaller, text: &str) -> Result<Resu
 }
 
 fn token_of(grant: &Grant) -> Option<TokenId> {
-    match grant.credential {
-        hoody_core::grant::Credential::Token(id) => Some(id),
-        hoody_core::grant::Credential::Session(_) => None,
-    }
+    grant.credential.token()
 }
 
 fn of_gate(test: GateTest, token_id: Option<TokenId>) -> Explanation {

@@ -8,13 +8,10 @@ use hoody_core::activity::Via;
 use hoody_core::extras::Label;
 use hoody_core::grant::{Accepts, Attempt, Deny, Grant, Rule, decide};
 use hoody_core::id::{RealmId, UserId};
-use hoody_core::permissions::own::OwnSet;
-use hoody_core::permissions::{AnyPermission, Catalogues, PermissionSet};
 use hoody_doors::ask::whole;
 use hoody_doors::refusal::Refusal;
 use hoody_doors::table::Need;
 use hoody_engine::activity::{AtGate, What};
-use hoody_engine::catalogue::catalogue;
 use hoody_engine::error::Error;
 use hoody_engine::grants::{Found, NoGrant};
 
@@ -37,12 +34,21 @@ pub struct Presented<'a> {
     pub address: Option<IpAddr>,
     /// The realm that its client asks in.
     pub realm: Option<RealmId>,
+    /// Whether one that is bound to realms is good without one, as in the first of them.
+    pub in_any_realm: bool,
     /// The permissions that it needs.
     pub need: &'a Need,
     /// Their paths, for the refusal.
     pub scope: &'a str,
     /// The client's method and route, for the request log.
     pub asked: (&'a str, &'a str),
+}
+
+impl Presented<'_> {
+    /// The realm in which a credential with this grant is judged.
+    fn realm_of(&self, grant: &Grant) -> Option<RealmId> {
+        self.realm.or_else(|| grant.limits.realms.listed().first().copied().filter(|_| self.in_any_realm))
+    }
 }
 
 /// What became of it.
@@ -92,7 +98,7 @@ impl Gate {
     fn refuse(&self, grant: &Grant, presented: Presented<'_>) -> Result<(), Refusal> {
         let attempt = Attempt {
             address: presented.address.unwrap_or(NOWHERE),
-            realm: presented.realm,
+            realm: presented.realm_of(grant),
             rule: Rule { accepts: Accepts::Token, ..Rule::ANY },
         };
         decide(grant, &attempt, self.access.now()).map_err(Refusal::Denied)?;
@@ -128,9 +134,9 @@ impl Gate {
         let what = What {
             account,
             credential: found.map(|found| found.grant.credential),
-            realm: presented.realm,
+            realm: found.map_or(presented.realm, |found| presented.realm_of(&found.grant)),
             address,
-            permission: first(presented.need),
+            permission: presented.need.first(),
             method: presented.asked.0,
             status: judged.refusal.as_ref().map_or(200, Refusal::status),
             reason: judged.refusal.as_ref().map(Refusal::name),
@@ -142,25 +148,5 @@ impl Gate {
         };
         let unavailable = Error::Unavailable("The request log cannot be written; try again");
         if queue.try_record(&what) { Ok(()) } else { queue.record(&what).await.map_err(|_| unavailable) }
-    }
-
-    /// The permissions that a grant holds: the operator's, then hoody's.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn held(&self, grant: &Grant) -> Result<Vec<String>, Error> {
-        let own = self.access.own_catalogue().await?;
-        let catalogues = Catalogues { hoody: catalogue(), own: &own };
-        let of_hoody = catalogue().grantable(grant.limits.permissions);
-        let of_own = catalogues.paths(PermissionSet::EMPTY, grant.limits.extras.own());
-        Ok(of_own.chain(catalogues.paths(of_hoody, &OwnSet::EMPTY)).map(str::to_owned).collect())
-    }
-}
-
-fn first(need: &Need) -> Option<AnyPermission> {
-    match need {
-        Need::One(permission) => Some(*permission),
-        Need::AnyOf(permissions) | Need::AllOf(permissions) => permissions.first().copied(),
-        Need::Public | Need::Any | Need::Gone => None,
     }
 }

@@ -13,7 +13,7 @@ use hoody_doors::judge::Passed;
 use hoody_doors::question::{Admits, Asks, Question};
 use hoody_doors::refusal::Refusal;
 use hoody_doors::subject::Original;
-use hoody_doors::table::{Gate, Log, Need};
+use hoody_doors::table::{Gate, Log};
 use hoody_engine::activity::{AtGate, What};
 
 /// What a question is about, as it is logged.
@@ -56,7 +56,7 @@ impl<'a> About<'a> {
             Admits::Account(account) => (None, Some(account)),
         };
         let permission = match question.asks {
-            Asks::Row(row) => permission(&row.need),
+            Asks::Row(row) => row.need.first(),
             Asks::Permission(permission, _) => permission,
             Asks::NoRoute | Asks::Nothing => None,
         };
@@ -132,15 +132,6 @@ impl<'a> About<'a> {
 /// request, writes into its log.
 fn told(owner: Option<UserId>, gate: Option<&Gate>, original: Option<Original<'_>>) -> Option<UserId> {
     owner.filter(|_| gate.is_some() || original.is_some())
-}
-
-/// The permission that a row needs, the first where there are several.
-fn permission(need: &Need) -> Option<AnyPermission> {
-    match need {
-        Need::One(permission) => Some(*permission),
-        Need::AnyOf(permissions) | Need::AllOf(permissions) => permissions.first().copied(),
-        Need::Public | Need::Any | Need::Gone => None,
-    }
 }
 
 fn path_of<'a>(original: Option<Original<'a>>) -> &'a str {

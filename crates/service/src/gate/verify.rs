@@ -7,10 +7,11 @@ use axum::extract::State;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use hoody_core::activity::Via;
 use hoody_core::extras::Label;
-use hoody_core::grant::{Credential, Deny};
+use hoody_core::grant::Deny;
 use hoody_core::id::{RealmId, UserId};
 use hoody_core::invalid::Invalid;
 use hoody_core::json::Fields;
+use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::permissions::{AnyPermission, Catalogues};
 use hoody_core::wire::{self, Secret, Verified};
 use hoody_doors::refusal::Refusal;
@@ -23,7 +24,8 @@ use serde_json::Value;
 
 use super::Gate;
 use super::presented::{Judged, Presented};
-use crate::gates::trial::address;
+use crate::gates::holder::paths as paths_of;
+use crate::gates::trial::{address, realm};
 
 needs! {
     /// Asking what a credential may do.
@@ -49,8 +51,8 @@ pub async fn verify_credentials(
     let (items, is_dry) = parse(&body, Catalogues { hoody: catalogue(), own: &own })?;
     let (account, asker) = (caller.account(), caller.attempt.address);
     let verified = stream::iter(items).map(|item| {
-        let gate = Arc::clone(&gate);
-        async move { item.verify(&gate, account, asker, is_dry).await }
+        let (gate, own) = (&*gate, &*own);
+        async move { item.verify(gate, own, (account, asker), is_dry).await }
     });
     let verified = verified.buffered(AT_ONCE).try_collect().await?;
     Ok(Answer::ok("Credentials verified successfully", verified).secret())
@@ -72,8 +74,8 @@ impl Item {
     async fn verify(
         self,
         gate: &Gate,
-        account: UserId,
-        asker: IpAddr,
+        own: &OwnCatalogue,
+        (account, asker): (UserId, IpAddr),
         is_dry: bool,
     ) -> Result<Verified, Error> {
         let began = gate.access.clock.boot_micros();
@@ -82,6 +84,7 @@ impl Item {
             text: self.credential.expose(),
             address: self.address,
             realm: self.realm,
+            in_any_realm: false,
             need: &self.need,
             scope: &self.scope,
             asked: (&self.method, &self.route),
@@ -91,11 +94,11 @@ impl Item {
             let micros = (gate.access.clock.boot_micros() - began).unsigned_abs();
             gate.tell(account, asker, presented, &judged, micros).await?;
         }
-        shown(gate, self.reference, judged).await
+        shown(own, self.reference, judged)
     }
 }
 
-async fn shown(gate: &Gate, reference: Option<String>, judged: Judged) -> Result<Verified, Error> {
+fn shown(own: &OwnCatalogue, reference: Option<String>, judged: Judged) -> Result<Verified, Error> {
     let Judged { found, refusal } = judged;
     let is_known = found.is_some();
     let told = refusal.as_ref().map(|refusal| match refusal {
@@ -108,7 +111,7 @@ async fn shown(gate: &Gate, reference: Option<String>, judged: Judged) -> Result
     let verified = Verified { reference, allowed: refusal.is_none(), code, message, ..Verified::default() };
     let Some((found, label)) = found else { return Ok(verified) };
     let grant = &found.grant;
-    let Credential::Token(token) = grant.credential else { return Ok(verified) };
+    let Some(token) = grant.credential.token() else { return Ok(verified) };
     let meta = label.as_ref().and_then(Label::meta).map(serde_json::from_str).transpose();
     Ok(Verified {
         token_id: Some(token),
@@ -116,7 +119,7 @@ async fn shown(gate: &Gate, reference: Option<String>, judged: Judged) -> Result
         alias: label.as_ref().map(|label| label.alias().to_owned()),
         external_id: label.as_ref().and_then(|label| label.external_id().map(str::to_owned)),
         meta: meta.map_err(Error::internal)?,
-        permissions: Some(gate.held(grant).await?),
+        permissions: Some(paths_of(&grant.limits, own).into_iter().map(str::to_owned).collect()),
         realm_ids: Some(grant.limits.realms.listed().to_vec()),
         expires_at: grant.limits.expires_at,
         ..verified
@@ -153,13 +156,9 @@ fn item(value: &Value, at: &str, catalogues: Catalogues<'_>) -> Result<Item, Inv
         fields.violate(fields.pointer("route"), "must begin with /");
     }
     let (need, scope) = need(&mut fields, catalogues);
-    let realm = fields.string("realm_id").map(str::parse);
-    if matches!(realm, Some(Err(_))) {
-        fields.violate(fields.pointer("realm_id"), "must be 24 lower-case hex digits");
-    }
+    let realm = realm(&mut fields, "realm_id");
     let address = address(&mut fields, "address");
     fields.close()?;
-    let realm = realm.and_then(Result::ok);
     let credential = credential.unwrap_or_default();
     Ok(Item { reference, credential, need, scope, address, realm, method, route })
 }

@@ -1,7 +1,7 @@
 //! Who holds a credential, as the service behind a gate is told.
 
 use hoody_core::extras::Label;
-use hoody_core::grant::{Bounds, Credential, Grant};
+use hoody_core::grant::{Bounds, Grant};
 use hoody_core::permissions::own::{OwnCatalogue, OwnSet};
 use hoody_core::permissions::{Catalogues, PermissionSet};
 use hoody_doors::answer::permissions;
@@ -25,15 +25,12 @@ impl Texts {
         self.0.pin().get(&key(epoch, limits)).cloned()
     }
 
-    /// The text for what is held: the operator's leaves, then hoody's. `own` was read after `epoch` was noted.
+    /// The text of [`paths`]. `own` was read after `epoch` was noted.
     pub fn make(&self, epoch: u64, limits: &Bounds, own: &OwnCatalogue) -> HeaderValue {
         if let Some(known) = self.find(epoch, limits) {
             return known;
         }
-        let catalogues = Catalogues { hoody: catalogue(), own };
-        let held = catalogue().grantable(limits.permissions);
-        let of_own = catalogues.paths(PermissionSet::EMPTY, limits.extras.own());
-        let text = permissions(of_own.chain(catalogues.paths(held, &OwnSet::EMPTY)));
+        let text = permissions(paths(limits, own));
         let texts = self.0.pin();
         if texts.len() >= TEXTS {
             texts.clear();
@@ -41,6 +38,15 @@ impl Texts {
         texts.insert(key(epoch, limits), text.clone());
         text
     }
+}
+
+/// The permissions that are held: the operator's leaves, then hoody's.
+#[must_use]
+pub fn paths<'a>(limits: &Bounds, own: &'a OwnCatalogue) -> Vec<&'a str> {
+    let catalogues = Catalogues { hoody: catalogue(), own };
+    let of_hoody = catalogue().grantable(limits.permissions);
+    let of_own = catalogues.paths(PermissionSet::EMPTY, limits.extras.own());
+    of_own.chain(catalogues.paths(of_hoody, &OwnSet::EMPTY)).collect()
 }
 
 fn key(epoch: u64, limits: &Bounds) -> Key {
@@ -52,10 +58,7 @@ fn key(epoch: u64, limits: &Bounds) -> Key {
 pub fn holder(grant: &Grant, label: Option<&Label>, permissions: HeaderValue) -> Holder {
     Holder {
         account: grant.account,
-        token: match grant.credential {
-            Credential::Token(id) => Some(id),
-            Credential::Session(_) => None,
-        },
+        token: grant.credential.token(),
         alias: label.map_or("", Label::alias).into(),
         external_id: label.and_then(Label::external_id).unwrap_or_default().into(),
         permissions,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use hoody_core::address::canonical_ip;
 use hoody_core::extras::Label;
 use hoody_core::grant::{Deny, Grant};
-use hoody_core::id::{GateId, UserId};
+use hoody_core::id::{GateId, RealmId, UserId};
 use hoody_core::json::Fields;
 use hoody_core::permissions::Catalogues;
 use hoody_core::secret::of_authorization;
@@ -132,6 +132,15 @@ pub fn address(fields: &mut Fields<'_>, name: &'static str) -> Option<IpAddr> {
         fields.violate(fields.pointer(name), "must be an IPv4 or IPv6 address");
     }
     address
+}
+
+/// The realm of a key.
+pub fn realm(fields: &mut Fields<'_>, name: &'static str) -> Option<RealmId> {
+    let realm = fields.string(name)?.parse().ok();
+    if realm.is_none() {
+        fields.violate(fields.pointer(name), "must be 24 lower-case hex digits");
+    }
+    realm
 }
 
 /// Who would come in, or everything that keeps the credential out.

@@ -11,6 +11,7 @@ use hoody_core::extras::Label;
 use hoody_core::grant::{Credential, Realms, Rule};
 use hoody_core::id::RealmId;
 use hoody_core::permissions::Catalogues;
+use hoody_core::permissions::own::OwnCatalogue;
 use hoody_core::wire::Secret;
 use hoody_doors::refusal::Refusal;
 use hoody_doors::table::Need;
@@ -28,6 +29,7 @@ use super::answer::{Refused, no_store};
 use super::asker::admit;
 use crate::gate::presented::{Judged, Presented};
 use crate::gate::verify::Introspecting;
+use crate::gates::holder::paths;
 use crate::tokens::changes::revoke_token;
 
 /// For how long a service may keep a positive answer, in seconds: libraries keep it until `exp`.
@@ -58,37 +60,27 @@ async fn answer_introspection(oauth: &OAuth, parts: &Parts, form: &FormBody) -> 
     without_query(parts)?;
     let caller = admit(parts, form, &oauth.access, rule::<Introspecting>()?).await?;
     let began = oauth.access.clock.boot_micros();
-    let question = Question::read(oauth, form).await?;
-    let realm = question.realm;
+    let own = oauth.access.own_catalogue().await?;
+    let question = Question::read(&own, form)?;
     let (account, asker) = (caller.account(), caller.attempt.address);
     let presented = Presented {
         via: Via::Introspect,
         text: question.token.expose(),
         address: question.address,
-        realm,
+        realm: question.realm,
+        // Without a realm in the question, the answer says that there are some.
+        in_any_realm: true,
         need: &question.need,
         scope: &question.scope,
         asked: ("POST", ""),
     };
-    let mut judged = oauth.gate.judge_presented(account, asker, presented).await;
-    // Without a realm in the question, the answer says that there are some.
-    let listed =
-        judged.found.as_ref().and_then(|(found, _)| found.grant.limits.realms.listed().first().copied());
-    let presented = match listed {
-        Some(_) if realm.is_none() && judged.refusal.is_some() => {
-            let presented = Presented { realm: listed, ..presented };
-            judged = oauth.gate.judge_presented(account, asker, presented).await;
-            presented
-        }
-        _ => presented,
-    };
+    let judged = oauth.gate.judge_presented(account, asker, presented).await;
     let micros = (oauth.access.clock.boot_micros() - began).unsigned_abs();
     oauth.gate.tell(account, asker, presented, &judged, micros).await?;
     if matches!(judged.refusal, Some(Refusal::Unavailable)) {
         return Err(Error::Unavailable("The credential cannot be checked now; try again").into());
     }
-    let claims = claims(oauth, &judged, realm.is_none()).await?;
-    Ok(no_store(StatusCode::OK, &claims))
+    Ok(no_store(StatusCode::OK, &claims(oauth, &own, &judged, question.realm.is_none())))
 }
 
 struct Question {
@@ -100,7 +92,7 @@ struct Question {
 }
 
 impl Question {
-    async fn read(oauth: &OAuth, form: &FormBody) -> Result<Self, Refused> {
+    fn read(own: &OwnCatalogue, form: &FormBody) -> Result<Self, Refused> {
         let token = form.one("token").map_err(Refused::twice)?;
         let token = token.ok_or_else(|| Refused::Request("token is required".to_owned()))?.clone();
         let text = |name| form.one(name).map(|value| value.map(Secret::expose)).map_err(Refused::twice);
@@ -111,8 +103,7 @@ impl Question {
         let realm = realm.map_err(|_| wrong("realm must be 24 lower-case hex digits"))?;
         let (mut need, mut scope) = (Need::Any, String::new());
         if let Some(path) = text("permission")? {
-            let own = oauth.access.own_catalogue().await?;
-            let found = Catalogues { hoody: catalogue(), own: &own }.find(path);
+            let found = Catalogues { hoody: catalogue(), own }.find(path);
             let found = found.ok_or_else(|| wrong("permission must be the path of a permission"))?;
             (need, scope) = (Need::One(found.permission), path.to_owned());
         }
@@ -121,17 +112,17 @@ impl Question {
 }
 
 /// What RFC 7662, 2.2 says of a token; nothing of one that is not good.
-async fn claims(oauth: &OAuth, judged: &Judged, without_realm: bool) -> Result<Value, Error> {
+fn claims(oauth: &OAuth, own: &OwnCatalogue, judged: &Judged, without_realm: bool) -> Value {
     let inactive = json!({ "active": false });
-    let (Some((found, label)), None) = (&judged.found, &judged.refusal) else { return Ok(inactive) };
+    let (Some((found, label)), None) = (&judged.found, &judged.refusal) else { return inactive };
     let grant = &found.grant;
-    let Credential::Token(id) = grant.credential else { return Ok(inactive) };
+    let Some(id) = grant.credential.token() else { return inactive };
     let limits = &grant.limits;
     let now = oauth.access.now().millis() / 1_000;
     let end = limits.expires_at.map(|end| end.millis() / 1_000);
     let mut claims = json!({
         "active": true,
-        "scope": oauth.gate.held(grant).await?.join(" "),
+        "scope": paths(limits, own).join(" "),
         "client_id": id,
         "sub": grant.account,
         "jti": id,
@@ -155,7 +146,7 @@ async fn claims(oauth: &OAuth, judged: &Judged, without_realm: bool) -> Result<V
             claims[name] = value;
         }
     }
-    Ok(claims)
+    claims
 }
 
 /// Ends a token for good, and every token that descends from it (RFC 7009)

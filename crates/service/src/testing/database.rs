@@ -1,6 +1,9 @@
 //! The database behind the service's back.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use hoody_engine::db::{On, args};
+use sqlx::{Connection as _, PgConnection};
 
 use super::Service;
 
@@ -52,4 +55,23 @@ impl Service {
     pub async fn cut_database(&self) {
         self.nouns.close().await;
     }
+}
+
+/// The URL of an empty database of its own, named after `kind`, on the server of `HOODY_TEST_POSTGRES`; `None` where
+/// there is no server.
+///
+/// # Panics
+/// In CI, where there must be one; when the server does not make it.
+pub async fn new_postgres(kind: &str) -> Option<String> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let Ok(server) = std::env::var("HOODY_TEST_POSTGRES") else {
+        assert!(std::env::var_os("CI").is_none(), "CI must run the tests on PostgreSQL: use ./test");
+        return None;
+    };
+    let name = format!("{kind}{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut admin = PgConnection::connect(&server).await.expect("a server of PostgreSQL");
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&mut admin).await.expect("an empty database");
+    admin.close().await.expect("an orderly end");
+    Some(server.replacen("/postgres?", &format!("/{name}?"), 1))
 }

@@ -93,6 +93,12 @@ impl Filter {
         })
     }
 
+    /// The external id that the statement may ask for. What a token is made by is found among all tokens, so that a
+    /// calling token reads them all.
+    fn narrows(&self, eye: &Eye) -> Option<&str> {
+        self.external_id.as_deref().filter(|_| eye.own.is_none())
+    }
+
     fn admits(&self, token: &Token, now: Timestamp) -> bool {
         let state = match (token.is_active(now), token.is_enabled) {
             (false, _) => State::Expired,
@@ -129,10 +135,9 @@ impl TokenList {
         filter: Filter,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let in_order = filter.external_id.as_deref().filter(|_| caller.token().is_none());
-        let rows = store::weigh_tokens(db, caller.account(), in_order).await?;
-        let size = rows.len() * LEAST_WEIGHT;
         let mut eye = Eye::of(caller);
+        let rows = store::weigh_tokens(db, caller.account(), filter.narrows(&eye)).await?;
+        let size = rows.len() * LEAST_WEIGHT;
         let read = move || {
             let all = rows.iter().map(store::read_weighed).collect::<Result<VecDeque<_>, _>>()?;
             eye.find_below(all.iter().map(|token| (token.id, token.creator)));
@@ -168,8 +173,7 @@ impl Pages for TokenList {
         };
         self.left.drain(..count);
         let account = self.eye.grant.account;
-        // What a token is made by is found among all tokens, so that a calling token reads them all.
-        let external_id = self.filter.external_id.as_deref().filter(|_| self.eye.own.is_none());
+        let external_id = self.filter.narrows(&self.eye);
         let rows = store::list_between(&self.db, account, (first, last), external_id).await?;
         let (eye, own) = (Arc::clone(&self.eye), Arc::clone(&self.own));
         let (filter, now) = (Arc::clone(&self.filter), self.now);

@@ -31,24 +31,34 @@ macro_rules! token {
     };
 }
 const BY_ID: &str = token!("WHERE t.id = $1 AND t.user_id = $2");
-const BETWEEN: &str = token!(
-    "WHERE t.user_id = $1 AND t.created_at <= $2 AND t.created_at >= $4 \
-     AND (t.created_at < $2 OR t.id <= $3) AND (t.created_at > $4 OR t.id >= $5) \
-     ORDER BY t.created_at DESC, t.id DESC"
-);
-const BETWEEN_OF: &str = token!(
-    "WHERE t.user_id = $1 AND t.external_id = $6 AND t.created_at <= $2 AND t.created_at >= $4 \
-     AND (t.created_at < $2 OR t.id <= $3) AND (t.created_at > $4 OR t.id >= $5) \
-     ORDER BY t.created_at DESC, t.id DESC"
-);
+macro_rules! between {
+    ($filter:literal) => {
+        concat!(
+            token_columns!(),
+            "WHERE t.user_id = $1 ",
+            $filter,
+            "AND t.created_at <= $2 AND t.created_at >= $4 \
+             AND (t.created_at < $2 OR t.id <= $3) AND (t.created_at > $4 OR t.id >= $5) \
+             ORDER BY t.created_at DESC, t.id DESC"
+        )
+    };
+}
+const BETWEEN: &str = between!("");
+const BETWEEN_OF: &str = between!("AND t.external_id = $6 ");
+/// How many bytes the texts of a token have.
+macro_rules! weight {
+    () => {
+        "COALESCE(octet_length(t.public_storage), 0) + COALESCE(octet_length(t.external_id), 0) \
+         + COALESCE(octet_length(t.meta), 0) + COALESCE(octet_length(t.tags), 0) \
+         + COALESCE(octet_length(t.description), 0) + octet_length(t.ip_whitelist) + octet_length(t.realm_ids)"
+    };
+}
 macro_rules! weigh {
     ($filter:literal) => {
         concat!(
-            "SELECT t.id, t.created_by_token_id, t.created_at, CAST( \
-             COALESCE(octet_length(t.public_storage), 0) + COALESCE(octet_length(t.external_id), 0) \
-             + COALESCE(octet_length(t.meta), 0) + COALESCE(octet_length(t.tags), 0) \
-             + COALESCE(octet_length(t.description), 0) + octet_length(t.ip_whitelist) \
-             + octet_length(t.realm_ids) AS BIGINT) AS weight FROM tokens t WHERE t.user_id = $1 ",
+            "SELECT t.id, t.created_by_token_id, t.created_at, CAST(",
+            weight!(),
+            " AS BIGINT) AS weight FROM tokens t WHERE t.user_id = $1 ",
             $filter,
             "ORDER BY t.created_at DESC, t.id DESC"
         )
@@ -95,13 +105,12 @@ const COUNT_WORKING: &str = "SELECT COUNT(*) AS n FROM tokens WHERE user_id = $1
 const LOCK_ALL: &str = "SELECT id FROM tokens WHERE user_id = $1 AND is_enabled ORDER BY id FOR UPDATE";
 const DISABLE_ALL: &str = "UPDATE tokens SET is_enabled = FALSE, updated_at = $2 \
      WHERE user_id = $1 AND is_enabled RETURNING id, alias, realm_ids";
-const HELD: &str = "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(COALESCE(octet_length(public_storage), 0) \
-     + COALESCE(octet_length(external_id), 0) + COALESCE(octet_length(meta), 0) \
-     + COALESCE(octet_length(tags), 0) + COALESCE(octet_length(description), 0) \
-     + octet_length(ip_whitelist) + octet_length(realm_ids)), 0) AS BIGINT) AS bytes, \
-     COUNT(CASE WHEN created_by_token_id IS NOT DISTINCT FROM $2 \
-     AND (expires_at IS NULL OR expires_at > $3) THEN 1 END) AS active \
-     FROM tokens WHERE user_id = $1";
+const HELD: &str = concat!(
+    "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(",
+    weight!(),
+    "), 0) AS BIGINT) AS bytes, COUNT(CASE WHEN t.created_by_token_id IS NOT DISTINCT FROM $2 \
+     AND (t.expires_at IS NULL OR t.expires_at > $3) THEN 1 END) AS active FROM tokens t WHERE t.user_id = $1"
+);
 const ALIAS_TAKEN: &str = "SELECT 1 AS one FROM tokens WHERE user_id = $1 AND alias = $2 AND id <> $3";
 const WAS_MADE: &str = "SELECT 1 AS one FROM tokens WHERE id = $1 \
      UNION ALL SELECT 1 AS one FROM deleted_tokens WHERE id = $1";

@@ -4,11 +4,10 @@
 //! `HOODY_TEST_POSTGRES` names a server (`./test` starts one); in CI its absence is a failure.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::body::Body;
 use hoody_core::time::Timestamp;
-use hoody_service::testing::Service;
+use hoody_service::testing::{Service, new_postgres};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -64,18 +63,10 @@ impl TestApp {
 
     /// `None` where there is no server; a failure in CI.
     pub(crate) async fn postgres() -> Option<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let Ok(server) = std::env::var("HOODY_TEST_POSTGRES") else {
-            assert!(std::env::var_os("CI").is_none(), "CI must run the tests on PostgreSQL: use ./test");
+        let Some(url) = new_postgres("t").await else {
             eprintln!("skipped: HOODY_TEST_POSTGRES names no server (./test starts one)");
             return None;
         };
-        let name = format!("t{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut admin = sqlx::PgConnection::connect(&server).await.unwrap();
-        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-        sqlx::raw_sql(create).execute(&mut admin).await.unwrap();
-        admin.close().await.unwrap();
-        let url = server.replacen("/postgres?", &format!("/{name}?"), 1);
         let directory = tempfile::tempdir().unwrap();
         // A key is made unasked only for an embedded database.
         std::fs::write(directory.path().join("master.key"), "5a".repeat(32)).unwrap();

@@ -6,6 +6,7 @@ use hoody_client::id::RealmId;
 use hoody_client::wire::{Explain, Explanation};
 
 use super::TokenName;
+use crate::commands::gates::{answer, obstacles};
 use crate::context::Context;
 use crate::terminal::cell::text_or;
 use crate::terminal::failure::Failure;
@@ -58,12 +59,7 @@ pub(super) async fn run(context: &Context, args: ExplainArgs) -> Result<(), Fail
 }
 
 fn details(told: &Explanation) -> Vec<(&'static str, String)> {
-    let answer = match (&told.code, told.allowed) {
-        (_, true) => format!("{} allowed", told.status),
-        (Some(code), false) => format!("{} {code}", told.status),
-        (None, false) => told.status.to_string(),
-    };
-    let mut rows = vec![("answer", answer)];
+    let mut rows = vec![("answer", answer(told.status, told.code.as_deref(), told.allowed))];
     if let Some(token) = told.token_id {
         rows.push(("token", token.to_string()));
     }
@@ -72,9 +68,6 @@ fn details(told: &Explanation) -> Vec<(&'static str, String)> {
     }
     rows.push(("needs", text_or(told.needs.as_ref(), "a credential in force")));
     rows.push(("realm", text_or(told.realm_id, "none")));
-    for obstacle in &told.obstacles {
-        rows.push(("why", obstacle.message.clone()));
-        rows.push(("fix", obstacle.change.clone()));
-    }
+    rows.extend(obstacles(&told.obstacles));
     rows
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Form;
 use axum::extract::FromRequest;
 use axum::response::Response;
 use hoody_core::wire::Secret;
@@ -38,15 +37,9 @@ impl<S: Lends> FromRequest<Arc<S>> for Posted {
         if !is_ours(request.headers(), &state.access().public_url) {
             return Err(refuse(StatusCode::FORBIDDEN, "This form was sent from another site."));
         }
-        let (parts, body) = request.into_parts();
-        let head = Request::from_parts(parts.clone(), body);
-        let Ok((bytes, _held)) = body::read(head).await else {
-            return Err(refuse(StatusCode::BAD_REQUEST, "This form cannot be read."));
-        };
-        match Form::from_request(Request::from_parts(parts, bytes.into()), state).await {
-            Ok(Form(fields)) => Ok(Self(fields)),
-            Err(_) => Err(refuse(StatusCode::BAD_REQUEST, "This form cannot be read.")),
-        }
+        let fields = body::read_form(request).await;
+        let fields = fields.map_err(|_| refuse(StatusCode::BAD_REQUEST, "This form cannot be read."))?;
+        Ok(Self(fields.into_iter().collect()))
     }
 }
 

@@ -56,19 +56,25 @@ pub fn page_with(status: StatusCode, title: &str, body: &Markup) -> Response {
             }
         }
     };
+    answer(status, document, HeaderValue::clone(&POLICY), "no-referrer")
+}
+
+/// A document with the headers of every page: no frame, no cache, no other origin; and this policy of its content
+/// and of what it tells other pages of its address.
+pub fn answer(status: StatusCode, document: Markup, policy: HeaderValue, referrer: &'static str) -> Response {
     let mut response = (status, document.into_string()).into_response();
-    let headers: [(HeaderName, HeaderValue); 7] = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::clone(&POLICY)),
-        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, referrer),
+        (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ];
     for (name, value) in headers {
-        response.headers_mut().insert(name, value);
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     response
 }
 
